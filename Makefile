@@ -1,0 +1,36 @@
+# Every target starts from nothing but Python 3.11 or newer: the environment is made when it is missing or outdated.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALLED := .venv/installed
+
+.PHONY: install upgrade lint test demo
+
+install: $(INSTALLED)
+
+# torchattacks asks for requests 2.25, which it never imports and which has published advisories. It is installed
+# without what it asks for, and `pip check` then names that one requirement.
+$(INSTALLED): setup.cfg constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"expected Python 3.11 or newer, found {v[0]}.{v[1]}; say which with make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
+	$(PIP) install --quiet --constraint constraints.txt --no-deps torchattacks
+	touch $@
+
+upgrade:
+	$(PIP) install --quiet --upgrade --upgrade-strategy eager --editable '.[test]'
+	$(PIP) install --quiet --upgrade --no-deps torchattacks
+	{ head -n 1 constraints.txt; $(PIP) freeze --exclude-editable | grep '=='; } > constraints.new
+	mv constraints.new constraints.txt
+	touch $(INSTALLED)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: install
+	$(BIN)/python -m pytest
+
+demo: install
+	$(BIN)/python train.py --config configs/train/demo.yaml --overwrite true

@@ -1,0 +1,30 @@
+"""Attacks: input and label -> adversarial input, with every gradient counted.
+
+A victim is any module from an input ``(batch, ...)`` to logits ``(batch, classes)``; nothing here knows whether the
+input is a picture or a sound. ``ATTACKS[name](victim, bounds=(0.0, 1.0), seed=0)`` builds an attack,
+``attack(inputs, labels)`` returns adversarials as torchattacks does, ``attack.run(...)`` returns an
+:class:`~attacks.outcome.Outcome` with one row a clip, and ``attack.run_budgets(...)`` one outcome for each of several
+budgets. How to add an attack stands in :mod:`attacks.base`; it ends with one line in ``ATTACKS``.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from attacks.base import Attack
+from attacks.bim import BIM
+from attacks.deepfool import DeepFool, DeepFoolOverTargets
+from attacks.fgsm import FGSM
+from attacks.outcome import Outcome
+
+ATTACKS: dict[str, Callable[..., Attack]] = {
+    "fgsm": partial(FGSM, targeted=True),
+    "fgsm_untargeted": FGSM,
+    "fgsm_l2": partial(FGSM, norm="l2"),
+    "bim_a": partial(BIM, stops_at_success=True),
+    "bim_b": partial(BIM, stops_at_success=False),
+    "deepfool": DeepFool,
+    "deepfool_targeted": DeepFoolOverTargets,
+    "deepfool_linf": partial(DeepFool, norm="linf"),
+}
+
+__all__ = ["ATTACKS", "Attack", "Outcome"]

@@ -1,0 +1,348 @@
+"""The base of every attack: what goes in is checked, what comes out is counted, and the victim is left as it was.
+
+**To add an attack** subclass :class:`Attack` (or :class:`attacks.stepwise.StepwiseAttack`, where every step makes one
+iterate from the last and a clip is finished as soon as it succeeds) and write
+
+1. ``nested``, the name of the parameter of which smaller values are prefixes of larger ones;
+2. a constructor with keyword-only settings, each kept in an attribute of the same name, that calls
+   ``super().__init__(name, model, bounds=..., seed=..., targeted=...)`` first and ``self.check_settings()`` last;
+3. ``check_settings``, which raises ``ValueError`` for impossible ones (it also runs for settings given by a budget);
+4. ``_perturb(problem, ledger)``, the attack itself.
+
+``_perturb`` finds checked inputs, labels, targets (None when untargeted) and clip identities in ``problem``. Its own
+settings are in ``self``, except the nested one: ``ledger.budgets`` holds the values asked for, ascending, and the run
+goes up to the last. It evaluates the victim with :meth:`Attack.logits` only, differentiates with
+:func:`attacks.losses.input_gradient`, tells ``ledger.spend`` what it spends on which clips, calls ``ledger.clean`` once
+with the logits of the clean batch and then ``ledger.record`` (or ``ledger.settle``) so that every clip is recorded for
+every budget with the logits of exactly the point it returns. A clip that nothing is recorded for keeps its clean input,
+clean logits and counts of zero. Clips that the victim gets wrong before the attack
+(:meth:`Attack.wrong_already`) get neither a gradient nor a perturbation. Rows must not influence each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torchattacks.attack import Attack as TorchAttack
+
+from attacks.active_set import Ledger, Problem
+from attacks.outcome import NO_TARGET, Outcome, distances
+from attacks.targets import identities, random_targets
+from attacks.victim import device_of, frozen
+
+
+class Attack(TorchAttack):
+    """An attack on a classifier: any module from an input ``(batch, ...)`` to logits ``(batch, classes)``.
+
+    It is a torchattacks attack, so ``attack(inputs, labels)``, the targeted modes and ``torchattacks.MultiAttack`` work
+    as usual. In addition the victim keeps the mode of each of its modules and every ``requires_grad``, also after an
+    exception; no parameter ever gets a gradient; gradients are enabled inside; random targets are a function of
+    (clip, seed); and :meth:`run` and :meth:`run_budgets` return an :class:`Outcome` with what was spent on each clip.
+
+    Args:
+        name: name of the attack.
+        model: the victim; its output is logits.
+        bounds: lower and upper end of what an input may hold. Inputs outside are refused, not clamped.
+        seed: seed of random targets and of whatever else is random.
+        targeted: start in the mode ``targeted(random)``: towards a random wrong label.
+
+    Raises:
+        ValueError: for bounds that are not ascending.
+    """
+
+    nested: ClassVar[str]
+    """Name of the parameter of which smaller values are prefixes of larger ones."""
+
+    modes: ClassVar[tuple[str, ...]] = ("default", "targeted")
+    """What the attack can do: ``default`` is away from the label, ``targeted`` towards another."""
+
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        *,
+        bounds: tuple[float, float] = (0.0, 1.0),
+        seed: int = 0,
+        targeted: bool = False,
+    ) -> None:
+        # A victim without parameters makes the parent print that it found no device; the inputs' device is used then.
+        with contextlib.redirect_stdout(io.StringIO()):
+            super().__init__(name, model)
+        lower, upper = bounds
+        if not lower < upper:
+            raise ValueError(f"expected bounds (lower, upper) with lower < upper, got ({lower}, {upper})")
+        self.bounds = (float(lower), float(upper))
+        self.seed = seed
+        self.supported_mode = list(self.modes)
+        self._classes: tuple[nn.Module, int] | None = None
+        if targeted:
+            self.set_mode_targeted_random(quiet=True)
+        elif "default" not in self.modes:
+            raise ValueError(f"expected targeted=True, because {name} always aims at a target, got targeted=False")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The parent searches every assigned value for sub-attacks and fails on lists of tensors; ours have none.
+        object.__setattr__(self, name, value)
+
+    # What a subclass writes.
+
+    def check_settings(self) -> None:
+        """Raise ``ValueError`` for settings that make no sense."""
+
+    def _perturb(self, problem: Problem, ledger: Ledger) -> None:
+        """Attack one batch at every budget of the ledger; see the module's docstring."""
+        raise NotImplementedError
+
+    # What a subclass uses.
+
+    def logits(self, points: Tensor) -> Tensor:
+        """Evaluate the victim, with its normalisation if the user set one."""
+        return self.get_logits(points)
+
+    def clip_to_bounds(self, points: Tensor) -> Tensor:
+        """Move every value to the nearest one within the bounds."""
+        return points.clamp(*self.bounds)
+
+    @staticmethod
+    def wrong_already(logits: Tensor, labels: Tensor) -> Tensor:
+        """Tell for every clip whether the victim gets it wrong before the attack."""
+        return logits.argmax(dim=1) != labels
+
+    @staticmethod
+    def reached(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+        """Tell for every clip whether the goal is reached: another label or, in a targeted attack, the target."""
+        predictions = logits.argmax(dim=1)
+        return predictions != labels if targets is None else predictions == targets
+
+    # What a user calls.
+
+    def run(
+        self, inputs: Tensor, labels: Tensor | None, *, targets: Tensor | None = None, clips: Tensor | None = None
+    ) -> Outcome:
+        """Attack one batch with the settings of this object.
+
+        Args:
+            inputs: ``(clips, ...)`` within the bounds, any shape, floating.
+            labels: true labels ``(clips,)``. In the mode ``targeted(label)`` they are the targets, as in torchattacks,
+                unless ``targets`` is given too; the clean predictions then stand for the true labels.
+            targets: labels to reach ``(clips,)``, in a targeted attack only; else the attack's mode chooses them.
+            clips: integer identity of each clip ``(clips,)``, from which random targets are drawn; by default it is
+                made of the clip's content.
+
+        Returns:
+            One row a clip. A clip that is wrong before the attack comes back unchanged, with no gradient spent.
+
+        Raises:
+            ValueError: for inputs outside the bounds, and for labels or targets that do not fit.
+        """
+        return self.run_budgets(inputs, labels, [{}], targets=targets, clips=clips)[0]
+
+    def run_budgets(
+        self,
+        inputs: Tensor,
+        labels: Tensor | None,
+        budgets: Sequence[Mapping[str, Any]],
+        *,
+        targets: Tensor | None = None,
+        clips: Tensor | None = None,
+    ) -> list[Outcome]:
+        """Attack one batch with several settings; those that are prefixes of one another share one run.
+
+        Args:
+            inputs: as in :meth:`run`.
+            labels: as in :meth:`run`.
+            budgets: for each outcome the settings that differ from this object's, for example
+                ``[{"steps": 10}, {"steps": 30}, {"delta": 0.1, "steps": 10}]``.
+            targets: as in :meth:`run`.
+            clips: as in :meth:`run`.
+
+        Returns:
+            One outcome a budget, in the same order, with the counts of a run of its own.
+
+        Raises:
+            ValueError: as :meth:`run`, and for settings that the attack does not have.
+        """
+        attacks = [self.with_settings(**budget) for budget in budgets]
+        with self._session():
+            problem = self._problem(inputs, labels, targets, clips)
+            return self._run_groups(problem, attacks)
+
+    def with_settings(self, **settings: Any) -> Attack:
+        """Return a copy of the attack with some settings replaced and checked."""
+        known = {name for name in self.settings() if name not in ("bounds", "seed")}
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise ValueError(f"expected settings of {self.attack} among {sorted(known)}, got {unknown}")
+        changed = copy.copy(self)
+        for name, value in settings.items():
+            setattr(changed, name, value)
+        changed.check_settings()
+        return changed
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of the attack by name, without its mode and its victim."""
+        inherited = {"attack", "model", "model_name", "device", "attack_mode", "supported_mode", "targeted"}
+        inherited.add("normalization_used")
+        return {name: value for name, value in vars(self).items() if name[0] != "_" and name not in inherited}
+
+    def forward(self, inputs: Tensor, labels: Tensor | None = None, *args: Any, **kwargs: Any) -> Tensor:
+        """Return the adversarials alone, as torchattacks does."""
+        return self.run(inputs, labels, *args, **kwargs).adversarial
+
+    def __call__(self, inputs: Tensor, labels: Tensor | None = None, *args: Any, **kwargs: Any) -> Tensor:
+        """Attack a batch and return the adversarials ``(clips, ...)``, as torchattacks does."""
+        if self._normalization_applied is not True:
+            return self.forward(inputs, labels, *args, **kwargs)
+        restored = self.inverse_normalize(inputs)
+        # The way there and back is off by some 1e-8, which would put exact zeros outside the bounds.
+        nearest = self.clip_to_bounds(restored)
+        restored = torch.where((nearest - restored).abs() < 1e-6, nearest, restored)
+        self._set_normalization_applied(False)
+        try:
+            return self.normalize(self.forward(restored, labels, *args, **kwargs))
+        finally:
+            self._set_normalization_applied(True)
+
+    # Targets as functions of the clip, in place of the parent's loops over the global generator.
+
+    def get_random_target_label(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Draw a wrong label for each clip; the identity of a clip is its content."""
+        if labels is None:
+            labels = self._predictions(inputs)
+        return random_targets(identities(inputs), labels, self._class_count(inputs), self.seed)
+
+    def get_least_likely_label(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the wrong label with the k-th smallest logit of each clip."""
+        with torch.no_grad():
+            logits = self.logits(inputs)
+        if labels is None:
+            labels = logits.argmax(dim=1)
+        wrong = logits.scatter(1, labels[:, None], torch.inf)
+        return wrong.kthvalue(self._kth_min, dim=1).indices
+
+    # The frame around `_perturb`.
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[None]:
+        with frozen(self.model):
+            if self._model_training:
+                self._change_model_mode(self.model.training)
+            yield
+
+    def _run_groups(self, problem: Problem, attacks: Sequence[Attack]) -> list[Outcome]:
+        """Run attacks that may differ in any setting, one run for all that differ in the nested one only."""
+        groups: dict[str, list[int]] = {}
+        for index, attack in enumerate(attacks):
+            others = {name: value for name, value in attack.settings().items() if name != self.nested}
+            groups.setdefault(repr(sorted(others.items())), []).append(index)
+        outcomes: dict[int, Outcome] = {}
+        for members in groups.values():
+            values = {index: getattr(attacks[index], self.nested) for index in members}
+            ledger = Ledger(problem, sorted(set(values.values())))
+            attacks[members[0]]._perturb(problem, ledger)
+            for index in members:
+                outcomes[index] = outcome_of(problem, ledger, ledger.budgets.index(values[index]))
+        return [outcomes[index] for index in range(len(attacks))]
+
+    def _problem(self, inputs: Tensor, labels: Tensor | None, targets: Tensor | None, clips: Tensor | None) -> Problem:
+        """Check a batch at the door and bring it to the victim's device."""
+        if self._normalization_applied is True:
+            raise ValueError(
+                "expected inputs within the bounds, got an attack with normalised inputs: "
+                "put the normalisation into the victim, or call the attack itself"
+            )
+        if not inputs.is_floating_point() or inputs.ndim < 2 or len(inputs) == 0:
+            raise ValueError(
+                f"expected floating inputs (clips, ...) with at least one clip, "
+                f"got {inputs.dtype} of shape {tuple(inputs.shape)}"
+            )
+        self._check_range(inputs)
+        # A clone, because a tensor made under inference mode cannot take part in autograd.
+        inputs = inputs.detach().clone().to(device_of(self.model, inputs.device))
+        clips = identities(inputs) if clips is None else self._integers("clips", clips, inputs).clone()
+        if targets is not None and not self.targeted:
+            raise ValueError(
+                f"expected no targets for an untargeted {self.attack}, got some: "
+                "build it with targeted=True or call set_mode_targeted_by_label()"
+            )
+        if labels is not None and targets is None and self.attack_mode == "targeted(label)":
+            labels, targets = None, labels
+        if labels is None and targets is None:
+            raise ValueError(f"expected labels of shape ({len(inputs)},), got None")
+        labels = self._predictions(inputs) if labels is None else self._integers("labels", labels, inputs).clone()
+        if self.targeted:
+            if targets is None:
+                targets = self._chosen_targets(inputs, labels, clips)
+            targets = self._integers("targets", targets, inputs).clone()
+            if bool((targets == labels).any()):
+                raise ValueError("expected targets that differ from the labels, got some that are equal")
+        return Problem(inputs, labels, targets, clips)
+
+    def _check_range(self, inputs: Tensor) -> None:
+        # In the precision of the inputs: 0.2 in float32 is larger than 0.2.
+        lower, upper = inputs.new_tensor(self.bounds).tolist()
+        smallest, largest = float(inputs.amin()), float(inputs.amax())
+        # Written so that NaN, which compares false, is refused too.
+        if not (lower <= smallest and largest <= upper):
+            raise ValueError(
+                f"expected inputs within the bounds [{self.bounds[0]}, {self.bounds[1]}], got values from {smallest} to {largest}: "
+                "pass the bounds of the inputs"
+            )
+
+    def _chosen_targets(self, inputs: Tensor, labels: Tensor, clips: Tensor) -> Tensor:
+        if self.attack_mode == "targeted(random)":
+            return random_targets(clips, labels, self._class_count(inputs), self.seed)
+        return self.get_target_label(inputs, labels)
+
+    def _class_count(self, inputs: Tensor) -> int:
+        """Number of classes, known from one forward row the first time it is needed."""
+        if self._classes is None or self._classes[0] is not self.model:
+            with torch.no_grad():
+                self._classes = (self.model, self.logits(inputs[:1]).shape[1])
+        return self._classes[1]
+
+    def _predictions(self, inputs: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.logits(inputs).argmax(dim=1)
+
+    @staticmethod
+    def _integers(name: str, values: Tensor, inputs: Tensor) -> Tensor:
+        if values.shape != inputs.shape[:1] or values.is_floating_point():
+            raise ValueError(
+                f"expected integer {name} of shape ({len(inputs)},), got {values.dtype} of shape {tuple(values.shape)}"
+            )
+        return values.to(inputs.device, torch.long)
+
+
+def outcome_of(problem: Problem, ledger: Ledger, budget: int) -> Outcome:
+    """Judge what a ledger has recorded for one budget."""
+    assert ledger.logits is not None, "an attack gives the clean logits to its ledger"
+    assert ledger.logits_clean is not None
+    adversarial, logits = ledger.adversarial[budget], ledger.logits[budget]
+    predictions = logits.argmax(dim=1)
+    targets = torch.full_like(problem.labels, NO_TARGET) if problem.targets is None else problem.targets
+    l2, linf, l0 = distances(adversarial, problem.inputs)
+    counts = ledger.recorded_counts
+    return Outcome(
+        adversarial=adversarial,
+        logits_clean=ledger.logits_clean,
+        logits_adversarial=logits,
+        labels=problem.labels,
+        targets=targets,
+        success=predictions != problem.labels,
+        target_hit=predictions == targets,
+        l2=l2,
+        linf=linf,
+        l0=l0,
+        iterations=counts["iterations"][budget],
+        gradients=counts["gradients"][budget],
+        full_jacobian_gradients=counts["full_jacobian_gradients"][budget],
+        forward_rows=counts["forward_rows"][budget],
+        zero_gradients=counts["zero_gradients"][budget],
+    )

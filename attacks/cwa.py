@@ -1,0 +1,195 @@
+"""Carlini and Wagner's l_2 attack (2017): the nearest adversarial by gradient descent on distance plus margin."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from attacks.active_set import ActiveSet, Ledger, Problem
+from attacks.base import Attack
+from attacks.box_smoother import BoxSmoother
+from attacks.constant_search import ConstantSearch, Nearest
+from attacks.losses import at_least_float32, input_gradient, is_zero, margin
+
+DECAYS = (0.9, 0.999)
+EPSILON = 1e-8
+SHORTEST_WINDOW = 10
+PROGRESS = 1e-4
+
+
+class CWA(Attack):
+    r"""Minimise distance and margin together, for several weights c between the two.
+
+    .. math:: \min_w \|x' - x\|_2^2 + c \max(0, M(x') + \kappa),\quad x' = x'(w) \text{ of the box smoother}
+
+    with :math:`M = \max_{j \ne t} Z_j - Z_t` towards a target and :math:`Z_l - \max_{j \ne l} Z_j` away from the label.
+    Every clip has its own search over c, and Adam starts anew from the input at each search step. Whatever iterate of
+    whatever step reaches the goal with a margin of kappa and is the nearest so far is kept; a clip that never does is
+    judged by its last iterate.
+
+    Search steps are prefixes of one run. Iterations are not: c of the second search step depends on what all iterations
+    of the first have reached, so budgets that differ in ``iterations`` run apart.
+
+    Args:
+        model: the victim; its output is logits.
+        search_steps: values of c tried on each clip, at least 1.
+        iterations: gradients of each search step at most, at least 1.
+        learning_rate: step size of Adam in the smoother's variable.
+        kappa: margin in logits that a success must have, at least 0.
+        smoothness: s of the box smoother, in (0, 1).
+        early_stopping: end the search step of a clip when its loss has not fallen by a ten-thousandth over a window of
+            a tenth of the iterations, ten at least.
+        bounds: lower and upper end of what an input may hold.
+        seed: seed of the random targets.
+        targeted: towards a random wrong label; else away from the label.
+
+    References:
+        N. Carlini and D. Wagner, "Towards evaluating the robustness of neural networks", IEEE S&P 2017.
+    """
+
+    nested = "search_steps"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        search_steps: int = 9,
+        iterations: int = 1000,
+        learning_rate: float = 0.01,
+        kappa: float = 0.0,
+        smoothness: float = 0.999,
+        early_stopping: bool = True,
+        bounds: tuple[float, float] = (0.0, 1.0),
+        seed: int = 0,
+        targeted: bool = False,
+    ) -> None:
+        super().__init__("CWA", model, bounds=bounds, seed=seed, targeted=targeted)
+        self.search_steps = search_steps
+        self.iterations = iterations
+        self.learning_rate = learning_rate
+        self.kappa = kappa
+        self.smoothness = smoothness
+        self.early_stopping = early_stopping
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise ``ValueError`` for settings that make no sense."""
+        if self.search_steps < 1 or self.iterations < 1:
+            raise ValueError(
+                f"expected at least 1 search step and 1 iteration, got {self.search_steps} and {self.iterations}"
+            )
+        if not self.learning_rate > 0:
+            raise ValueError(f"expected a learning rate above 0, got {self.learning_rate}")
+        if not self.kappa >= 0:
+            raise ValueError(f"expected kappa of at least 0, got {self.kappa}")
+        BoxSmoother(self.bounds, self.smoothness)
+
+    def _perturb(self, problem: Problem, ledger: Ledger) -> None:
+        active = ActiveSet.of(problem)
+        with torch.no_grad():
+            logits = at_least_float32(self.logits(problem.inputs))
+        ledger.spend(active.rows, forward_rows=1)
+        ledger.clean(logits)
+        staying = ledger.settle(0, active.rows, active.inputs, logits, self.wrong_already(logits, active.labels))
+        if staying is not None:
+            active.keep(staying)
+        if len(active) == 0:
+            return
+        nearest = Nearest(problem.inputs, logits)
+        rows, search = active.rows, ConstantSearch(len(active), problem.inputs.device)
+        attacked = Problem(active.inputs, active.labels, active.targets, problem.clips[rows])
+        for step in range(1, int(ledger.budgets[-1]) + 1):
+            success = self._descend(attacked, rows, search.constants, nearest, ledger)
+            ledger.settle(step, rows, nearest.points[rows], nearest.logits[rows], None)
+            search.advance(success)
+
+    def _descend(self, problem: Problem, rows: Tensor, constants: Tensor, nearest: Nearest, ledger: Ledger) -> Tensor:
+        """Make one search step and return which clips reached the goal in it, bool ``(clips,)``."""
+        smoother = BoxSmoother(self.bounds, self.smoothness)
+        success = torch.zeros_like(problem.labels, dtype=torch.bool)
+        active = ActiveSet.of(problem)
+        variables = smoother.variables(problem.inputs)
+        active.memory = {
+            "batch_rows": rows,
+            "constants": constants,
+            "variables": variables,
+            "first_moment": torch.zeros_like(variables),
+            "second_moment": torch.zeros_like(variables),
+            "lowest_loss": torch.full_like(constants, torch.inf),
+            "loss_before": torch.full_like(constants, torch.inf),
+        }
+        window = max(self.iterations // 10, SHORTEST_WINDOW)
+        for iteration in range(1, self.iterations + 1):
+            if self.early_stopping and iteration > 1 and (iteration - 1) % window == 0:
+                self._let_go(active)
+                if len(active) == 0:
+                    return success
+            slope, logits, difference, squares = self._evaluate(active, smoother, graph=True)
+            loss, reached = self._judge(active, logits, squares)
+            self._offer(active, logits, squares, reached, success, nearest)
+            gradient = input_gradient(loss, active.points)
+            # A margin that is satisfied has no gradient by design, and says nothing about the victim.
+            vanished = is_zero(gradient) * (loss > 0)
+            ledger.spend(
+                active.memory["batch_rows"],
+                iterations=1,
+                gradients=1,
+                full_jacobian_gradients=1,
+                forward_rows=1,
+                zero_gradients=vanished,
+            )
+            lowest = torch.minimum(active.memory["lowest_loss"], squares + loss.detach().double())
+            active.memory["lowest_loss"] = lowest
+            self._adam(active, slope.mul_(gradient.to(slope.dtype).add_(difference, alpha=2)), iteration)
+            smoother.confine(active.memory["variables"])
+        _, logits, _, squares = self._evaluate(active, smoother, graph=False)
+        ledger.spend(active.memory["batch_rows"], forward_rows=1)
+        _, reached = self._judge(active, logits, squares)
+        self._offer(active, logits, squares, reached, success, nearest)
+        return success
+
+    def _evaluate(
+        self, active: ActiveSet, smoother: BoxSmoother, *, graph: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Evaluate the victim at the variables: slope of the smoother, logits, difference and squared distance."""
+        points, slope = smoother.points(active.memory["variables"])
+        active.points = points.to(active.inputs.dtype).requires_grad_(graph)
+        with torch.set_grad_enabled(graph):
+            logits = at_least_float32(self.logits(active.points))
+        difference = active.points.detach() - active.inputs
+        squares = difference.flatten(1).double().square().sum(dim=1)
+        return slope, logits, difference.to(slope.dtype), squares
+
+    def _judge(self, active: ActiveSet, logits: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted margin loss of every clip, and whether it reaches the goal with a margin of kappa."""
+        targets = active.targets
+        wanted = -margin(logits, active.labels) if targets is None else margin(logits, targets)
+        loss = active.memory["constants"].to(logits.dtype) * (self.kappa - wanted).clamp(min=0)
+        reached = self.reached(logits, active.labels, active.targets) & (wanted.detach() >= self.kappa)
+        return loss, reached
+
+    @staticmethod
+    def _offer(
+        active: ActiveSet, logits: Tensor, squares: Tensor, reached: Tensor, success: Tensor, nearest: Nearest
+    ) -> None:
+        success[active.rows] |= reached
+        nearest.offer(active.memory["batch_rows"], active.points, logits, squares, reached)
+
+    def _adam(self, active: ActiveSet, gradient: Tensor, iteration: int) -> None:
+        """Update the variables in place (Kingma and Ba 2015, algorithm 1)."""
+        first, second = active.memory["first_moment"], active.memory["second_moment"]
+        first.lerp_(gradient, 1 - DECAYS[0])
+        second.mul_(DECAYS[1]).addcmul_(gradient, gradient, value=1 - DECAYS[1])
+        corrections = [1 - decay**iteration for decay in DECAYS]
+        denominator = (second / corrections[1]).sqrt_().add_(EPSILON)
+        active.memory["variables"].addcdiv_(first, denominator, value=-self.learning_rate / corrections[0])
+
+    @staticmethod
+    def _let_go(active: ActiveSet) -> None:
+        """Drop the clips whose lowest loss has stagnated since the last look; the only wait for the device."""
+        lowest = active.memory["lowest_loss"]
+        going_on = lowest <= (1 - PROGRESS) * active.memory["loss_before"]
+        active.memory["loss_before"] = lowest.clone()
+        staying = going_on.nonzero().squeeze(1)
+        if len(staying) < len(active):
+            active.keep(staying)

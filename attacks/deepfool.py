@@ -1,0 +1,246 @@
+"""DeepFool: the nearest decision boundary, linearised again and again (Moosavi-Dezfooli et al. 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attacks.active_set import ActiveSet, Ledger, Problem
+from attacks.base import Attack
+from attacks.box_projection import box_distance, project
+from attacks.fgsm import NORMS
+from attacks.losses import at_least_float32, input_gradient, is_zero
+from attacks.outcome import Outcome, average_over_targets
+from attacks.stepwise import StepwiseAttack
+
+ADDITIVE = {"l2": 1e-4, "linf": 1e-5}
+"""Default distance by which a boundary is passed from the second step on; 1e-4 would cost 4 % of l_inf."""
+
+
+class DeepFool(StepwiseAttack):
+    """Step to the nearest linearised boundary until the label changes.
+
+    At the iterate x_i, with w_k the gradient of f_k - f_label, the step is the smallest r (l_2 or l_inf) that reaches
+    the hyperplane f_k - f_label + w_k . r = 0 of the nearest class k *inside the bounds*. The original divides by the
+    norm of w_k and clips afterwards, which falls short wherever values lie at their bounds, as the silence of a
+    spectrogram does: it stalls, or spends more than it needs. The next iterate is
+    x_{i+1} = clip(x + (1 + overshoot) * sum of steps). A targeted attack steps towards f_target = f_current, where
+    current is the class predicted at x_i.
+
+    K candidate classes cost K - 1 gradients an iteration, a target costs one. A clip whose gradients are all zero
+    stops, because it would stay where it is.
+
+    Args:
+        model: the victim.
+        iterations: number of steps at most, at least 1; several numbers share one run.
+        norm: ``"l2"`` or ``"linf"``, the norm that is kept small.
+        overshoot: relative excess of the total perturbation, at least 0.
+        additive: distance (in ``norm``) by which the boundary is passed from the second step on, so that a step that
+            ends on the wrong side by rounding does not repeat itself for ever; None is 1e-4 in l_2, 1e-5 in l_inf.
+        candidates: how many classes are looked at, the label included: those with the largest clean logits; None means
+            all. It is of no use in a targeted attack.
+        bisection_steps: halvings of the line from the input to the adversarial after the attack, which cost a forward
+            each and no gradient.
+        bounds: lower and upper end of what an input may hold.
+        seed: seed of the random targets.
+        targeted: towards a random wrong label; else to the nearest.
+
+    References:
+        S. Moosavi-Dezfooli, A. Fawzi and P. Frossard, "DeepFool", CVPR 2016. The projection onto hyperplane and box is
+        the problem of F. Croce and M. Hein, "Minimally distorted adversarial examples with a fast adaptive boundary
+        attack", ICML 2020.
+    """
+
+    nested = "iterations"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        iterations: int = 100,
+        norm: str = "l2",
+        overshoot: float = 0.02,
+        additive: float | None = None,
+        candidates: int | None = None,
+        bisection_steps: int = 0,
+        bounds: tuple[float, float] = (0.0, 1.0),
+        seed: int = 0,
+        targeted: bool = False,
+    ) -> None:
+        super().__init__("DeepFool", model, bounds=bounds, seed=seed, targeted=targeted)
+        self.iterations = iterations
+        self.norm = norm
+        self.overshoot = overshoot
+        self.additive = additive
+        self.candidates = candidates
+        self.bisection_steps = bisection_steps
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise ``ValueError`` for a setting out of its range."""
+        if self.iterations < 1:
+            raise ValueError(f"expected at least 1 iteration, got {self.iterations}")
+        if self.norm not in NORMS:
+            raise ValueError(f"expected a norm among {list(NORMS)}, got {self.norm!r}")
+        if not self.overshoot >= 0:
+            raise ValueError(f"expected an overshoot of at least 0, got {self.overshoot}")
+        if self.additive is not None and not self.additive >= 0:
+            raise ValueError(f"expected an additive constant of at least 0, got {self.additive}")
+        if self.candidates is not None and self.candidates < 2:
+            raise ValueError(f"expected at least 2 candidate classes, the label included, got {self.candidates}")
+        if self.bisection_steps < 0:
+            raise ValueError(f"expected at least 0 bisection steps, got {self.bisection_steps}")
+
+    def _perturb(self, problem: Problem, ledger: Ledger) -> None:
+        super()._perturb(problem, ledger)
+        if self.bisection_steps:
+            self._bisect(problem, ledger)
+
+    def _begin(self, active: ActiveSet, logits: Tensor) -> None:
+        # The label comes last of all classes, so the first ones are the candidates beside it.
+        others = logits.scatter(1, active.labels[:, None], -torch.inf).argsort(dim=1, descending=True, stable=True)
+        kept = logits.shape[1] if self.candidates is None else min(self.candidates, logits.shape[1])
+        active.memory["others"] = others[:, : kept - 1]
+        active.memory["total"] = torch.zeros_like(active.inputs).flatten(1)
+        active.memory["additive"] = logits.new_zeros(len(active))
+
+    def _step(self, active: ActiveSet, points: Tensor, logits: Tensor, ledger: Ledger) -> Tensor:
+        gradient, deficit = self._boundary(active, points, logits, ledger)
+        deficit = deficit + active.memory["additive"] * self._dual_norm(gradient)
+        clean, here = active.inputs.flatten(1), points.detach().flatten(1)
+        step, _ = project(here, gradient, deficit, self.bounds, self.norm)
+        active.stopped = active.stopped | (gradient == 0).all(dim=1)
+        total = self.clip_to_bounds(clean + active.memory["total"] + step.to(clean.dtype)) - clean
+        active.memory["total"] = total
+        active.memory["additive"] = torch.full_like(
+            deficit, ADDITIVE[self.norm] if self.additive is None else self.additive
+        )
+        return self.clip_to_bounds(clean + (1 + self.overshoot) * total).view_as(active.inputs)
+
+    def _boundary(self, active: ActiveSet, points: Tensor, logits: Tensor, ledger: Ledger) -> tuple[Tensor, Tensor]:
+        """Find the nearest boundary of every clip: its gradient ``(running, features)`` and deficit ``(running,)``."""
+        if active.targets is not None:
+            current = logits.argmax(dim=1)
+            rivals, owners = active.targets[:, None], current[:, None]
+            jacobian = 1
+        else:
+            rivals, owners = active.memory["others"], active.labels[:, None]
+            jacobian = rivals.shape[1] + 1
+        # What each rival lacks: f_owner - f_rival, at least 0 while the owner is predicted.
+        lacking = logits.gather(1, owners) - logits.gather(1, rivals)
+        here, values = points.detach().flatten(1), lacking.detach().clamp(min=0.0)
+        best_gradient = torch.zeros_like(here, dtype=values.dtype)
+        best_deficit = torch.zeros_like(values[:, 0])
+        best_distance = torch.full_like(best_deficit, torch.inf)
+        zero_gradients = torch.zeros_like(active.labels)
+        # One rival at a time: memory stays that of one gradient, however many classes there are.
+        for rival in range(rivals.shape[1]):
+            last = rival == rivals.shape[1] - 1
+            gradient = input_gradient(-lacking[:, rival], points, retain_graph=not last)
+            gradient = at_least_float32(gradient.flatten(1))
+            zero_gradients += is_zero(gradient)
+            if rivals.shape[1] == 1:
+                best_gradient, best_deficit = gradient, values[:, 0]
+                break
+            distance = box_distance(here, gradient, values[:, rival], self.bounds, self.norm)
+            nearer = distance < best_distance
+            best_distance = torch.where(nearer, distance, best_distance)
+            best_deficit = torch.where(nearer, values[:, rival], best_deficit)
+            best_gradient = torch.where(nearer[:, None], gradient, best_gradient)
+        ledger.spend(
+            active.rows,
+            gradients=rivals.shape[1],
+            full_jacobian_gradients=jacobian,
+            zero_gradients=zero_gradients,
+        )
+        return best_gradient, best_deficit
+
+    def _dual_norm(self, gradient: Tensor) -> Tensor:
+        return gradient.norm(dim=1) if self.norm == "l2" else gradient.abs().sum(dim=1)
+
+    @torch.no_grad()
+    def _bisect(self, problem: Problem, ledger: Ledger) -> None:
+        """Move adversarials towards their inputs as far as the goal stays reached.
+
+        A clip that has reached its goal at one budget has the same adversarial at every later one, so the last budget
+        is worked on and the others take it over.
+        """
+        assert ledger.logits is not None
+        last = len(ledger.budgets) - 1
+        goals = self.reached(ledger.logits[last], problem.labels, problem.targets)
+        goals &= ledger.recorded_counts["iterations"][last] > 0
+        rows = goals.nonzero().squeeze(1)
+        if not len(rows):
+            return
+        reached_before = [
+            self.reached(logits, problem.labels, problem.targets) & goals for logits in ledger.logits[:last]
+        ]
+        inputs, labels = problem.inputs[rows], problem.labels[rows]
+        targets = None if problem.targets is None else problem.targets[rows]
+        adversarial, best_logits = ledger.adversarial[last, rows], ledger.logits[last, rows]
+        direction = adversarial - inputs
+        shape = (-1, *(1 for _ in inputs.shape[1:]))
+        low = inputs.new_zeros(len(rows))
+        high = torch.ones_like(low)
+        for _ in range(self.bisection_steps):
+            middle = (low + high) / 2
+            candidate = self.clip_to_bounds(inputs + middle.view(shape) * direction)
+            logits = at_least_float32(self.logits(candidate))
+            inside = self.reached(logits, labels, targets)
+            high, low = torch.where(inside, middle, high), torch.where(inside, low, middle)
+            adversarial = torch.where(inside.view(shape), candidate, adversarial)
+            best_logits = torch.where(inside[:, None], logits, best_logits)
+        ledger.adversarial[last, rows] = adversarial
+        ledger.logits[last, rows] = best_logits
+        ledger.recorded_counts["forward_rows"][last, rows] += self.bisection_steps
+        for budget, reached in enumerate(reached_before):
+            ledger.adversarial[budget, reached] = ledger.adversarial[last, reached]
+            ledger.logits[budget, reached] = ledger.logits[last, reached]
+            ledger.recorded_counts["forward_rows"][budget, reached] += self.bisection_steps
+
+
+class DeepFoolOverTargets(DeepFool):
+    """Targeted DeepFool towards every wrong label in turn, averaged over them.
+
+    The outcome's success, target hit, counts and distances are means over the K - 1 wrong labels of a clip; its
+    adversarial is the nearest that hit its target, and ``per_target`` holds the single outcomes, where entry j of a
+    clip has the target (label + 1 + j) mod K.
+
+    Args:
+        model: the victim.
+        settings: those of :class:`DeepFool` but ``targeted``.
+    """
+
+    modes = ("targeted",)
+
+    def __init__(self, model: nn.Module, **settings: Any) -> None:
+        super().__init__(model, targeted=True, **settings)
+
+    def run_budgets(
+        self,
+        inputs: Tensor,
+        labels: Tensor | None,
+        budgets: Sequence[Mapping[str, Any]],
+        *,
+        targets: Tensor | None = None,
+        clips: Tensor | None = None,
+    ) -> list[Outcome]:
+        """Attack one batch towards every wrong label; see :meth:`Attack.run_budgets`.
+
+        Raises:
+            ValueError: as there, and for given targets, because all are used.
+        """
+        if targets is not None:
+            raise ValueError("expected no targets, because every wrong label is one, got some")
+        attacks: list[Attack] = [self.with_settings(**budget) for budget in budgets]
+        with self._session():
+            problem = self._problem(inputs, labels, None, clips)
+            classes = self._class_count(problem.inputs)
+            runs = []
+            for offset in range(classes - 1):
+                aimed = Problem(problem.inputs, problem.labels, (problem.labels + 1 + offset) % classes, problem.clips)
+                runs.append(self._run_groups(aimed, attacks))
+        return [average_over_targets([run[index] for run in runs]) for index in range(len(attacks))]

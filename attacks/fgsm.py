@@ -1,0 +1,114 @@
+"""The fast gradient sign method: one gradient, one step (Goodfellow et al. 2015, arXiv:1412.6572)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from attacks.active_set import ActiveSet, Ledger, Problem
+from attacks.base import Attack
+from attacks.losses import LOSSES, at_least_float32, input_gradient, is_zero
+
+NORMS = ("linf", "l2")
+
+
+class FGSM(Attack):
+    """One step of a given size along the gradient of the loss: x' = clip(x + delta * direction(g)).
+
+    The direction is sign(g) in l_inf (Eq. 3 of the paper) and g / ||g||_2 in l_2 (Eq. 4). A targeted attack goes down
+    the loss of the target instead of up the loss of the label. Several values of delta share one gradient.
+
+    Args:
+        model: the victim.
+        delta: size of the step in the units of the input, at least 0.
+        norm: ``"linf"`` or ``"l2"``.
+        loss: ``"cross_entropy"``, or ``"margin"``, whose gradient does not vanish where the victim is very sure.
+        bounds: lower and upper end of what an input may hold.
+        seed: seed of the random targets.
+        targeted: towards a random wrong label; else away from the label.
+
+    References:
+        I. Goodfellow, J. Shlens and C. Szegedy, "Explaining and harnessing adversarial examples", ICLR 2015.
+    """
+
+    nested = "delta"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        delta: float = 0.032,
+        norm: str = "linf",
+        loss: str = "cross_entropy",
+        bounds: tuple[float, float] = (0.0, 1.0),
+        seed: int = 0,
+        targeted: bool = False,
+    ) -> None:
+        super().__init__("FGSM", model, bounds=bounds, seed=seed, targeted=targeted)
+        self.delta = delta
+        self.norm = norm
+        self.loss = loss
+        self.check_settings()
+
+    def check_settings(self) -> None:
+        """Raise ``ValueError`` for a negative delta, an unknown norm or an unknown loss."""
+        if not self.delta >= 0:
+            raise ValueError(f"expected delta of at least 0, got {self.delta}")
+        if self.norm not in NORMS:
+            raise ValueError(f"expected a norm among {list(NORMS)}, got {self.norm!r}")
+        if self.loss not in LOSSES:
+            raise ValueError(f"expected a loss among {list(LOSSES)}, got {self.loss!r}")
+
+    def _perturb(self, problem: Problem, ledger: Ledger) -> None:
+        active = ActiveSet.of(problem)
+        points = problem.inputs.detach().requires_grad_()
+        logits = at_least_float32(self.logits(points))
+        ledger.clean(logits)
+        ledger.spend(active.rows, forward_rows=1)
+        wrong = self.wrong_already(logits, active.labels)
+        staying = ledger.settle(-torch.inf, active.rows, points, logits, wrong)
+        if staying is not None:
+            active.keep(staying)
+            if not len(active):
+                return
+            points = active.points.requires_grad_()
+            logits = at_least_float32(self.logits(points))
+        gradient = goal_gradient(self.loss, logits, points, active)
+        ledger.spend(
+            active.rows, iterations=1, gradients=1, full_jacobian_gradients=1, zero_gradients=is_zero(gradient)
+        )
+        direction = gradient.sign() if self.norm == "linf" else unit_l2(gradient)
+        ledger.spend(active.rows, forward_rows=1)
+        for budget, delta in enumerate(ledger.budgets):
+            with torch.no_grad():
+                adversarial = self.clip_to_bounds(active.inputs + delta * direction)
+                ledger.record(budget, active.rows, adversarial, self.logits(adversarial))
+
+
+def goal_gradient(loss: str, logits: Tensor, points: Tensor, active: ActiveSet) -> Tensor:
+    """Gradient along which the goal comes nearer: up the label's loss, or down the target's.
+
+    Args:
+        loss: name of the loss.
+        logits: the victim's logits for ``points``, with the graph.
+        points: ``(running, ...)``, a leaf that requires a gradient.
+        active: the running clips, with their labels and targets.
+
+    Returns:
+        ``(running, ...)``.
+    """
+    if active.targets is None:
+        return input_gradient(LOSSES[loss](logits, active.labels), points)
+    return -input_gradient(LOSSES[loss](logits, active.targets), points)
+
+
+def unit_l2(gradient: Tensor) -> Tensor:
+    """Scale every clip's gradient to Euclidean norm 1; a gradient of zeros stays zero.
+
+    It is divided by its largest entry first, because the squares of small float32 gradients are exactly zero.
+    """
+    flat = gradient.flatten(1)
+    largest = flat.abs().amax(dim=1, keepdim=True)
+    flat = flat / torch.where(largest > 0, largest, 1.0)
+    norm = flat.norm(dim=1, keepdim=True)
+    return (flat / torch.where(norm > 0, norm, 1.0)).view_as(gradient)

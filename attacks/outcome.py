@@ -1,0 +1,150 @@
+"""What an attack gives back: one row a clip, with everything that later numbers are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+L0_THRESHOLD = 1e-6
+"""A feature counts as changed where it moved by more than this."""
+
+NO_TARGET = -1
+"""The target of a clip that was attacked without one."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of one attack at one budget, clip by clip and in the order of the inputs.
+
+    An attack that is averaged over target labels (``deepfool_targeted``) fills ``per_target`` with one ordinary outcome
+    a wrong label. Its own ``success``, ``target_hit``, counts and distances are then float64 means over them, and its
+    ``adversarial`` and ``logits_adversarial`` belong to the nearest target that was hit.
+
+    Args:
+        adversarial: what the attack made of the inputs, ``(clips, ...)``.
+        logits_clean: the victim's logits for the inputs, ``(clips, classes)``.
+        logits_adversarial: its logits for ``adversarial``, as the attack itself saw them, ``(clips, classes)``.
+        labels: true labels ``(clips,)``.
+        targets: labels to reach ``(clips,)``, ``NO_TARGET`` in an untargeted attack.
+        success: bool, argmax of ``logits_adversarial`` is not the label.
+        target_hit: bool, argmax of ``logits_adversarial`` is the target.
+        iterations: updates of the clip until it was finished; 0 for a clip that was wrong before.
+        gradients: gradient rows spent on the clip, as run; they do not depend on batch mates.
+        full_jacobian_gradients: the same where every Jacobian counts with all of its classes, as older libraries do.
+        forward_rows: forward rows that the clip needs when it is attacked alone. When batch mates leave, the others are
+            evaluated once more so that no gradient is wasted on the leavers; those rows are seen by the gradient
+            counter and not here.
+        zero_gradients: how many of ``gradients`` were exactly zero everywhere.
+        l2: Euclidean norm of the perturbation, computed from the inputs.
+        linf: its largest absolute value.
+        l0: number of features that moved by more than ``L0_THRESHOLD``.
+        per_target: outcomes of the single target labels, for an average over them only.
+    """
+
+    adversarial: Tensor
+    logits_clean: Tensor
+    logits_adversarial: Tensor
+    labels: Tensor
+    targets: Tensor
+    success: Tensor
+    target_hit: Tensor
+    iterations: Tensor
+    gradients: Tensor
+    full_jacobian_gradients: Tensor
+    forward_rows: Tensor
+    zero_gradients: Tensor
+    l2: Tensor
+    linf: Tensor
+    l0: Tensor
+    per_target: tuple[Outcome, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> Outcome:
+        """Return the outcome with every tensor on ``device``."""
+        moved = {name: getattr(self, name).to(device) for name in TENSOR_FIELDS}
+        return Outcome(**moved, per_target=tuple(outcome.to(device) for outcome in self.per_target))
+
+    def select(self, rows: Tensor) -> Outcome:
+        """Return the outcome of some clips, given by positions or by a mask."""
+        chosen = {name: getattr(self, name)[rows] for name in TENSOR_FIELDS}
+        return Outcome(**chosen, per_target=tuple(outcome.select(rows) for outcome in self.per_target))
+
+
+TENSOR_FIELDS = tuple(field.name for field in fields(Outcome) if field.name != "per_target")
+
+
+def concatenate(outcomes: Sequence[Outcome]) -> Outcome:
+    """Join the outcomes of consecutive batches, attacked in the same way, into one."""
+    if not outcomes:
+        raise ValueError("expected at least one outcome to join, got none")
+    joined = {name: torch.cat([getattr(outcome, name) for outcome in outcomes]) for name in TENSOR_FIELDS}
+    per_target = tuple(concatenate(parts) for parts in zip(*(outcome.per_target for outcome in outcomes), strict=True))
+    return Outcome(**joined, per_target=per_target)
+
+
+def distances(adversarial: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Size of a perturbation in three norms.
+
+    Args:
+        adversarial: ``(clips, ...)``.
+        inputs: what it was made from, same shape.
+
+    Returns:
+        l_2, l_inf and l_0 of the difference, ``(clips,)`` each, computed in float64; l_0 counts the features that
+        moved by more than ``L0_THRESHOLD``.
+    """
+    difference = (adversarial.double() - inputs.double()).flatten(1)
+    magnitude = difference.abs()
+    return difference.norm(dim=1), magnitude.amax(dim=1), (magnitude > L0_THRESHOLD).sum(dim=1)
+
+
+def average_over_targets(outcomes: Sequence[Outcome]) -> Outcome:
+    """Average attacks on the same clips towards different targets, clip by clip.
+
+    Args:
+        outcomes: one for each target label, in the same order of clips.
+
+    Returns:
+        Means in float64; the distances are means over the targets that were hit (over all where none was). The kept
+        adversarial, its logits and its target are those of the smallest l_2 among the hits, or of the first target.
+    """
+    hits = torch.stack([outcome.target_hit for outcome in outcomes])
+    counted = torch.where(hits.any(dim=0), hits, True).double()
+
+    def mean(name: str) -> Tensor:
+        return torch.stack([getattr(outcome, name) for outcome in outcomes]).double().mean(dim=0)
+
+    def mean_over_hits(name: str) -> Tensor:
+        values = torch.stack([getattr(outcome, name) for outcome in outcomes]).double()
+        return (values * counted).sum(dim=0) / counted.sum(dim=0)
+
+    l2 = torch.stack([outcome.l2 for outcome in outcomes])
+    nearest = torch.where(hits, l2, torch.inf).argmin(dim=0)
+    clips = torch.arange(len(nearest), device=nearest.device)
+
+    def kept(name: str) -> Tensor:
+        return torch.stack([getattr(outcome, name) for outcome in outcomes])[nearest, clips]
+
+    return Outcome(
+        adversarial=kept("adversarial"),
+        logits_clean=outcomes[0].logits_clean,
+        logits_adversarial=kept("logits_adversarial"),
+        labels=outcomes[0].labels,
+        targets=kept("targets"),
+        success=mean("success"),
+        target_hit=mean("target_hit"),
+        iterations=mean("iterations"),
+        gradients=mean("gradients"),
+        full_jacobian_gradients=mean("full_jacobian_gradients"),
+        forward_rows=mean("forward_rows"),
+        zero_gradients=mean("zero_gradients"),
+        l2=mean_over_hits("l2"),
+        linf=mean_over_hits("linf"),
+        l0=mean_over_hits("l0"),
+        per_target=tuple(outcomes),
+    )

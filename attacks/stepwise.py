@@ -1,0 +1,71 @@
+"""Attacks that go step by step, judge each iterate with the forward that the next gradient needs, and let clips go."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from attacks.active_set import ActiveSet, Ledger, Problem
+from attacks.base import Attack
+from attacks.losses import at_least_float32
+
+
+class StepwiseAttack(Attack):
+    """A sequence of iterates x_0 = x, x_1, ... with one forward each; the nested parameter is the number of steps.
+
+    A clip leaves the batch when it reaches its goal (unless ``stops_at_success`` is False), when it was wrong before
+    the attack, or when the attack sets its ``stopped``. The rows that stay are then evaluated once more without the
+    leavers: one forward costs less than a gradient of rows that nobody needs, and every gradient row is then a row of
+    a running clip.
+
+    A subclass writes :meth:`_step` and, where it keeps something per clip, :meth:`_begin`.
+    """
+
+    stops_at_success = True
+
+    def _begin(self, active: ActiveSet, logits: Tensor) -> None:
+        """Prepare ``active.memory`` from the clean logits, after clips that were wrong before have left."""
+
+    def _step(self, active: ActiveSet, points: Tensor, logits: Tensor, ledger: Ledger) -> Tensor:
+        """Make the next iterate.
+
+        Args:
+            active: the running clips; its memory may be updated in place.
+            points: their iterates, a leaf that requires a gradient.
+            logits: the victim's logits for ``points``, with the graph, at least float32.
+            ledger: to be told with ``ledger.spend(active.rows, gradients=..., ...)`` what the step cost; forwards and
+                iterations are counted by the caller.
+
+        Returns:
+            The next iterates, within the bounds.
+        """
+        raise NotImplementedError
+
+    def _perturb(self, problem: Problem, ledger: Ledger) -> None:
+        active = ActiveSet.of(problem)
+        last = int(ledger.budgets[-1])
+        for iteration in range(last + 1):
+            logits = self._evaluate(active, graph=iteration < last)
+            ledger.spend(active.rows, forward_rows=1)
+            if iteration == 0:
+                ledger.clean(logits)
+                finished = self.wrong_already(logits, active.labels)
+                finished |= self.reached(logits, active.labels, active.targets)
+            elif self.stops_at_success:
+                finished = self.reached(logits, active.labels, active.targets) | active.stopped
+            else:
+                finished = None
+            staying = ledger.settle(iteration, active.rows, active.points, logits, finished)
+            if iteration == last or (staying is not None and len(staying) == 0):
+                return
+            if staying is not None:
+                active.keep(staying)
+                logits = self._evaluate(active, graph=True)
+            if iteration == 0:
+                self._begin(active, logits.detach())
+            points = active.points
+            active.points = self._step(active, points, logits, ledger).detach()
+            ledger.spend(active.rows, iterations=1)
+
+    def _evaluate(self, active: ActiveSet, *, graph: bool) -> Tensor:
+        active.points = active.points.detach().requires_grad_(graph)
+        return at_least_float32(self.logits(active.points))

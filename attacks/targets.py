@@ -1,0 +1,88 @@
+"""Random numbers that belong to a clip: the same in every batch, attack, budget and process.
+
+They come from a hash of (clip, seed, counter), not from a generator with a state, so nothing that happened before can
+change them and the global generators are left alone.
+"""
+
+import torch
+from torch import Tensor
+
+# Odd constants and shifts of the SplitMix64 finaliser (Steele, Lea and Flood 2014), as signed 64-bit integers.
+_INCREMENT = 0x9E3779B97F4A7C15 - (1 << 64)
+_FIRST = 0xBF58476D1CE4E5B9 - (1 << 64)
+_SECOND = 0x94D049BB133111EB - (1 << 64)
+
+
+def _shift_right(value: Tensor, bits: int) -> Tensor:
+    # torch shifts signed integers arithmetically; the mask removes the copies of the sign.
+    return (value >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def scramble(value: Tensor) -> Tensor:
+    """Map 64-bit integers one to one onto 64-bit integers without visible pattern (SplitMix64)."""
+    value = value + _INCREMENT
+    value = (value ^ _shift_right(value, 30)) * _FIRST
+    value = (value ^ _shift_right(value, 27)) * _SECOND
+    return value ^ _shift_right(value, 31)
+
+
+def random_targets(clips: Tensor, labels: Tensor, classes: int, seed: int) -> Tensor:
+    """Draw a wrong label for every clip, uniformly, as a function of (clip, seed) and the clip's own label.
+
+    Args:
+        clips: integer identities ``(clips,)``.
+        labels: true labels ``(clips,)`` in 0 .. classes - 1.
+        classes: number of classes, at least 2.
+        seed: seed of the run.
+
+    Returns:
+        Targets ``(clips,)``, never the label.
+
+    Raises:
+        ValueError: with fewer than two classes.
+    """
+    if classes < 2:
+        raise ValueError(f"expected at least two classes to draw a wrong label from, got {classes}")
+    offset = _shift_right(_hash(clips, seed), 1) % (classes - 1)
+    return (labels + 1 + offset) % classes
+
+
+def random_uniform(clips: Tensor, seed: int, shape: tuple[int, ...], stream: int = 0) -> Tensor:
+    """Draw numbers uniformly from [0, 1) for every clip, as a function of (clip, seed, stream).
+
+    Args:
+        clips: integer identities ``(clips,)``.
+        seed: seed of the run.
+        shape: shape of the draw of one clip.
+        stream: number of the draw, where a clip needs several.
+
+    Returns:
+        float64 ``(clips, *shape)``.
+    """
+    numel = 1
+    for size in shape:
+        numel *= size
+    counter = torch.arange(numel, device=clips.device)
+    base = scramble(_hash(clips, seed) + stream)
+    bits = _shift_right(scramble(base[:, None] + scramble(counter)[None, :]), 11)
+    return (bits.double() * 2.0**-53).reshape(len(clips), *shape)
+
+
+def identities(inputs: Tensor) -> Tensor:
+    """Give clips whose index is not known an identity by content, so that it does not depend on the batch.
+
+    Args:
+        inputs: ``(clips, ...)``, of any floating type.
+
+    Returns:
+        int64 ``(clips,)``.
+    """
+    values = inputs.detach().float().flatten(1).contiguous().view(torch.int32).long()
+    weights = scramble(torch.arange(values.shape[1], device=inputs.device))
+    return scramble((values * weights).sum(dim=1))
+
+
+def _hash(clips: Tensor, seed: int) -> Tensor:
+    # The seed is scrambled first: neighbouring seeds would otherwise give neighbouring clips each other's numbers.
+    key = scramble(torch.tensor(seed, dtype=torch.long, device=clips.device))
+    return scramble(clips.long() ^ key)

@@ -1,0 +1,49 @@
+"""The door of every command: bad input ends in one sentence and an exit code, never in a traceback."""
+
+import errno
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from storage import DataError
+
+USAGE_ERROR = 2
+DATA_ERROR = 1
+
+
+class UsageError(Exception):
+    """A command that cannot be carried out as it was given; ends with exit code 2."""
+
+
+def run_command(command: Callable[[], Any]) -> None:
+    """Run a command and turn the errors that its user can mend into one sentence.
+
+    Bad data and a full disk end with exit code 1, an impossible command with 2, Ctrl-C with 130. Any other exception is
+    a fault of the program and keeps its traceback.
+
+    Args:
+        command: the command's main function.
+    """
+    try:
+        command()
+    except UsageError as error:
+        _exit(error, USAGE_ERROR)
+    except DataError as error:
+        _exit(error, DATA_ERROR)
+    except KeyboardInterrupt:
+        _exit("interrupted; the same command continues where this one stopped", 130)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        _exit(f"expected to write to {error.filename or 'the disk'}, found: {error.strerror}", DATA_ERROR)
+    except RuntimeError as error:
+        # torch.save hides the operating system's error in a RuntimeError of its archive writer.
+        if "PytorchStreamWriter" not in str(error) and "inline_container" not in str(error):
+            raise
+        _exit("expected to write a checkpoint, found no space left on the disk; free some and run again", DATA_ERROR)
+
+
+def _exit(message: object, code: int) -> None:
+    # The message is kept on one line: other programs' error texts may hold several.
+    print(f"error: {' '.join(str(message).split())}", file=sys.stderr)
+    raise SystemExit(code)

@@ -1,0 +1,33 @@
+"""Audio files to batches: corpora, splits, augmentation, caches.
+
+The tensor contract of the whole project: a waveform is ``(batch, 1, time)`` float32 in [-1, 1], a map
+``(batch, 1, rows, columns)`` in [0, 1] with the lowest frequency in row 0, logits are ``(batch, classes)``.
+Adding a corpus = a file with a :class:`SoundDataModule` that reads its table, and a line in :data:`CORPORA`.
+"""
+
+from datamodules.batches import Batch, GlobalBatches
+from datamodules.clip_table import ClipTable
+from datamodules.esc10 import ESC10
+from datamodules.esc50 import ESC50
+from datamodules.sound_datamodule import SoundDataModule
+from datamodules.synthetic_sounds import SyntheticSounds
+from datamodules.urbansound8k import UrbanSound8K
+
+CORPORA: dict[str, type[SoundDataModule]] = {
+    "ESC50": ESC50,
+    "ESC10": ESC10,
+    "UrbanSound8K": UrbanSound8K,
+    "SyntheticSounds": SyntheticSounds,
+}
+
+__all__ = [
+    "CORPORA",
+    "ESC10",
+    "ESC50",
+    "Batch",
+    "ClipTable",
+    "GlobalBatches",
+    "SoundDataModule",
+    "SyntheticSounds",
+    "UrbanSound8K",
+]

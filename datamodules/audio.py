@@ -1,0 +1,160 @@
+"""Audio files: are they whole, and what waveform do they hold."""
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from datamodules.clip_table import ClipTable
+from datamodules.progress import progress_bar
+from datamodules.riff import announced_bytes
+from storage import DataError
+
+Padding = Literal["pad", "loop"]
+Waveform = NDArray[np.float32]
+NAMED_AT_MOST = 10
+
+
+class UnusableFileError(DataError):
+    """One file that cannot be decoded, as opposed to a disk or a cache that fails."""
+
+
+def decode(path: Path, sample_rate: int, seconds: float) -> Waveform:
+    """The waveform of a file in its own length, at most ``seconds``, mean of its channels, at ``sample_rate``.
+
+    Resampling is soxr's HQ setting (its aliases lie 140 dB down). Samples that float formats or the resampling filter
+    put outside [-1, 1] saturate.
+
+    Args:
+        path: an audio file of any format that libsndfile reads.
+        sample_rate: rate of the result in Hz.
+        seconds: later samples are not used, so that a file of hours costs no more memory than one of seconds.
+
+    Returns:
+        ``(time,)`` in [-1, 1], at least one sample.
+
+    Raises:
+        UnusableFileError: (a ``DataError``) if the file cannot be decoded to its end, holds no samples, or holds NaN
+            or infinite ones.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            # One second more than needed: the filter at the cut then sees the sound that really follows.
+            wanted = min(file.frames, math.ceil((seconds + 1) * file.samplerate))
+            channels = file.read(wanted, dtype="float32", always_2d=True)
+            file_rate = file.samplerate
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UnusableFileError(f"expected audio in {path}, found a file that cannot be decoded: {error}") from error
+    if len(channels) == 0:
+        raise UnusableFileError(f"expected sound in {path}, found an audio file without samples")
+    if len(channels) < wanted:
+        raise UnusableFileError(f"expected {wanted} samples in {path}, found {len(channels)}: the file is truncated")
+    if not np.isfinite(channels).all():
+        raise UnusableFileError(f"expected finite samples in {path}, found NaN or infinity")
+    waveform = _resample(np.clip(channels, -1, 1).mean(axis=1, dtype=np.float32), file_rate, sample_rate)
+    return np.clip(waveform[: max(1, round(seconds * sample_rate))], -1, 1)
+
+
+def fit_length(waveform: Waveform, samples: int, padding: Padding) -> Waveform:
+    """Cut a longer waveform; fill a shorter one with zeros after it (``pad``) or by repeating it (``loop``).
+
+    Args:
+        waveform: ``(time,)``, at least one sample.
+        samples: length of the result.
+        padding: how a shorter waveform is filled.
+
+    Returns:
+        ``(samples,)`` float32, a new contiguous array.
+    """
+    if padding == "loop":
+        return np.resize(waveform, samples).astype(np.float32, copy=False)
+    fitted = np.zeros(samples, dtype=np.float32)
+    fitted[: min(samples, len(waveform))] = waveform[:samples]
+    return fitted
+
+
+def read_clip(path: Path, sample_rate: int, samples: int, padding: Padding) -> Waveform:
+    """A file as a waveform of fixed length: decoded, resampled, saturated and fitted.
+
+    Args:
+        path: an audio file of any format that libsndfile reads.
+        sample_rate: rate of the result in Hz.
+        samples: length of the result.
+        padding: what fills a shorter clip, see :func:`fit_length`.
+
+    Returns:
+        ``(samples,)`` float32 in [-1, 1].
+
+    Raises:
+        DataError: if the file cannot be decoded, see :func:`decode`.
+    """
+    return fit_length(decode(path, sample_rate, samples / sample_rate), samples, padding)
+
+
+def check_files(table: ClipTable, clips: Sequence[int] | None = None) -> None:
+    """Read the header of every listed file and compare it with the file's size; nothing is decoded.
+
+    Args:
+        table: the corpus.
+        clips: the clips to check, all by default.
+
+    Raises:
+        DataError: if a file is missing, empty, truncated or not audio; it names up to ten of them and says how many
+            there are.
+    """
+    listed = range(len(table)) if clips is None else clips
+    faults: list[str] = []
+    with ThreadPoolExecutor() as threads, progress_bar("checking files", len(listed)) as advance:
+        for clip, fault in zip(listed, threads.map(lambda clip: file_fault(table.files[clip]), listed), strict=True):
+            advance()
+            if fault:
+                faults.append(f"{table.names[clip]} ({fault})")
+    if faults:
+        more = f" and {len(faults) - NAMED_AT_MOST} more" if len(faults) > NAMED_AT_MOST else ""
+        raise DataError(
+            f"expected {len(listed)} whole audio files of {table.corpus} below {table.files[listed[0]].parent}, found "
+            f"{len(faults)} that cannot be used: {', '.join(faults[:NAMED_AT_MOST])}{more}; "
+            "restore them or remove their rows from the metadata table"
+        )
+
+
+def file_fault(path: Path) -> str | None:
+    """What is wrong with an audio file, in a few words, or None if its header and size agree."""
+    try:
+        if not path.is_file():
+            return "not a file" if path.exists() else "missing"
+        size = path.stat().st_size
+        if size == 0:
+            return "empty"
+        information = soundfile.info(path)
+        announced = announced_bytes(path)
+    except soundfile.LibsndfileError as error:
+        return f"not audio: {error.error_string.rstrip('.').lower()}"
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
+    if announced:
+        expected, found = announced
+        # A data chunk of odd length is followed by one byte of padding, which some encoders count and do not write.
+        if found + 1 < expected:
+            return f"truncated: {expected} bytes of sound announced, {found} found"
+    if information.frames == 0:
+        return "no samples"
+    return None
+
+
+def _resample(waveform: Waveform, rate: int, new_rate: int) -> Waveform:
+    if rate == new_rate:
+        return waveform
+    expected = math.ceil(len(waveform) * new_rate / rate)
+    resampled = soxr.resample(waveform, rate, new_rate, quality="HQ")
+    if len(resampled) < expected:
+        # soxr rounds the length down, for a handful of samples to none at all; silence after them is what follows.
+        padded = np.concatenate([waveform, np.zeros(2 * math.ceil(rate / new_rate), np.float32)])
+        resampled = soxr.resample(padded, rate, new_rate, quality="HQ")
+    return resampled[:expected]

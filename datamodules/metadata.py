@@ -1,0 +1,151 @@
+"""The metadata table of a corpus, read row by row with errors that name the line."""
+
+import csv
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datamodules.clip_table import ClipTable
+from storage import DataError
+
+
+@dataclass(frozen=True)
+class MetadataRow:
+    """One clip as a metadata table lists it.
+
+    Args:
+        line: line of the table, for error messages.
+        name: file name of the clip.
+        file: absolute path of the clip.
+        target: class number as published.
+        class_name: name of that class.
+        source: the recording that the clip was cut from.
+        fold: the corpus' own fold, from 1.
+    """
+
+    line: int
+    name: str
+    file: Path
+    target: int
+    class_name: str
+    source: str
+    fold: int
+
+
+def read_metadata(root: Path, relative_path: str, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line number and cells of every row of a comma-separated table.
+
+    Args:
+        root: folder of the corpus.
+        relative_path: the table below ``root``.
+        columns: columns that the table must have.
+
+    Raises:
+        DataError: if the folder, the table or a column is missing, a row has too few or too many cells, or the file
+            is not UTF-8 text.
+    """
+    if not root.is_dir():
+        raise DataError(f"expected the corpus in the folder {root}, found none: set --data.root to where it lies")
+    path = root / relative_path
+    if not path.is_file():
+        raise DataError(
+            f"expected the table {relative_path} below {root}, found none: set --data.root to the folder that holds it"
+        )
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            absent = [column for column in columns if column not in (reader.fieldnames or [])]
+            if absent:
+                raise DataError(f"expected the columns {', '.join(columns)} in {path}, found no {', '.join(absent)}")
+            for row in reader:
+                if None in row or None in row.values():
+                    raise DataError(
+                        f"expected {len(reader.fieldnames or [])} cells in line {reader.line_num} of {path}, "
+                        "found another number"
+                    )
+                yield reader.line_num, row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"expected comma-separated UTF-8 text in {path}, found: {error}") from error
+
+
+def whole_number(text: str, column: str, line: int, path: Path) -> int:
+    """The cell as an integer; a ``DataError`` that names line and column if it is none."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise DataError(f"expected a whole number as {column} in line {line} of {path}, found {text!r}") from error
+
+
+def plain_name(text: str, column: str, line: int, path: Path) -> str:
+    """The cell as a file name; a ``DataError`` if it is empty or leads out of its folder."""
+    if text in ("", ".", "..") or Path(text).name != text or "\0" in text:
+        raise DataError(f"expected a plain file name as {column} in line {line} of {path}, found {text!r}")
+    return text
+
+
+def table_from_rows(
+    rows: Iterable[MetadataRow],
+    *,
+    corpus: str,
+    path: Path,
+    clip_seconds: float,
+    number_of_folds: int,
+    published_clips: int,
+) -> ClipTable:
+    """Check the rows against each other and make the clip table, clips in the order of the rows.
+
+    Labels are the published targets renumbered from 0 without gaps, in the order of the targets, so that a subset of
+    the classes has labels 0 .. classes - 1 too.
+
+    Args:
+        rows: the clips.
+        corpus: name of the corpus.
+        path: the metadata table, for error messages.
+        clip_seconds: length that every clip is brought to, in seconds.
+        number_of_folds: how many folds the corpus defines.
+        published_clips: how many clips the published corpus has; fewer are a warning.
+
+    Raises:
+        DataError: if there is no row, a clip is listed twice, a fold lies outside 1 .. ``number_of_folds`` or a target
+            has two names.
+    """
+    clips = list(rows)
+    if not clips:
+        raise DataError(f"expected clips of {corpus} in {path}, found none")
+    first_line: dict[str, int] = {}
+    names_of_targets: dict[int, str] = {}
+    for row in clips:
+        if row.name in first_line:
+            raise DataError(
+                f"expected every clip once in {path}, found {row.name} in lines {first_line[row.name]} and {row.line}"
+            )
+        first_line[row.name] = row.line
+        if not 1 <= row.fold <= number_of_folds:
+            raise DataError(f"expected a fold in 1..{number_of_folds} in line {row.line} of {path}, found {row.fold}")
+        if names_of_targets.setdefault(row.target, row.class_name) != row.class_name:
+            raise DataError(
+                f"expected one class name for target {row.target} in {path}, found {names_of_targets[row.target]!r} "
+                f"and {row.class_name!r} (line {row.line})"
+            )
+    if len(clips) < published_clips:
+        warnings.warn(
+            f"{path} lists {len(clips)} clips of {corpus}, {published_clips - len(clips)} fewer than the "
+            f"{published_clips} published ones",
+            stacklevel=3,
+        )
+    targets = sorted(names_of_targets)
+    label_of_target = {target: label for label, target in enumerate(targets)}
+    return ClipTable(
+        corpus=corpus,
+        names=tuple(row.name for row in clips),
+        files=tuple(row.file for row in clips),
+        labels=np.array([label_of_target[row.target] for row in clips], dtype=np.int64),
+        sources=np.array([row.source for row in clips], dtype=np.str_),
+        folds=np.array([row.fold for row in clips], dtype=np.int64),
+        class_names=tuple(names_of_targets[target] for target in targets),
+        clip_seconds=clip_seconds,
+        number_of_folds=number_of_folds,
+    )

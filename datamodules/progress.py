@@ -1,0 +1,28 @@
+"""A progress bar with the time that remains, for work that takes long enough to want one."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+# Less work than this is over before a bar can be read.
+SHOWN_FROM = 200
+
+
+@contextmanager
+def progress_bar(description: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show ``description`` with a bar, the count and the remaining time while the block runs.
+
+    Args:
+        description: what is being done.
+        total: how many steps there are; for fewer than 200 no bar is shown.
+
+    Yields:
+        A function that reports one finished step.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=total < SHOWN_FROM) as progress:
+        task = progress.add_task(description, total=total)
+        yield lambda: progress.advance(task)

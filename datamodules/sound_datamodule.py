@@ -1,0 +1,251 @@
+"""From a folder of recordings to batches of maps: the LightningDataModule that every corpus shares."""
+
+import logging
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import pooch
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from datamodules.batches import Batch, GlobalBatches
+from datamodules.clip_dataset import ClipDataset, collate
+from datamodules.clip_table import ClipTable
+from datamodules.map_cache import MapCache
+from datamodules.splits import Split, leakage, make_split, number_of_folds, split_sources
+from datamodules.waveform_cache import WaveformCache
+from representations import STFT, Representation
+
+logger = logging.getLogger(__name__)
+
+
+class SoundDataModule(LightningDataModule):
+    """A corpus, split honestly, decoded once and turned into maps on the Trainer's device.
+
+    Batches leave the DataLoader as waveforms and become maps in ``on_after_batch_transfer``; on the CPU, where the
+    transform is the slow part and nothing random happens before it, maps are kept on disk after the first pass.
+
+    Args:
+        root: folder of the corpus as downloaded.
+        representation: waveform ``(batch, 1, time)`` to map ``(batch, 1, rows, columns)``; it also decides the sample
+            rate.
+        split: ``grouped`` (clips of one recording stay on one side), ``random`` (the paper's) or ``official`` (the
+            corpus' own folds).
+        folds: number of cross-validation folds of ``grouped`` and ``random``; ``official`` has those of the corpus.
+        fold: which fold's model this is, from 1.
+        test_fraction: share of clips in the test part of ``grouped`` and ``random``.
+        augmentation: copies of the training clips at four ratios, made once.
+        padding: what fills a clip shorter than the corpus' length: ``pad`` (zeros after it) or ``loop``.
+        batch_size: clips of a batch over all processes together, so that training does not depend on their number.
+        num_workers: DataLoader processes; 0 suffices because items are read from a memory map.
+        cache_dir: folder of the waveform and map caches; the user's cache folder by default.
+        cache_maps: keep maps on disk; by default on the CPU only.
+        download: fetch the corpus into ``root`` if it is not there.
+        seed: seed of the split and of the order of the training clips.
+
+    Raises:
+        ValueError: if a setting is impossible.
+        DataError: from :meth:`prepare_data`, if a recording or the table is missing or broken.
+    """
+
+    corpus: ClassVar[str]
+    num_classes: ClassVar[int]
+
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        representation: Representation | None = None,
+        split: Literal["grouped", "random", "official"] = "grouped",
+        folds: int = 5,
+        fold: int = 1,
+        test_fraction: float = 0.3,
+        augmentation: Literal["pitch_shift", "time_stretch", "none"] = "pitch_shift",
+        padding: Literal["pad", "loop"] = "pad",
+        batch_size: int = 32,
+        num_workers: int = 0,
+        cache_dir: str | None = None,
+        cache_maps: bool | None = None,
+        download: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not 0 < test_fraction < 1:
+            raise ValueError(f"expected test_fraction between 0 and 1, got {test_fraction}")
+        if folds < 2:
+            raise ValueError(f"expected at least 2 folds, got {folds}")
+        if fold < 1:
+            raise ValueError(f"expected fold from 1, got {fold}")
+        if batch_size < 1:
+            raise ValueError(f"expected a batch size of at least 1, got {batch_size}")
+        self.root = root
+        self.representation = representation if representation is not None else STFT()
+        self.split_protocol = split
+        self.folds = folds
+        self.fold = fold
+        self.test_fraction = test_fraction
+        self.augmentation = augmentation
+        self.padding = padding
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.cache_dir = Path(cache_dir) if cache_dir else Path(pooch.os_cache("sound-robustness"))
+        self.cache_maps = cache_maps
+        self.download = download
+        self.seed = seed
+        self._table: ClipTable | None = None
+        self._waveforms: WaveformCache | None = None
+
+    def read_table(self) -> ClipTable:
+        """Read the corpus' own table; each corpus says how.
+
+        Raises:
+            DataError: if the folder or the table is missing or not what was published.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how its table is read")
+
+    def fetch(self) -> None:
+        """Bring the corpus to ``root``; corpora that can be downloaded say how."""
+
+    @property
+    def table(self) -> ClipTable:
+        """The clips of the corpus, read once."""
+        if self._table is None:
+            self._table = self.read_table()
+        return self._table
+
+    @property
+    def waveforms(self) -> WaveformCache:
+        """The decoded, resampled and augmented clips."""
+        if self._waveforms is None:
+            self._waveforms = WaveformCache(
+                self.table,
+                sample_rate=self.representation.sample_rate,
+                padding=self.padding,
+                augmentation=self.augmentation,
+                cache_dir=self.cache_dir,
+            )
+        return self._waveforms
+
+    @property
+    def number_of_folds(self) -> int:
+        """How many folds a whole cross-validation has."""
+        return number_of_folds(self.table, self.split_protocol, self.folds)
+
+    @property
+    def split(self) -> Split:
+        """Rows of the table in the training, validation and test part of this fold."""
+        return make_split(
+            self.table,
+            protocol=self.split_protocol,
+            fold=self.fold,
+            folds=self.folds,
+            test_fraction=self.test_fraction,
+            seed=self.seed,
+        )
+
+    @property
+    def leakage(self) -> float:
+        """Share of test clips with a clip of the same recording in the training or validation part, in [0, 1]."""
+        return leakage(self.table, self.split)
+
+    def check(self) -> None:
+        """Look at every listed file before any long work.
+
+        Raises:
+            DataError: if a file is missing, empty, truncated or not audio; up to ten are named.
+        """
+        if self.download:
+            self.fetch()
+        self.waveforms.check_files()
+
+    def prepare_data(self) -> None:
+        """Check the recordings, decode and augment what is not yet cached; once a machine, before any training."""
+        self.check()
+        split = self.split
+        training = split.train.tolist()
+        self.waveforms.prepare([*training, *split.validation.tolist(), *split.test.tolist()], training)
+        maps = self._map_cache()
+        if maps is not None:
+            maps.prepare([*self._training_entries(split), *self._originals(split.validation, split.test)])
+
+    def setup(self, stage: str) -> None:
+        """Build the three datasets; before training, say what leaks."""
+        split = self.split
+        if stage == "fit" and (self.trainer is None or self.trainer.is_global_zero):
+            logger.info(self.describe_split())
+        maps = self._map_cache()
+        labels = self.table.labels
+        self.train_set = ClipDataset(self._training_entries(split), labels, self.waveforms, maps)
+        self.validation_set = ClipDataset(self._originals(split.validation), labels, self.waveforms, maps)
+        self.test_set = ClipDataset(self._originals(split.test), labels, self.waveforms, maps)
+
+    def describe_split(self) -> str:
+        """One sentence on the parts of this fold and what they share."""
+        split = self.split
+        shared = split_sources(self.table, split)
+        named = f" (recordings on both sides: {', '.join(shared)})" if 0 < len(shared) <= 10 else ""
+        return (
+            f"{self.corpus}, split={self.split_protocol}, fold {self.fold} of {self.number_of_folds}: "
+            f"{len(split.train)} training, {len(split.validation)} validation and {len(split.test)} test clips; "
+            f"leakage {self.leakage:.1%}{named}"
+        )
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Training clips and their copies, in an order that depends on seed and epoch alone."""
+        return self._loader(self.train_set, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Validation clips, without copies."""
+        return self._loader(self.validation_set)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Test clips, without copies, each exactly once over all processes."""
+        return self._loader(self.test_set)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Turn waveforms into maps on the device; maps from the cache pass as they are."""
+        if batch.inputs.ndim == 4:
+            return batch
+        self.representation.to(batch.inputs.device)
+        with torch.no_grad(), torch.autocast(batch.inputs.device.type, enabled=False):
+            return batch._replace(inputs=self.representation(batch.inputs))
+
+    def _training_entries(self, split: Split) -> list[tuple[int, int]]:
+        variants = range(len(self.waveforms.variants))
+        return [(clip, variant) for clip in split.train.tolist() for variant in variants]
+
+    @staticmethod
+    def _originals(*parts: NDArray[np.int64]) -> list[tuple[int, int]]:
+        return [(clip, 0) for part in parts for clip in part.tolist()]
+
+    def _map_cache(self) -> MapCache | None:
+        wanted = self.cache_maps
+        if wanted is None:
+            device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
+            wanted = device.type == "cpu"
+        return MapCache(self.waveforms, self.representation, cache_dir=self.cache_dir) if wanted else None
+
+    def _loader(self, dataset: ClipDataset, *, shuffle: bool = False) -> DataLoader[Batch]:
+        trainer = self.trainer
+        batches = GlobalBatches(
+            len(dataset),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            shuffle=shuffle,
+            drop_last=shuffle,
+            rank=trainer.global_rank if trainer is not None else 0,
+            processes=trainer.world_size if trainer is not None else 1,
+        )
+        on_gpu = trainer is not None and trainer.strategy.root_device.type == "cuda"
+        return DataLoader(
+            dataset,
+            batch_sampler=batches,
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            pin_memory=on_gpu,
+            persistent_workers=self.num_workers > 0,
+        )
+

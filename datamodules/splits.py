@@ -1,0 +1,201 @@
+"""Which clips train, validate and test: no clip is tested on what the model was trained on."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
+
+from datamodules.clip_table import ClipTable
+from storage import DataError
+
+Protocol = Literal["grouped", "random", "official"]
+PROTOCOLS: tuple[Protocol, ...] = ("grouped", "random", "official")
+
+# How many random test parts are drawn under "grouped"; the one that is nearest to the wanted shares is kept.
+CANDIDATES = 32
+# How much the number of sources of a class counts beside the number of its clips in that draw.
+SOURCE_WEIGHT = 0.1
+
+
+@dataclass(frozen=True)
+class Split:
+    """The three parts of a corpus for one model of the cross-validation.
+
+    Args:
+        train: clip indices to learn from, ascending int64.
+        validation: clip indices for early stopping and the choice of the checkpoint.
+        test: clip indices that are looked at once, at the end.
+    """
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def make_split(
+    table: ClipTable,
+    *,
+    protocol: Protocol,
+    fold: int,
+    folds: int = 5,
+    test_fraction: float = 0.3,
+    seed: int = 0,
+) -> Split:
+    """Split a corpus for model ``fold`` of the cross-validation.
+
+    ``grouped`` and ``random`` put ``test_fraction`` of the clips aside, stratified by class and the same for every
+    fold, and let each fold of the rest validate once; ``grouped`` keeps clips of one source together. ``official``
+    takes the corpus' own folds: fold k tests, fold k mod n + 1 validates, the rest trains. Everything follows from
+    the names, classes and sources of the clips and the seed, not from the order in which the table lists them.
+
+    Args:
+        table: the corpus.
+        protocol: ``grouped``, ``random`` (the paper as written) or ``official``.
+        fold: number of the model, from 1.
+        folds: models of the cross-validation, at least 2; ``official`` has as many as the corpus defines.
+        test_fraction: share of the test part, between 0 and 1; ``official`` ignores it.
+        seed: another seed is another test part and other folds; ``official`` ignores it.
+
+    Raises:
+        ValueError: for settings that no corpus could meet.
+        DataError: if the corpus has too few sources or clips for them.
+    """
+    count = number_of_folds(table, protocol, folds)
+    if not 1 <= fold <= count:
+        raise ValueError(f"expected fold in 1..{count}, got {fold}")
+    if protocol == "official":
+        return _official(table, fold)
+    if not 0 < test_fraction < 1:
+        raise ValueError(f"expected test_fraction between 0 and 1, got {test_fraction}")
+    _require_units(table, protocol, np.arange(len(table)), folds + 1, f"{folds} folds and a test part")
+    # Clips in the order of their names, so that the draw does not depend on the order of the table.
+    ordered = np.asarray(sorted(range(len(table)), key=lambda clip: table.names[clip]), dtype=np.int64)
+    labels, sources = table.labels[ordered], np.unique(table.sources[ordered], return_inverse=True)[1]
+    if protocol == "grouped":
+        in_test = _draw_test_sources(labels, sources, test_fraction, seed)[sources]
+    else:
+        in_test = np.zeros(len(ordered), dtype=bool)
+        shuffle = StratifiedShuffleSplit(n_splits=1, test_size=test_fraction, random_state=seed)
+        in_test[next(shuffle.split(labels, labels))[1]] = True
+    rest = np.flatnonzero(~in_test)
+    _require_units(table, protocol, ordered[rest], folds, f"{folds} folds after the test part took its share")
+    splitter = StratifiedGroupKFold if protocol == "grouped" else StratifiedKFold
+    groups = sources[rest] if protocol == "grouped" else None
+    parts = splitter(n_splits=folds, shuffle=True, random_state=seed).split(rest, labels[rest], groups)
+    train, validation = list(parts)[fold - 1]
+    return Split(
+        train=np.sort(ordered[rest[train]]),
+        validation=np.sort(ordered[rest[validation]]),
+        test=np.sort(ordered[in_test]),
+    )
+
+
+def number_of_folds(table: ClipTable, protocol: Protocol, folds: int = 5) -> int:
+    """How many models the cross-validation has: ``folds``, or the corpus' own number under ``official``.
+
+    Raises:
+        ValueError: for an unknown protocol, for fewer than two folds, or for fewer than three official ones.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"expected split to be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
+    if protocol != "official":
+        if folds < 2:
+            raise ValueError(f"expected at least 2 folds, got {folds}")
+        return folds
+    if table.number_of_folds < 3:
+        raise ValueError(
+            f"expected at least 3 official folds to train, validate and test, got {table.number_of_folds} "
+            f"in {table.corpus}; use split=grouped"
+        )
+    return table.number_of_folds
+
+
+def leakage(table: ClipTable, split: Split) -> float:
+    """Share of the test clips that have a clip of the same source in train or validation, in [0, 1]."""
+    seen = table.sources[np.concatenate([split.train, split.validation])]
+    return float(np.isin(table.sources[split.test], seen).mean())
+
+
+def split_sources(table: ClipTable, split: Split) -> tuple[str, ...]:
+    """Sources with clips in the test part and outside it, sorted; the official folds of the corpora have few."""
+    seen = table.sources[np.concatenate([split.train, split.validation])]
+    return tuple(str(source) for source in np.intersect1d(table.sources[split.test], seen))
+
+
+def _official(table: ClipTable, fold: int) -> Split:
+    count = table.number_of_folds
+    missing = sorted(set(range(1, count + 1)) - set(table.folds.tolist()))
+    if missing:
+        raise DataError(
+            f"expected clips in each of the official folds 1..{count} of {table.corpus}, found none in "
+            f"{', '.join(map(str, missing))}; use split=grouped for a part of a corpus"
+        )
+    validates = fold % count + 1
+    clips = np.arange(len(table), dtype=np.int64)
+    return Split(
+        train=clips[(table.folds != fold) & (table.folds != validates)],
+        validation=clips[table.folds == validates],
+        test=clips[table.folds == fold],
+    )
+
+
+def _require_units(table: ClipTable, protocol: Protocol, clips: NDArray[np.int64], needed: int, purpose: str) -> None:
+    # A class without a single clip is left alone: a part of a corpus may have none, and nothing is to be stratified.
+    unit = "sources" if protocol == "grouped" else "clips"
+    for label, name in enumerate(table.class_names):
+        members = clips[table.labels[clips] == label]
+        found = len(np.unique(table.sources[members])) if protocol == "grouped" else len(members)
+        if found < needed and (table.labels == label).any():
+            raise DataError(
+                f"expected at least {needed} {unit} of every class for {purpose}, found {found} of class {name!r} "
+                f"in {table.corpus}; use fewer folds or more clips"
+            )
+
+
+def _draw_test_sources(
+    labels: NDArray[np.int64], sources: NDArray[np.int64], fraction: float, seed: int
+) -> NDArray[np.bool_]:
+    """Draw whole sources until every class has about ``fraction`` of its clips in the test part.
+
+    StratifiedGroupKFold cannot do this where a class has a few large sources: one of its folds is then as large as the
+    largest source. Sources are taken in random order, each joining the test part if that brings the classes nearer to
+    their shares, and the best of several orders is kept.
+
+    Args:
+        labels: class of each clip.
+        sources: number of the source of each clip, 0 .. sources - 1.
+        fraction: wanted share of every class.
+        seed: seed of the orders.
+
+    Returns:
+        bool ``(sources,)``.
+    """
+    clips = np.zeros((sources.max() + 1, labels.max() + 1))
+    np.add.at(clips, (sources, labels), 1)
+    clips = clips[:, clips.any(axis=0)]
+    # One row a source: its share of all clips, of each class's clips and, counting less, of each class's sources.
+    # Without the last a class could give all its small sources to the test part to make up for a large one.
+    shares = np.column_stack(
+        [
+            clips.sum(axis=1) / clips.sum(),
+            clips / clips.sum(axis=0),
+            SOURCE_WEIGHT * (clips > 0) / (clips > 0).sum(axis=0),
+        ]
+    )
+    target = fraction * shares.sum(axis=0)
+    of_clips = slice(0, 1 + clips.shape[1])
+    generator = np.random.default_rng(seed)
+    best, smallest_error = np.zeros(len(shares), dtype=bool), (np.inf, np.inf)
+    for _ in range(CANDIDATES):
+        chosen, held = np.zeros(len(shares), dtype=bool), np.zeros_like(target)
+        for source in generator.permutation(len(shares)):
+            with_it = held + shares[source]
+            if ((with_it - target) ** 2).sum() < ((held - target) ** 2).sum():
+                chosen[source], held = True, with_it
+        off = np.abs(held - target)
+        error = (round(float(off[of_clips].max()), 9), float(off.max()))
+        if error < smallest_error:
+            best, smallest_error = chosen, error
+    return best

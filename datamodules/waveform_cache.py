@@ -1,0 +1,197 @@
+"""Every clip of a corpus, and its augmented copies, as waveforms of one length on disk."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.audio import Padding, UnusableFileError, Waveform, check_files, decode, fit_length
+from datamodules.augmentation import RATIOS, Augmentation, make_copy, variant_names
+from datamodules.clip_table import ClipTable
+from datamodules.entry_store import CorruptEntryError, EntryStore
+from datamodules.progress import progress_bar
+from datamodules.worker_processes import map_in_processes
+from storage import DataError
+
+# Counts changes of this code that change samples; caches of older code are then left alone and built anew.
+SAMPLES_VERSION = 1
+NAMED_AT_MOST = 10
+
+
+class WaveformCache:
+    """Decoded, resampled, fitted and augmented clips, computed once and read from memory-mapped files.
+
+    The store is keyed by everything that changes the samples of the whole corpus: where it lies, its file names, the
+    settings, this code and the libraries. Each clip's entries are tied to size and modification time of its file as
+    well, so that replacing one file rebuilds that clip alone.
+
+    Args:
+        table: the corpus.
+        sample_rate: in Hz.
+        padding: what fills a clip that is shorter than the corpus' length: ``pad`` (zeros after it) or ``loop``.
+        augmentation: which copies there are beside the original.
+        cache_dir: folder of all caches.
+        workers: processes that build entries; as many as there are cores by default.
+
+    Raises:
+        ValueError: if a setting is impossible.
+    """
+
+    def __init__(
+        self,
+        table: ClipTable,
+        *,
+        sample_rate: int,
+        padding: Padding,
+        augmentation: Augmentation,
+        cache_dir: Path,
+        workers: int | None = None,
+    ) -> None:
+        if sample_rate < 1:
+            raise ValueError(f"expected a sample rate of at least 1 Hz, got {sample_rate}")
+        if padding not in ("pad", "loop"):
+            raise ValueError(f"expected padding in pad, loop, got {padding!r}")
+        self.table = table
+        self.sample_rate = sample_rate
+        self.padding: Padding = padding
+        self.augmentation: Augmentation = augmentation
+        self.variants = variant_names(augmentation)
+        self.samples = round(table.clip_seconds * sample_rate)
+        self.workers = workers or os.cpu_count() or 1
+        self.identities = np.repeat(_file_identities(table), len(self.variants))
+        self.store = EntryStore(
+            cache_dir, self.key, len(table) * len(self.variants), (self.samples,), identities=self.identities
+        )
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What the samples of the whole corpus depend on, as plain values."""
+        files = hashlib.sha256("\0".join(map(str, self.table.files)).encode()).hexdigest()
+        return {
+            "content": "waveforms",
+            "samples_version": SAMPLES_VERSION,
+            "corpus": self.table.corpus,
+            "files": files,
+            "first_file": str(self.table.files[0]),
+            "clip_seconds": self.table.clip_seconds,
+            "sample_rate": self.sample_rate,
+            "padding": self.padding,
+            "variants": list(self.variants),
+            "libraries": {name: version(name) for name in ("librosa", "numpy", "scipy", "soundfile", "soxr")},
+        }
+
+    def entry(self, clip: int, variant: int) -> int:
+        """Position of a clip's variant in the store: the variants of a clip lie side by side."""
+        if not 0 <= clip < len(self.table) or not 0 <= variant < len(self.variants):
+            raise IndexError(
+                f"expected a clip in 0..{len(self.table) - 1} and a variant in 0..{len(self.variants) - 1}, "
+                f"got {clip} and {variant}"
+            )
+        return clip * len(self.variants) + variant
+
+    def check_files(self) -> None:
+        """Check every listed file that has not been decoded before, see :func:`datamodules.audio.check_files`."""
+        originals = [self.entry(clip, 0) for clip in range(len(self.table))]
+        check_files(self.table, [index // len(self.variants) for index in self.store.missing(originals)])
+
+    def prepare(self, clips: Sequence[int], augmented_clips: Sequence[int] = ()) -> None:
+        """Build what is not there yet: the originals of ``clips``, all variants of ``augmented_clips``.
+
+        Args:
+            clips: rows of the table.
+            augmented_clips: rows of the table whose copies are needed too.
+
+        Raises:
+            DataError: if a file cannot be used (up to ten are named; whole files are decoded before any copy is made),
+                or the disk is full.
+        """
+        copies = range(1, len(self.variants))
+        wanted = {(clip, 0) for clip in (*clips, *augmented_clips)} | {
+            (clip, variant) for clip in augmented_clips for variant in copies
+        }
+        indices = sorted(self.entry(*entry) for entry in wanted)
+        if not self.store.missing(indices):
+            return
+        self.check_files()
+        with self.store.lock():
+            missing = self.store.missing(indices)
+            self.store.reserve(missing)
+            entries = [divmod(index, len(self.variants)) for index in missing]
+            self._build_all([entry for entry in entries if entry[1] == 0], "decoding clips")
+            self._build_all([entry for entry in entries if entry[1] != 0], "augmenting clips")
+
+    def read(self, clip: int, variant: int) -> Waveform:
+        """The waveform of a clip's variant, built anew if it is missing or damaged.
+
+        Args:
+            clip: row of the table.
+            variant: position in ``variants``; 0 is the original.
+
+        Returns:
+            ``(samples,)`` float32 in [-1, 1], a copy that belongs to the caller.
+
+        Raises:
+            DataError: if the entry has to be built and the file cannot be used.
+        """
+        index = self.entry(clip, variant)
+        try:
+            return self.store.read(index)
+        except CorruptEntryError as fault:
+            name = f"{self.table.names[clip]} ({self.variants[variant]})"
+            warnings.warn(f"the cached waveform of {name} is built anew: {fault}", stacklevel=2)
+        with self.store.lock():
+            waveform = next(self.build(clip, [variant]))
+            self.store.write(index, waveform)
+        return waveform
+
+    def build(self, clip: int, variants: Sequence[int]) -> Iterator[Waveform]:
+        """The waveforms of some variants of a clip, from its file and without the cache."""
+        decoded = decode(self.table.files[clip], self.sample_rate, self.table.clip_seconds)
+        for variant in variants:
+            waveform = decoded
+            if variant > 0:
+                waveform = make_copy(decoded, self.sample_rate, self.augmentation, RATIOS[variant - 1])
+            yield fit_length(waveform, self.samples, self.padding)
+
+    def _build_all(self, entries: Sequence[tuple[int, int]], description: str) -> None:
+        jobs = [(clip, [variant for _, variant in group]) for clip, group in groupby(entries, key=itemgetter(0))]
+        faults: list[str] = []
+        with progress_bar(description, len(jobs)) as advance:
+            for fault in map_in_processes(self._build_clip, jobs, self.workers):
+                advance()
+                if fault:
+                    faults.append(fault)
+        if faults:
+            more = f" (and {len(faults) - NAMED_AT_MOST} more files)" if len(faults) > NAMED_AT_MOST else ""
+            raise DataError("; ".join(sorted(faults)[:NAMED_AT_MOST]) + more)
+
+    def _build_clip(self, job: tuple[int, Sequence[int]]) -> str | None:
+        """Build and store some variants of a clip; the sentence that says what is wrong with its file, or None."""
+        clip, variants = job
+        try:
+            for variant, waveform in zip(variants, self.build(clip, variants), strict=True):
+                self.store.write(self.entry(clip, variant), waveform)
+        except UnusableFileError as error:
+            return str(error)
+        return None
+
+
+def _file_identities(table: ClipTable) -> NDArray[np.uint64]:
+    """A number for each file that changes with its name, size and time of modification."""
+    identities = np.zeros(len(table), np.uint64)
+    for clip, file in enumerate(table.files):
+        try:
+            status = file.stat()
+        except OSError:
+            continue
+        text = f"{table.names[clip]}\0{status.st_size}\0{status.st_mtime_ns}"
+        identities[clip] = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    return identities

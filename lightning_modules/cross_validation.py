@@ -1,0 +1,162 @@
+"""The folds of a cross-validation: each one's record, and the summary of all."""
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+import torch.distributed
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from datamodules import Batch, SoundDataModule
+from lightning_modules.environment import git_commit, package_versions
+from lightning_modules.sound_classifier import SoundClassifier
+from storage import RunFolder, write_atomically, write_json
+
+
+class CrossValidation(Callback):
+    """Shared by the Trainers of all folds: gives checkpoints the recipe of their data, collects results, writes the summary.
+
+    A fold's record is written when its test ends and marks the fold as finished; the summary is written anew after
+    each fold, so that an interrupted cross-validation has one too.
+
+    Args:
+        run: where the run's files lie.
+        recipe: plain settings (``data``, ``model``) from which a checkpoint's corpus and representation are rebuilt.
+        seed: seed of the run.
+        folds: how many folds the whole cross-validation has.
+    """
+
+    def __init__(self, run: RunFolder, recipe: Mapping[str, Any], *, seed: int, folds: int) -> None:
+        self.run = run
+        self.recipe = dict(recipe)
+        self.seed = seed
+        self.folds = folds
+        self.started = time.monotonic()
+        self.epochs = 0
+        self.rows: list[tuple[int, int]] = []
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the fold's clock and tell the model what its checkpoints say of their data."""
+        self.started = time.monotonic()
+        data = data_of(trainer)
+        if isinstance(pl_module, SoundClassifier):
+            pl_module.provenance = {
+                "recipe": self.recipe,
+                "fold": data.fold,
+                "class_names": list(data.table.class_names),
+            }
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the number of epochs; testing resets the Trainer's counters."""
+        self.epochs = trainer.current_epoch
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the clips of an earlier test."""
+        self.rows = []
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep each test clip's prediction."""
+        self.rows += zip(batch.clips.tolist(), outputs.tolist(), strict=True)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the fold's predictions and its record, then the summary."""
+        rows = self.rows
+        if trainer.world_size > 1:
+            gathered: list[list[tuple[int, int]]] = [[] for _ in range(trainer.world_size)]
+            torch.distributed.all_gather_object(gathered, rows)
+            rows = [row for part in gathered for row in part]
+        if not trainer.is_global_zero:
+            return
+        data = data_of(trainer)
+        record = self.record(data, sorted(rows))
+        record |= {"epochs": self.epochs, "seconds": round(time.monotonic() - self.started, 1)}
+        record["parameters"] = int(getattr(pl_module, "parameter_count", 0))
+        self.finish(data, record)
+
+    def record(self, data: SoundDataModule, rows: Sequence[tuple[int, int]]) -> dict[str, Any]:
+        """Write a fold's predictions and describe its test.
+
+        Args:
+            data: the fold's data.
+            rows: clip and predicted class, once for each test clip.
+
+        Returns:
+            The fold's number, accuracy, part sizes and leakage, and where its checkpoint lies.
+        """
+        table, split = data.table, data.split
+        clips = [clip for clip, _ in rows]
+        predictions = pd.DataFrame(
+            {
+                "clip": [table.names[clip] for clip in clips],
+                "source": table.sources[clips],
+                "label": table.labels[clips],
+                "prediction": [predicted for _, predicted in rows],
+            }
+        )
+        with write_atomically(self.run.fold(data.fold) / "predictions.csv") as file:
+            predictions.to_csv(file, index=False)
+        return {
+            "fold": data.fold,
+            "accuracy": float((predictions["label"] == predictions["prediction"]).mean()),
+            "n_test": len(predictions),
+            "n_train": len(split.train),
+            "n_validation": len(split.validation),
+            "leakage": data.leakage,
+            "checkpoint": str(self.run.checkpoint(data.fold).relative_to(self.run.path)),
+        }
+
+    def finish(self, data: SoundDataModule, record: dict[str, Any]) -> None:
+        """Mark the fold as finished and bring the summary up to date."""
+        self.run.write_record(data.fold, record)
+        self.write_summary(data)
+
+    def write_summary(self, data: SoundDataModule) -> dict[str, Any]:
+        """Write ``summary.json`` from the records of all finished folds.
+
+        Returns:
+            The summary: accuracy's mean and sample standard deviation over folds (None with one fold), the folds'
+            records, leakage, number of tests, parameters, seed, versions and commit.
+        """
+        records = [self.run.record(fold) for fold in self.run.finished_folds()]
+        rows = [record for record in records if record is not None]
+        accuracies = [row["accuracy"] for row in rows]
+        summary = {
+            "corpus": data.corpus,
+            "split": data.split_protocol,
+            "representation": data.representation.settings,
+            "architecture": self.recipe["model"]["architecture"],
+            "accuracy_mean": statistics.fmean(accuracies) if accuracies else None,
+            "accuracy_sd": statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+            "folds_finished": len(rows),
+            "folds_in_all": self.folds,
+            "folds": rows,
+            "leakage": statistics.fmean(row["leakage"] for row in rows) if rows else None,
+            # The official folds test different clips; otherwise all folds' models are tested on the same ones.
+            "n_test": (sum if data.split_protocol == "official" else max)([0, *(row["n_test"] for row in rows)]),
+            "parameters": rows[0]["parameters"] if rows else None,
+            "seed": self.seed,
+            "versions": package_versions(),
+            "git_commit": git_commit(),
+            "recipe": self.recipe,
+        }
+        write_json(self.run.summary_file, summary)
+        return summary
+
+
+def data_of(trainer: Trainer) -> SoundDataModule:
+    """The corpus that a Trainer works on."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    if not isinstance(data, SoundDataModule):
+        raise TypeError(f"expected a Trainer with a SoundDataModule, got {type(data).__name__}")
+    return data

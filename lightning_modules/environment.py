@@ -1,0 +1,34 @@
+"""What a result was computed with, written beside it so that it can be traced."""
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("torch", "torchvision", "torchaudio", "pytorch-lightning", "librosa", "soxr", "numpy", "scikit-learn")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def git_commit() -> str | None:
+    """Commit of the checkout, with ``+changes`` if files differ from it; None outside a git checkout."""
+    checkout = Path(__file__).resolve().parent.parent
+    try:
+        commit = _git(checkout, "rev-parse", "HEAD")
+        return commit + ("+changes" if _git(checkout, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(checkout), *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()

@@ -1,0 +1,143 @@
+"""The system that the Trainer trains: a classifier of maps, its loss, its augmentation and its optimiser."""
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import LightningModule
+from torch import Tensor
+from torchmetrics.classification import MulticlassAccuracy
+
+from classifiers import build_classifier, count_parameters
+from datamodules import Batch
+from lightning_modules.map_augmentation import mix_up, roll_in_time
+
+Architecture = Literal["resnet18", "resnet34", "resnet56", "googlenet", "alexnet"]
+
+
+class SoundClassifier(LightningModule):
+    """A ConvNet from maps ``(batch, 1, rows, columns)`` in [0, 1] to logits ``(batch, classes)``.
+
+    Training mixes clips, rolls maps in time and smooths labels; validation and test see maps as they are. The random
+    numbers of an epoch depend on seed and epoch alone, so a resumed fold continues as if it had not been stopped.
+
+    Args:
+        num_classes: number of classes.
+        architecture: one of the five ConvNets.
+        pretrained: start from ImageNet weights where torchvision has them.
+        learning_rate: the largest learning rate of the schedule.
+        weight_decay: decoupled weight decay of AdamW.
+        schedule: ``one_cycle`` and ``cosine`` change the rate every step, ``constant`` never.
+        label_smoothing: share of the target spread over all classes.
+        mixup: parameter of the Beta distribution that mixes pairs of clips (Zhang et al. 2018); 0 = off.
+        time_roll: shift each training map in time by a random circular amount.
+        coarse_share: share of the epochs, from the first, that see maps reduced by ``coarse_factor``: a quarter of
+            the work for most of training (progressive resizing).
+        coarse_factor: how many times fewer rows and columns a coarse map has.
+        seed: seed of the augmentation.
+
+    Raises:
+        ValueError: if a setting is impossible.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        architecture: Architecture = "resnet18",
+        pretrained: bool = False,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-2,
+        schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle",
+        label_smoothing: float = 0.1,
+        mixup: float = 0.3,
+        time_roll: bool = True,
+        coarse_share: float = 0.0,
+        coarse_factor: int = 2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value in (("label_smoothing", label_smoothing), ("coarse_share", coarse_share)):
+            if not 0 <= value < 1:
+                raise ValueError(f"expected {name} from 0 to below 1, got {value}")
+        for name, value in (("mixup", mixup), ("weight_decay", weight_decay)):
+            if value < 0:
+                raise ValueError(f"expected {name} of at least 0, got {value}")
+        if learning_rate <= 0:
+            raise ValueError(f"expected a learning rate above 0, got {learning_rate}")
+        if coarse_factor < 1:
+            raise ValueError(f"expected coarse_factor of at least 1, got {coarse_factor}")
+        self.save_hyperparameters()
+        # Channels last is the layout that convolutions are fastest in, on CPUs and GPUs alike.
+        self.classifier = build_classifier(architecture, num_classes, pretrained).to(
+            memory_format=torch.channels_last
+        )
+        # Counted before anybody freezes the classifier to attack it.
+        self.parameter_count = count_parameters(self.classifier)
+        # How the data of a checkpoint are rebuilt; Lightning saves it even in checkpoints of weights alone.
+        self.provenance: dict[str, Any] = {}
+        self.validation_accuracy = MulticlassAccuracy(num_classes, average="micro")
+        self.test_accuracy = MulticlassAccuracy(num_classes, average="micro")
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` of maps ``(batch, 1, rows, columns)``."""
+        return self.classifier(maps)
+
+    def on_train_epoch_start(self) -> None:
+        """Tie every random number of the epoch (dropout too) to seed, epoch and process."""
+        seed = (self.hparams["seed"] * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank
+        torch.manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of an augmented batch."""
+        maps, labels = batch.inputs, F.one_hot(batch.labels, self.hparams["num_classes"]).float()
+        if self.hparams["time_roll"]:
+            maps = roll_in_time(maps, self.generator)
+        if self.current_epoch < self.coarse_epochs:
+            maps = F.interpolate(maps, scale_factor=1 / self.hparams["coarse_factor"], mode="bilinear", antialias=True)
+        if self.hparams["mixup"] > 0:
+            maps, labels = mix_up(maps, labels, self.hparams["mixup"], self.generator)
+        loss = F.cross_entropy(self(maps), labels, label_smoothing=self.hparams["label_smoothing"])
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Accuracy and loss of the fold's validation part."""
+        logits = self(batch.inputs)
+        self.validation_accuracy(logits, batch.labels)
+        self.log("val/accuracy", self.validation_accuracy, on_step=False, on_epoch=True)
+        loss = F.cross_entropy(logits.float(), batch.labels)
+        self.log("val/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.labels), sync_dist=True)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Accuracy of the test part; returns the predicted classes ``(batch,)``."""
+        logits = self(batch.inputs)
+        self.test_accuracy(logits, batch.labels)
+        self.log("test/accuracy", self.test_accuracy, on_step=False, on_epoch=True)
+        return logits.argmax(dim=1)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Make the checkpoint say by itself which corpus, representation and fold it belongs to."""
+        checkpoint.update(self.provenance)
+
+    @property
+    def coarse_epochs(self) -> int:
+        """How many epochs, from the first, see coarse maps."""
+        epochs = self.trainer.max_epochs if self.trainer.max_epochs is not None else 0
+        return round(self.hparams["coarse_share"] * max(0, epochs))
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with the chosen schedule."""
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=self.hparams["learning_rate"], weight_decay=self.hparams["weight_decay"]
+        )
+        if self.hparams["schedule"] == "constant":
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler: torch.optim.lr_scheduler.LRScheduler
+        if self.hparams["schedule"] == "one_cycle":
+            scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.hparams["learning_rate"], total_steps=steps)
+        else:
+            scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,0 +1,81 @@
+"""A checkpoint read back: the classifier, and the corpus and representation it was trained on."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentParser
+
+from datamodules import SoundDataModule
+from lightning_modules.sound_classifier import SoundClassifier
+from storage import DataError
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """A classifier as a checkpoint keeps it.
+
+    Args:
+        path: the checkpoint file.
+        model: the classifier on the CPU, in evaluation mode, its parameters frozen.
+        recipe: plain settings of ``data`` and ``model`` that it was trained with.
+        fold: which fold's model it is, from 1.
+    """
+
+    path: Path
+    model: SoundClassifier
+    recipe: dict[str, Any]
+    fold: int
+
+    def data(self, **settings: Any) -> SoundDataModule:
+        """Rebuild the fold's data, with some settings replaced (``root`` or ``cache_dir`` on another machine)."""
+        init_args = {**self.recipe["data"]["init_args"], "fold": self.fold, **settings}
+        return build_data({"class_path": self.recipe["data"]["class_path"], "init_args": init_args})
+
+
+def read_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Read a checkpoint of train.py; nothing in it is executed.
+
+    Raises:
+        DataError: if the file is missing, broken, or not a checkpoint of train.py.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"expected a checkpoint at {path}, found {'a folder' if path.is_dir() else 'no file'}")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, ValueError) as error:
+        raise DataError(f"expected a checkpoint at {path}, found a file that cannot be read as one") from error
+    if not isinstance(checkpoint, dict) or not {"recipe", "fold", "state_dict"} <= checkpoint.keys():
+        raise DataError(f"expected a checkpoint of train.py at {path}, found one of another program")
+    return checkpoint
+
+
+def load_classifier(path: Path | str) -> TrainedClassifier:
+    """Load a trained classifier, frozen and in evaluation mode.
+
+    Raises:
+        DataError: if the file is missing, broken, or not a checkpoint of train.py.
+    """
+    checkpoint = read_checkpoint(path)
+    settings = {**checkpoint["hyper_parameters"], "pretrained": False}
+    model = SoundClassifier(**settings)
+    try:
+        model.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise DataError(f"expected the weights of a {settings['architecture']} in {path}, found others") from error
+    model.eval().requires_grad_(False)
+    return TrainedClassifier(Path(path), model, checkpoint["recipe"], checkpoint["fold"])
+
+
+def build_data(recipe: dict[str, Any]) -> SoundDataModule:
+    """Build a DataModule from plain settings: ``class_path`` and ``init_args``, representation included.
+
+    Raises:
+        ValueError: if a class refuses its settings.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(SoundDataModule, "data", required=True)
+    return parser.instantiate_classes(parser.parse_object({"data": recipe}))["data"]

@@ -1,0 +1,93 @@
+"""Transfer: how much of the fooling of one victim carries over to another (Table V)."""
+
+import math
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+def transfer_counts(carries_source: Tensor, carries_target: Tensor, clean_correct: Tensor) -> tuple[int, int]:
+    r"""Numerator and denominator of a transfer ratio at one budget.
+
+    .. math:: (|\{i : c_i, s_i, t_i\}|,\ |\{i : c_i, s_i\}|)
+
+    With target hits in place of successes the same counts give target-hit transfer.
+
+    Args:
+        carries_source: bool ``(clips,)``: the adversarial fools the source victim it was made for.
+        carries_target: bool ``(clips,)``: the same adversarial fools the target victim.
+        clean_correct: bool ``(clips,)``: both victims classify the clip correctly when clean.
+
+    Returns:
+        The clips that fool both, and the clips that fool the source.
+
+    Raises:
+        ValueError: if the three are for different numbers of clips.
+    """
+    if not carries_source.shape == carries_target.shape == clean_correct.shape:
+        raise ValueError(
+            f"expected both victims to judge the same clips, got {tuple(carries_source.shape)}, "
+            f"{tuple(carries_target.shape)} and {tuple(clean_correct.shape)}"
+        )
+    fools_source = carries_source & clean_correct
+    return int((fools_source & carries_target).sum()), int(fools_source.sum())
+
+
+def transfer_ratio(numerators: Tensor, denominators: Tensor) -> float:
+    r"""Ratio of one attack, numerators and denominators summed over its budgets: :math:`\sum_k a_k / \sum_k b_k`.
+
+    Args:
+        numerators: clips that fool both victims at each budget ``(budgets,)``.
+        denominators: clips that fool the source at each budget ``(budgets,)``.
+
+    Returns:
+        The ratio in [0, 1]. Where nothing fools the source it is NaN: a missing cell, not a zero.
+
+    Raises:
+        ValueError: for different numbers of budgets, or a numerator above its denominator.
+    """
+    if numerators.shape != denominators.shape or bool((numerators > denominators).any()):
+        raise ValueError(
+            f"expected numerators not above their denominators, got {numerators.tolist()} of {denominators.tolist()}"
+        )
+    carried = int(denominators.sum())
+    return int(numerators.sum()) / carried if carried else math.nan
+
+
+def mean_transfer_ratio(ratios: Tensor) -> tuple[float, int]:
+    r"""Plain mean over attacks, :math:`\frac{1}{m} \sum_a r_a`, and the number m of attacks that have a ratio.
+
+    Args:
+        ratios: ratio of each attack ``(attacks,)``, NaN = missing.
+
+    Returns:
+        The mean, NaN where all are missing, and the number of attacks with a ratio.
+    """
+    return float(ratios.double().nanmean()), int((~ratios.isnan()).sum())
+
+
+class TransferRatio(Metric):
+    """:func:`transfer_ratio` over batches, budgets and processes."""
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    fool_both: Tensor
+    fool_source: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("fool_both", default=torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("fool_source", default=torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, carries_source: Tensor, carries_target: Tensor, clean_correct: Tensor) -> None:
+        """Count a batch; arguments as in :func:`transfer_counts`."""
+        both, source = transfer_counts(carries_source, carries_target, clean_correct)
+        self.fool_both += both
+        self.fool_source += source
+
+    def compute(self) -> Tensor:
+        """The ratio so far; NaN while nothing fools the source."""
+        return self.fool_both / self.fool_source

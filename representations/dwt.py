@@ -1,0 +1,104 @@
+"""The wavelet transform as a picture: what the paper calls DWT, a continuous transform averaged over frames."""
+
+from typing import Literal
+
+from torch import Tensor
+
+from representations.decibels import normalise_peak, relative_level, relative_magnitude
+from representations.representation import Representation
+from representations.wavelet_transform import (
+    band_limited_block_means,
+    filter_groups,
+    haar_block_means,
+    next_fast_length,
+)
+from representations.wavelets import BAND_LIMITED_WAVELETS, HIGHEST_FREQUENCY, LOWEST_FREQUENCY, scales
+
+
+class DWT(Representation):
+    """Magnitude of a continuous wavelet transform, averaged over half-overlapping frames.
+
+    W(s, tau) = s^(-1/2) * integral of a(t) psi*((t - tau) / s) dt, t and s in samples, a zero outside the clip, tau the
+    index of each sample. Frame k holds tau = k * hop ... k * hop + 2 * hop - 1, hop the half of a frame, rounded to
+    whole samples; frames lie inside the clip, and a clip that is shorter than one has one. Between samples a is
+    band-limited for Morlet and Mexican hat, constant for Haar. Row r has the centre frequency r of
+    :func:`centre_frequencies`.
+
+    Args:
+        sample_rate: Hz; the paper's are 8000 and 16000.
+        mother: "morlet" is PyWavelets' cmor2-1, "mexican_hat" its mexh; "haar" is +1 on [-1/2, 0) and -1 on [0, 1/2).
+        frame_milliseconds: length of a frame; the paper's are 30, 40 and 50.
+        n_scales: number of rows of the native map.
+        magnitude: "log" for dB relative to the clip's maximum, 80 dB range; "linear" divides by the maximum.
+        resize: see :class:`Representation`.
+        align_corners: see :class:`Representation`.
+        antialias: see :class:`Representation`.
+
+    Raises:
+        ValueError: if a setting is impossible.
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int = 8000,
+        mother: Literal["morlet", "mexican_hat", "haar"] = "morlet",
+        frame_milliseconds: float = 50.0,
+        n_scales: int = 128,
+        magnitude: Literal["log", "linear"] = "log",
+        resize: int | tuple[int, int] | None = (128, 128),
+        align_corners: bool = False,
+        antialias: bool = False,
+    ) -> None:
+        super().__init__(sample_rate=sample_rate, resize=resize, align_corners=align_corners, antialias=antialias)
+        if mother not in HIGHEST_FREQUENCY:
+            raise ValueError(f"expected mother to be one of {tuple(HIGHEST_FREQUENCY)}, got {mother!r}")
+        if magnitude not in ("log", "linear"):
+            raise ValueError(f"expected magnitude to be 'log' or 'linear', got {magnitude!r}")
+        if n_scales < 1:
+            raise ValueError(f"expected n_scales of at least 1, got {n_scales}")
+        if HIGHEST_FREQUENCY[mother] * sample_rate <= LOWEST_FREQUENCY:
+            lowest_rate = LOWEST_FREQUENCY / HIGHEST_FREQUENCY[mother]
+            raise ValueError(f"expected sample_rate over {lowest_rate:.0f} Hz for {mother}, got {sample_rate}")
+        hop_samples = round(frame_milliseconds * sample_rate / 2000.0)
+        if hop_samples < 1:
+            raise ValueError(f"expected frame_milliseconds of at least two samples, got {frame_milliseconds}")
+        self.mother = mother
+        self.frame_milliseconds = frame_milliseconds
+        self.n_scales = n_scales
+        self.magnitude = magnitude
+        self.hop_samples = hop_samples
+
+    def native(self, clips: Tensor) -> Tensor:
+        """See :meth:`Representation.native`: ``(batch, n_scales, frames)``."""
+        means = self.clip_by_clip(self.frame_means, normalise_peak(clips))
+        if self.magnitude == "linear":
+            return relative_magnitude(means)
+        return relative_level(means, decibels_per_decade=20.0)
+
+    def frame_means(self, clips: Tensor) -> Tensor:
+        """Mean |W| over each frame, in the units of the waveform.
+
+        Args:
+            clips: ``(batch, time)``, float32 or float64.
+
+        Returns:
+            ``(batch, n_scales, frames)``.
+        """
+        hop = self.hop_samples
+        n_blocks = max(2, clips.shape[1] // hop)
+        all_scales = scales(self.mother, self.sample_rate, self.n_scales)
+        if self.mother == "haar":
+            blocks = haar_block_means(clips, all_scales.tolist(), block=hop, n_blocks=n_blocks)
+        else:
+            wavelet = BAND_LIMITED_WAVELETS[self.mother]
+            reach = int(wavelet.duration * float(all_scales.max())) + 1
+            length = max(clips.shape[1], n_blocks * hop) + reach
+            padded_length = hop * next_fast_length(-(-length // hop))
+            groups = filter_groups(wavelet, all_scales, padded_length=padded_length, block=hop)
+            filters = [
+                self.table(("filters", padded_length, index), group.filters, clips)
+                for index, group in enumerate(groups)
+            ]
+            blocks = band_limited_block_means(clips, groups, filters, block=hop, n_blocks=n_blocks)
+        return (blocks[:, :, :-1] + blocks[:, :, 1:]) / 2.0

@@ -1,0 +1,133 @@
+"""Mel-frequency cepstral coefficients as a picture."""
+
+from typing import Literal
+
+import numpy as np
+import scipy.fft
+import torch
+from torch import Tensor
+from torchaudio.functional import melscale_fbanks
+
+from representations.decibels import normalise_peak, power_decibels, relative_level, spread
+from representations.products import banded_product, bands
+from representations.representation import Representation
+from representations.stft import power_spectrogram
+
+
+class MFCC(Representation):
+    """Mel power -> dB (80 dB range) -> discrete cosine transform -> lifter -> [0, 1] by the clip's extremes.
+
+    The steps and defaults are those of ``librosa.feature.mfcc``. The native map has ``n_mfcc`` rows, the coefficients
+    in rising order, and ``1 + time // hop_samples`` columns. A clip whose mel powers all lie under librosa's floor,
+    1e-10, has a map of zeros.
+
+    Args:
+        sample_rate: Hz; the paper's are 8000, 16000, 22050 and 24000.
+        n_mfcc: number of coefficients; the paper's are 13, 20 and 40.
+        n_fft: length of a frame and of its Hann window in samples.
+        hop_samples: samples between frames.
+        n_mels: number of mel bands, Slaney's scale and area normalisation.
+        dct_type: type of the discrete cosine transform.
+        norm: "ortho" makes the transform orthonormal; null leaves SciPy's scale.
+        lifter_scale: d, the cepstral filter's length CF = d * n_mfcc (paper, Fig. 3); 0 for no filter.
+        lifter_formula: "librosa" multiplies coefficient n = 0, 1, ... by 1 + (CF / 2) sin(pi (n + 1) / CF), as the code
+            of librosa does; "paper_eq21" by (1 + sin(pi (n + 1) / CF)) CF / 2, the paper's Eq. 21, which copies a
+            misprint of an old librosa docstring.
+        decibel_reference: the power of 0 dB: "unit" is 1, librosa's default, so that coefficient 0 carries the level of
+            the clip; "maximum" is the clip's largest mel power, so that a quieter clip has the same map.
+        resize: see :class:`Representation`.
+        align_corners: see :class:`Representation`.
+        antialias: see :class:`Representation`.
+
+    Raises:
+        ValueError: if a setting is impossible.
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int = 22050,
+        n_mfcc: int = 20,
+        n_fft: int = 2048,
+        hop_samples: int = 1024,
+        n_mels: int = 128,
+        dct_type: Literal[2, 3] = 2,
+        norm: Literal["ortho"] | None = "ortho",
+        lifter_scale: float = 0.0,
+        lifter_formula: Literal["librosa", "paper_eq21"] = "librosa",
+        decibel_reference: Literal["unit", "maximum"] = "unit",
+        resize: int | tuple[int, int] | None = (128, 128),
+        align_corners: bool = False,
+        antialias: bool = False,
+    ) -> None:
+        super().__init__(sample_rate=sample_rate, resize=resize, align_corners=align_corners, antialias=antialias)
+        if n_fft < 2:
+            raise ValueError(f"expected n_fft of at least 2 samples, got {n_fft}")
+        if hop_samples < 1:
+            raise ValueError(f"expected hop_samples of at least 1, got {hop_samples}")
+        if not 1 <= n_mfcc <= n_mels:
+            raise ValueError(f"expected n_mfcc in 1..n_mels = {n_mels}, got {n_mfcc}")
+        if lifter_scale < 0.0:
+            raise ValueError(f"expected lifter_scale of at least 0, got {lifter_scale}")
+        for name, value, allowed in (
+            ("dct_type", dct_type, (2, 3)),
+            ("norm", norm, ("ortho", None)),
+            ("lifter_formula", lifter_formula, ("librosa", "paper_eq21")),
+            ("decibel_reference", decibel_reference, ("unit", "maximum")),
+        ):
+            if value not in allowed:
+                raise ValueError(f"expected {name} to be one of {allowed}, got {value!r}")
+        self.n_mfcc = n_mfcc
+        self.n_fft = n_fft
+        self.hop_samples = hop_samples
+        self.n_mels = n_mels
+        self.dct_type = dct_type
+        self.norm = norm
+        self.lifter_scale = lifter_scale
+        self.lifter_formula = lifter_formula
+        self.decibel_reference = decibel_reference
+
+    def native(self, clips: Tensor) -> Tensor:
+        """See :meth:`Representation.native`: ``(batch, n_mfcc, 1 + time // hop_samples)``."""
+        if self.decibel_reference == "maximum":
+            clips = normalise_peak(clips)
+        return spread(self.clip_by_clip(self._cepstrum, clips))
+
+    def _cepstrum(self, clips: Tensor) -> Tensor:
+        window = self.table("window", lambda: torch.hann_window(self.n_fft, dtype=torch.float64), clips)
+        power = power_spectrogram(clips, window, n_fft=self.n_fft, hop_samples=self.hop_samples)
+        mel_columns = self.table("mel columns", lambda: bands(self.mel_filters())[0], clips)
+        mel_weights = self.table("mel weights", lambda: bands(self.mel_filters())[1], clips)
+        mel_power = banded_product(mel_columns, mel_weights, power)
+        if self.decibel_reference == "maximum":
+            decibels = 80.0 * relative_level(mel_power, decibels_per_decade=10.0) - 80.0
+        else:
+            decibels = power_decibels(mel_power)
+        cosine_columns = self.table("cosine columns", lambda: bands(self.liftered_cosines())[0], clips)
+        cosine_weights = self.table("cosine weights", lambda: bands(self.liftered_cosines())[1], clips)
+        cepstrum = banded_product(cosine_columns, cosine_weights, decibels)
+        flat = decibels.amax((1, 2), keepdim=True) == decibels.amin((1, 2), keepdim=True)
+        return cepstrum.masked_fill(flat, 0.0)
+
+    def mel_filters(self) -> Tensor:
+        """The triangles of the mel scale, ``(n_mels, n_fft // 2 + 1)``."""
+        filters = melscale_fbanks(
+            self.n_fft // 2 + 1,
+            f_min=0.0,
+            f_max=self.sample_rate / 2,
+            n_mels=self.n_mels,
+            sample_rate=self.sample_rate,
+            norm="slaney",
+            mel_scale="slaney",
+        )
+        return filters.T.double()
+
+    def liftered_cosines(self) -> Tensor:
+        """The first rows of the cosine transform's matrix, each times its lifter, ``(n_mfcc, n_mels)``."""
+        cosines = scipy.fft.dct(np.eye(self.n_mels), type=self.dct_type, norm=self.norm, axis=0)[: self.n_mfcc]
+        lifter = np.ones(self.n_mfcc)
+        if self.lifter_scale > 0.0:
+            length = self.lifter_scale * self.n_mfcc
+            wave = np.sin(np.pi * np.arange(1, self.n_mfcc + 1) / length)
+            lifter = 1.0 + length / 2.0 * wave if self.lifter_formula == "librosa" else (1.0 + wave) * length / 2.0
+        return torch.from_numpy(cosines * lifter[:, None])

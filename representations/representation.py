@@ -1,0 +1,148 @@
+"""What every representation has in common: the door it checks, the tables it keeps, the size it returns."""
+
+import inspect
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Representation(nn.Module):
+    """A differentiable map of a sound, in [0, 1], one clip independent of every other.
+
+    A subclass writes :meth:`native`, the map before the resize, and keeps each constructor argument as an attribute of
+    the same name. Constants (windows, filters) are not parameters or buffers: :meth:`table` computes them in float64
+    and keeps one copy for each device and precision in which waveforms arrive.
+
+    Args:
+        sample_rate: samples a second of the waveforms, in Hz.
+        resize: height and width of the map (one number for a square); None keeps the native size.
+        align_corners: whether the corner cells of the native map and of the resized one have the same centres.
+        antialias: whether the bilinear resize averages over the cells that it shrinks.
+
+    Raises:
+        ValueError: if the sample rate or the size is not positive.
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        resize: int | tuple[int, int] | None = (128, 128),
+        align_corners: bool = False,
+        antialias: bool = False,
+    ) -> None:
+        super().__init__()
+        if sample_rate <= 0:
+            raise ValueError(f"expected a positive sample_rate in Hz, got {sample_rate}")
+        size = (resize, resize) if isinstance(resize, int) else resize
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise ValueError(f"expected resize to be a positive height and width or null, got {resize}")
+        self.sample_rate = sample_rate
+        self.resize = None if size is None else (int(size[0]), int(size[1]))
+        self.align_corners = align_corners
+        self.antialias = antialias
+        self._tables: dict[Hashable, Tensor] = {}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments as plain values, and the class name under ``class``."""
+        arguments = list(inspect.signature(type(self).__init__).parameters)[1:]
+        values = {name: getattr(self, name) for name in arguments}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {"class": type(self).__name__, **plain}
+
+    def extra_repr(self) -> str:
+        """The settings, for ``print``."""
+        return ", ".join(f"{name}={value}" for name, value in self.settings.items() if name != "class")
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Turns waveforms into maps.
+
+        Half precision is computed in float32, and autocast is off inside: a quiet cell lies 80 dB under the loudest.
+
+        Args:
+            waveform: ``(batch, 1, time)``, floating point, in [-1, 1], at least one sample.
+
+        Returns:
+            ``(batch, 1, height, width)`` in [0, 1], row 0 the lowest frequency (or first coefficient). A clip whose
+            samples are all equal is silence: its map and its gradient are zero.
+
+        Raises:
+            ValueError: if the waveform has another shape or holds no floating-point numbers.
+        """
+        if waveform.ndim != 3 or waveform.shape[1] != 1 or waveform.shape[2] == 0:
+            raise ValueError(f"expected a waveform (batch, 1, time), got shape {tuple(waveform.shape)}")
+        if not waveform.is_floating_point():
+            raise ValueError(f"expected a waveform of floating-point numbers, got {waveform.dtype}")
+        clips = waveform.squeeze(1)
+        if clips.dtype not in (torch.float32, torch.float64):
+            clips = clips.float()
+        with torch.autocast(clips.device.type, enabled=False):
+            # A swing whose square underflows is no sound either.
+            swing = clips.detach().amax(1, keepdim=True) - clips.detach().amin(1, keepdim=True)
+            silent = swing <= torch.finfo(clips.dtype).tiny ** 0.5
+            maps = self.native(clips.masked_fill(silent, 0.0)).masked_fill(silent.unsqueeze(2), 0.0).unsqueeze(1)
+            if self.resize is None or len(maps) == 0:
+                return maps if self.resize is None else maps.new_zeros(0, 1, *self.resize)
+            maps = F.interpolate(
+                maps, size=self.resize, mode="bilinear", align_corners=self.align_corners, antialias=self.antialias
+            )
+            # A bilinear mean of numbers in [0, 1] can leave the interval by one rounding error.
+            return maps.clamp(0.0, 1.0)
+
+    def native(self, clips: Tensor) -> Tensor:
+        """The map before the resize.
+
+        Args:
+            clips: ``(batch, time)``, float32 or float64; silence is all zeros.
+
+        Returns:
+            ``(batch, rows, columns)`` in [0, 1].
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def clip_by_clip(function: Callable[[Tensor], Tensor], clips: Tensor) -> Tensor:
+        """Applies a function to one clip at a time on the CPU and to the whole batch elsewhere.
+
+        CPU libraries choose their order of summation by the shape of the whole batch; with one clip at a time the map
+        of a clip is the same to the last bit whatever stands beside it. It is also what fits the cache.
+
+        Args:
+            function: from ``(n, time)`` to ``(n, rows, columns)``.
+            clips: ``(batch, time)``.
+
+        Returns:
+            ``(batch, rows, columns)``.
+        """
+        if len(clips) == 0:
+            return function(clips.new_zeros(1, clips.shape[1]))[:0]
+        if clips.device.type != "cpu":
+            return function(clips)
+        return torch.cat([function(clip) for clip in clips.split(1)])
+
+    def table(self, key: Hashable, build: Callable[[], Tensor], like: Tensor) -> Tensor:
+        """A constant in the precision and on the device of ``like``, computed once for each.
+
+        Args:
+            key: what the constant depends on, apart from the settings.
+            build: computes it on the CPU in float64 or complex128, or as whole numbers, which stay as they are.
+            like: the tensor that it is going to meet.
+
+        Returns:
+            The constant.
+        """
+        full_key = (key, like.dtype, like.device)
+        if full_key not in self._tables:
+            # Lightning validates in inference mode, and a constant made there could not be used in a later backward.
+            with torch.inference_mode(False), torch.no_grad():
+                constant = build()
+                if constant.is_complex():
+                    constant = constant.to(like.dtype.to_complex())
+                elif constant.is_floating_point():
+                    constant = constant.to(like.dtype)
+                self._tables[full_key] = constant.to(like.device)
+        return self._tables[full_key]

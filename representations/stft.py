@@ -1,0 +1,86 @@
+"""The short-time Fourier transform as a picture: power in decibels over frequency and time."""
+
+import torch
+from torch import Tensor
+from torchaudio.functional import spectrogram
+
+from representations.decibels import normalise_peak, relative_level
+from representations.representation import Representation
+
+
+class STFT(Representation):
+    """Power spectrogram in dB relative to the clip's maximum, 80 dB range.
+
+    Hann window in the middle of each frame, frames centred on multiples of the hop, zeros around the clip. The native
+    map has ``n_fft // 2 + 1`` rows from 0 Hz to half the sample rate and ``1 + time // hop_samples`` columns.
+
+    Args:
+        sample_rate: Hz.
+        n_fft: length of a frame in samples; the paper's are 512, 1024 and 2048.
+        win_length_ratio: length of the window divided by that of the frame, in (0, 1]; the paper's are 0.25 to 1.
+        hop_samples: samples between frames.
+        resize: see :class:`Representation`.
+        align_corners: see :class:`Representation`.
+        antialias: see :class:`Representation`.
+
+    Raises:
+        ValueError: if a setting is impossible.
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int = 22050,
+        n_fft: int = 1024,
+        win_length_ratio: float = 1.0,
+        hop_samples: int = 512,
+        resize: int | tuple[int, int] | None = (128, 128),
+        align_corners: bool = False,
+        antialias: bool = False,
+    ) -> None:
+        super().__init__(sample_rate=sample_rate, resize=resize, align_corners=align_corners, antialias=antialias)
+        if n_fft < 2:
+            raise ValueError(f"expected n_fft of at least 2 samples, got {n_fft}")
+        if not 0.0 < win_length_ratio <= 1.0:
+            raise ValueError(f"expected win_length_ratio in (0, 1], got {win_length_ratio}")
+        if hop_samples < 1:
+            raise ValueError(f"expected hop_samples of at least 1, got {hop_samples}")
+        self.n_fft = n_fft
+        self.win_length_ratio = win_length_ratio
+        self.hop_samples = hop_samples
+        self.win_length = max(1, round(win_length_ratio * n_fft))
+
+    def native(self, clips: Tensor) -> Tensor:
+        """See :meth:`Representation.native`: ``(batch, n_fft // 2 + 1, 1 + time // hop_samples)``."""
+        window = self.table("window", lambda: torch.hann_window(self.win_length, dtype=torch.float64), clips)
+        power = self.clip_by_clip(
+            lambda clip: power_spectrogram(clip, window, n_fft=self.n_fft, hop_samples=self.hop_samples),
+            normalise_peak(clips),
+        )
+        return relative_level(power, decibels_per_decade=10.0)
+
+
+def power_spectrogram(clips: Tensor, window: Tensor, *, n_fft: int, hop_samples: int) -> Tensor:
+    """Squared magnitude of the Fourier transform of each windowed frame, zeros around the clip.
+
+    Args:
+        clips: ``(batch, time)``.
+        window: ``(win_length,)``, put in the middle of the frame.
+        n_fft: length of a frame in samples.
+        hop_samples: samples between the centres of frames; the first centre is sample 0.
+
+    Returns:
+        ``(batch, n_fft // 2 + 1, 1 + time // hop_samples)``.
+    """
+    return spectrogram(
+        clips,
+        pad=0,
+        window=window,
+        n_fft=n_fft,
+        hop_length=hop_samples,
+        win_length=len(window),
+        power=2.0,
+        normalized=False,
+        center=True,
+        pad_mode="constant",
+    )

@@ -1,0 +1,11 @@
+"""What lies on disk: files that are either whole or absent, and the error that names a bad one.
+
+Every file of the project that somebody may read later is written through :func:`write_atomically`, so a run that is
+killed or a disk that fills up leaves the old file or none, never half a file.
+"""
+
+from storage.atomic import write_atomically, write_json, write_text
+from storage.errors import DataError
+from storage.run_folder import RunFolder
+
+__all__ = ["DataError", "RunFolder", "write_atomically", "write_json", "write_text"]

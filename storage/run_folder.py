@@ -1,0 +1,115 @@
+"""Where a training run keeps its files, and what of it is finished."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from storage.atomic import write_json, write_text
+from storage.errors import DataError
+
+
+class RunFolder:
+    """``runs/<name>/``: the resolved settings, a folder a fold, and the summary.
+
+    ``config.yaml``, ``summary.json``, ``fold<k>/best.ckpt``, ``fold<k>/last.ckpt`` (only until the fold is finished),
+    ``fold<k>/record.json`` and ``fold<k>/predictions.csv``. A fold is finished when its record exists, because the
+    record is written last.
+
+    Args:
+        path: the folder; it need not exist.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved settings of the run."""
+        return self.path / "config.yaml"
+
+    @property
+    def summary_file(self) -> Path:
+        """Accuracy over the folds and everything needed to trace it."""
+        return self.path / "summary.json"
+
+    def fold(self, fold: int) -> Path:
+        """Folder of a fold, from 1."""
+        return self.path / f"fold{fold}"
+
+    def checkpoint(self, fold: int) -> Path:
+        """The classifier of the best validation epoch."""
+        return self.fold(fold) / "best.ckpt"
+
+    def last_checkpoint(self, fold: int) -> Path:
+        """State to continue an interrupted fold from."""
+        return self.fold(fold) / "last.ckpt"
+
+    def record_file(self, fold: int) -> Path:
+        """The finished fold's result."""
+        return self.fold(fold) / "record.json"
+
+    def record(self, fold: int) -> dict[str, Any] | None:
+        """Result of a fold, or None if it is not finished.
+
+        Raises:
+            DataError: if the file is not readable JSON.
+        """
+        path = self.record_file(fold)
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"expected a fold's record in {path}, found text that is not JSON; remove it") from error
+
+    def finished_folds(self) -> list[int]:
+        """Numbers of the folds that have a record and a checkpoint."""
+        numbers = [int(path.name[4:]) for path in self.path.glob("fold*") if path.name[4:].isdigit()]
+        return sorted(fold for fold in numbers if self.record_file(fold).is_file())
+
+    def remove(self) -> None:
+        """Delete the run, for a new one under the same name."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+
+    def open(self, config: dict[str, Any], *, identity: dict[str, Any], overwrite: bool) -> None:
+        """Start the run, or continue it if it was started with the same settings.
+
+        Args:
+            config: resolved settings, written to ``config.yaml``.
+            identity: the part of them that decides the result, compared with the one the run was started with.
+            overwrite: delete a run of this name first.
+
+        Raises:
+            ValueError: if the run was started with other settings; the differing ones are named.
+        """
+        if overwrite:
+            self.remove()
+        if self.config_file.is_file():
+            stored = yaml.safe_load(self.config_file.read_text(encoding="utf-8")) or {}
+            differing = sorted(differing_keys(stored.get("identity", {}), identity))
+            if differing:
+                raise ValueError(
+                    f"expected the settings that {self.path} was started with, got others for {', '.join(differing)}; "
+                    "choose another --name, or --overwrite true to delete that run"
+                )
+            return
+        write_text(self.config_file, yaml.safe_dump({**config, "identity": identity}, sort_keys=False))
+
+    def write_record(self, fold: int, record: dict[str, Any]) -> None:
+        """Mark a fold as finished and drop the state that only served to continue it."""
+        write_json(self.record_file(fold), record)
+        self.last_checkpoint(fold).unlink(missing_ok=True)
+
+
+def differing_keys(first: Any, second: Any, prefix: str = "") -> set[str]:
+    """Dotted names of the settings in which two nested dictionaries differ."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        keys = first.keys() | second.keys()
+        return set().union(
+            *(differing_keys(first.get(key), second.get(key), f"{prefix}.{key}".lstrip(".")) for key in keys)
+        )
+    return set() if first == second else {prefix}

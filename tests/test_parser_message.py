@@ -1,0 +1,25 @@
+"""A page of the parser becomes one sentence; the pages are those of the real parser."""
+
+import pytest
+
+from commands.door import UsageError
+from commands.train_cli import TrainCLI
+
+CASES = [
+    (["--data.representation.n_fft", "x"], "data.representation.n_fft: expected int, got x"),
+    (["--data.representation.n_fft", "-3"], "expected n_fft of at least 2 samples, got -3"),
+    (["--model.learning_rate", "fast"], "model.learning_rate: expected float, got fast"),
+    (["--model.schedule", "x"], "model.schedule: expected one of one_cycle, cosine, constant, got x"),
+    (["--data.split", "x"], "data.split: expected one of grouped, random, official, got x"),
+    (["--trainer.max_epochs", "x"], "trainer.max_epochs: expected int, got x"),
+    (["--data.nope", "1"], "data: Option 'nope' is not accepted"),
+    (["--nope", "1"], "unrecognized arguments: --nope 1"),
+    (["--config", "/nowhere.yaml"], "config: File does not exist: '/nowhere.yaml'"),
+]
+
+
+@pytest.mark.parametrize(("flags", "sentence"), CASES, ids=[" ".join(case[0]) for case in CASES])
+def test_the_sentence_names_the_flag_what_was_expected_and_what_was_got(flags, sentence):
+    with pytest.raises(UsageError) as refused:
+        TrainCLI(["--data", "ESC10", "--data.representation", "STFT", *flags]).build_data()
+    assert str(refused.value) == sentence

@@ -1,0 +1,85 @@
+"""Files are whole or absent: killed writers, full disks, runs of other settings."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from storage import DataError, RunFolder, write_atomically, write_json, write_text
+
+WRITER = """
+import sys, time
+from storage import write_atomically
+with write_atomically(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    print("half written", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_writer_that_is_killed_leaves_the_old_file(tmp_path):
+    path = tmp_path / "result.json"
+    write_text(path, "old")
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "half written\n"
+    writer.send_signal(signal.SIGKILL)
+    writer.wait()
+    assert path.read_text() == "old"
+
+
+def test_an_exception_leaves_neither_the_new_nor_a_temporary_file(tmp_path):
+    def write_and_fail():
+        with write_atomically(tmp_path / "result.csv") as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("broken off")
+
+    with pytest.raises(RuntimeError, match="broken off"):
+        write_and_fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_temporary_file_has_the_suffix_of_the_final_one(tmp_path):
+    with write_atomically(tmp_path / "maps.npy") as temporary:
+        assert temporary.suffix == ".npy"
+        assert temporary.parent == tmp_path
+
+
+def test_others_may_read_what_is_written(tmp_path):
+    mask = os.umask(0o022)
+    try:
+        write_text(tmp_path / "file.txt", "text")
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "file.txt").stat().st_mode & 0o777 == 0o644
+
+
+def test_json_without_a_number_for_nan_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "file.json", {"accuracy": float("nan")})
+    assert not (tmp_path / "file.json").exists()
+
+
+def test_a_run_of_other_settings_is_not_continued(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.open({"a": 1}, identity={"model": {"learning_rate": 0.1}, "seed": 0}, overwrite=False)
+    run.open({"a": 1}, identity={"model": {"learning_rate": 0.1}, "seed": 0}, overwrite=False)
+    with pytest.raises(ValueError, match=r"got others for model\.learning_rate, seed; choose another --name"):
+        run.open({"a": 1}, identity={"model": {"learning_rate": 0.2}, "seed": 1}, overwrite=False)
+    run.open({"a": 1}, identity={"model": {"learning_rate": 0.2}, "seed": 1}, overwrite=True)
+
+
+def test_a_fold_is_finished_once_its_record_is_written(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    write_text(run.last_checkpoint(2), "state")
+    assert run.finished_folds() == []
+    run.write_record(2, {"fold": 2})
+    assert run.finished_folds() == [2]
+    assert run.record(2) == {"fold": 2}
+    assert not run.last_checkpoint(2).exists()
+    assert run.record(1) is None
+    run.record_file(2).write_text("{")
+    with pytest.raises(DataError, match="expected a fold's record in .* found text that is not JSON"):
+        run.record(2)

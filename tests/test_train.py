@@ -1,0 +1,223 @@
+"""train.py from the command line: the run folder, resuming, processes, and every refusal in one sentence."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+import train
+from commands.door import UsageError
+from lightning_modules.trained_classifier import load_classifier
+from storage import DataError
+from tests.corpus_fixtures import write_esc_corpus
+
+PROJECT = Path(train.__file__).parent
+# A ResNet-56 on 16 x 16 maps: the real program in seconds.
+SMALL = [
+    *("--data", "ESC10", "--data.representation", "STFT", "--data.representation.sample_rate", "8000"),
+    *("--data.representation.resize", "16", "--data.augmentation", "none", "--data.split", "official"),
+    *("--model.architecture", "resnet56", "--trainer.max_epochs", "2", "--trainer.accelerator", "cpu"),
+    *("--wandb.mode", "disabled"),
+]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A miniature ESC-10: ten classes, five folds, two clips of each in each."""
+    root = tmp_path_factory.mktemp("corpus")
+    write_esc_corpus(root, classes=11)
+    return root
+
+
+@pytest.fixture
+def small(corpus, tmp_path_factory, tmp_path):
+    """Flags of a small run on the miniature corpus, in its own runs folder and with a shared cache."""
+    cache = corpus.parent / "cache"
+    return [*SMALL, "--data.root", str(corpus), "--data.cache_dir", str(cache), "--runs_dir", str(tmp_path / "runs")]
+
+
+def run_script(arguments, **options):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, str(PROJECT / "train.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, **options)
+
+
+def same_weights(first, second):
+    one = torch.load(first, weights_only=True)["state_dict"]
+    two = torch.load(second, weights_only=True)["state_dict"]
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_cross_validation_writes_what_the_contract_says_and_nothing_else(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    summary = train.main([*small, "--name", "run", "--folds", "1,2"])
+    run = tmp_path / "runs" / "run"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs"]
+    assert sorted(path.name for path in run.iterdir()) == ["config.yaml", "fold1", "fold2", "summary.json"]
+    assert sorted(path.name for path in (run / "fold1").iterdir()) == ["best.ckpt", "predictions.csv", "record.json"]
+    assert summary == json.loads((run / "summary.json").read_text())
+    accuracies = []
+    for row in summary["folds"]:
+        predictions = pd.read_csv(run / f"fold{row['fold']}" / "predictions.csv")
+        assert len(predictions) == predictions["clip"].nunique() == row["n_test"] == 20
+        accuracies.append((predictions["label"] == predictions["prediction"]).mean())
+        assert row["accuracy"] == pytest.approx(accuracies[-1])
+        assert (run / row["checkpoint"]).is_file()
+        assert row["leakage"] == 0
+    assert summary["accuracy_mean"] == pytest.approx(sum(accuracies) / 2)
+    assert summary["accuracy_sd"] == pytest.approx(pd.Series(accuracies).std())
+    assert summary["folds_finished"] == 2
+    assert summary["parameters"] == load_classifier(run / "fold1" / "best.ckpt").model.parameter_count
+    assert yaml.safe_load((run / "config.yaml").read_text())["data"]["init_args"]["representation"]["class_path"]
+
+    with pytest.raises(UsageError, match="run finished; --overwrite true trains it again"):
+        train.main([*small, "--name", "run", "--folds", "1,2"])
+    with pytest.raises(UsageError, match=r"got others for model\.learning_rate; choose another --name"):
+        train.main([*small, "--name", "run", "--model.learning_rate", "0.01"])
+
+    again = train.main(["--test-only", str(run / "fold1" / "best.ckpt"), "--trainer.accelerator", "cpu"])
+    assert again["accuracy"] == pytest.approx(summary["folds"][0]["accuracy"])
+    assert again["n_seen"] == 0
+    other = train.main(
+        ["--test-only", str(run / "fold1" / "best.ckpt"), "--data.split", "random", "--trainer.accelerator", "cpu"]
+    )
+    assert other["split"] == "random"
+    assert other["n_test"] == 30
+    assert other["n_seen"] > 0
+
+
+def test_a_checkpoint_says_by_itself_how_its_data_are_rebuilt(small, tmp_path):
+    train.main([*small, "--name", "run", "--folds", "3", "--data.representation.n_fft", "256"])
+    trained = load_classifier(tmp_path / "runs" / "run" / "fold3" / "best.ckpt")
+    data = trained.data()
+    assert (data.corpus, data.fold, data.representation.n_fft) == ("ESC10", 3, 256)
+    assert not trained.model.training
+    assert not any(parameter.requires_grad for parameter in trained.model.parameters())
+    data.prepare_data()
+    data.setup("test")
+    batch = next(iter(data.test_dataloader()))
+    assert trained.model(data.on_after_batch_transfer(batch, 0).inputs).shape == (len(batch.labels), 10)
+
+
+@pytest.mark.slow
+def test_a_killed_run_continues_and_ends_as_if_it_had_not_been_killed(small, tmp_path):
+    longer = [*small, "--trainer.max_epochs", "4", "--folds", "1"]
+    train.main([*longer, "--name", "undisturbed"])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
+    killed = tmp_path / "runs" / "killed" / "fold1"
+    process = subprocess.Popen(
+        [sys.executable, str(PROJECT / "train.py"), *longer, "--name", "killed"], env=environment
+    )
+    while not (killed / "last.ckpt").is_file():
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (killed / "record.json").exists()
+    train.main([*longer, "--name", "killed"])
+    undisturbed = tmp_path / "runs" / "undisturbed" / "fold1"
+    assert same_weights(killed / "best.ckpt", undisturbed / "best.ckpt")
+    pd.testing.assert_frame_equal(
+        pd.read_csv(killed / "predictions.csv"), pd.read_csv(undisturbed / "predictions.csv")
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_test_exactly_the_test_clips_each_once(small, tmp_path):
+    done = run_script(
+        [*small, "--name", "two", "--folds", "1,2", "--trainer.strategy", "ddp", "--trainer.devices", "2"],
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    for fold in (1, 2):
+        predictions = pd.read_csv(tmp_path / "runs" / "two" / f"fold{fold}" / "predictions.csv")
+        assert len(predictions) == predictions["clip"].nunique() == 20
+    # Trained by two processes and tested by one: the clips' predictions are those of the checkpoint.
+    best = tmp_path / "runs" / "two" / "fold2" / "best.ckpt"
+    accuracy = (predictions["label"] == predictions["prediction"]).mean()
+    again = train.main(["--test-only", str(best), "--trainer.accelerator", "cpu"])
+    assert again["accuracy"] == pytest.approx(accuracy)
+
+
+REFUSALS = [
+    (["--data", "ESC11"], 2, "expected --data to be one of ESC50, ESC10, UrbanSound8K, SyntheticSounds, got 'ESC11'"),
+    (["--data.representation", "stft"], 2, "expected --data.representation to be one of"),
+    (["--model.architecture", "resnet19"], 2, "expected --model.architecture to be one of resnet18"),
+    (["--folds", "6"], 2, "expected --folds in 1..5, got 6"),
+    (["--folds", "one"], 2, "expected --folds to be all or numbers such as 1 or 1,2, got 'one'"),
+    (["--data.root", "/nowhere"], 1, "/nowhere"),
+    (["--model.learning_rate", "fast"], 2, "learning_rate"),
+    (["--model.learning_rate", "-1"], 2, "expected a learning rate above 0, got -1"),
+    (["--data.representation.n_fft", "-3"], 2, "n_fft"),
+    (["--no_such_flag", "1"], 2, "no_such_flag"),
+    (["--config", "/nowhere.yaml"], 2, "/nowhere.yaml"),
+    (["--test-only", "/nowhere.ckpt"], 1, "expected a checkpoint at /nowhere.ckpt, found no file"),
+]
+
+
+@pytest.mark.parametrize(("flags", "code", "sentence"), REFUSALS, ids=[" ".join(case[0]) for case in REFUSALS])
+def test_a_refusal_is_one_sentence_and_an_exit_code(small, flags, code, sentence, capsys):
+    from commands.door import run_command
+
+    with pytest.raises(SystemExit) as stopped:
+        run_command(lambda: train.main([*small, *flags]))
+    error = capsys.readouterr().err
+    assert stopped.value.code == code
+    lines = [line for line in error.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert sentence in lines[0]
+    assert len(lines[0]) < 400
+    assert "Traceback" not in error
+
+
+def test_a_file_that_is_not_audio_is_named_before_training(corpus, small, tmp_path):
+    broken = tmp_path / "broken"
+    write_esc_corpus(broken, classes=11)
+    victim = sorted((broken / "audio").iterdir())[3]
+    victim.write_text("this is text")
+    with pytest.raises(DataError, match=victim.name):
+        train.main([*small, "--data.root", str(broken), "--name", "broken"])
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_one_sentence(small, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=False)
+    if mounted.returncode:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        done = run_script([*small, "--runs_dir", str(disk / "runs"), "--name", "full"], cwd=tmp_path)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: expected to write")
+    assert "Traceback" not in done.stderr
+
+
+def test_help_lists_the_flags(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        train.main(["--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for flag in ("--data.root", "--folds", "--seed", "--test-only", "--trainer.max_epochs", "--model.architecture"):
+        assert flag in text or flag == "--data.root"
+
+
+@pytest.mark.parametrize("config", sorted((PROJECT / "configs" / "train").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_parses_and_its_classes_accept_it(config):
+    from commands.train_cli import TrainCLI
+
+    cli = TrainCLI(["--config", str(config), "--data.root", "nowhere"])
+    data = cli.build_data()
+    assert config.stem in (f"{data.corpus}_{type(data.representation).__name__}".lower(), "demo")

@@ -1,0 +1,122 @@
+"""Train and cross-validate a sound classifier: corpus + representation + architecture -> a checkpoint a fold.
+
+python train.py --data ESC10 --data.root DIR --data.representation STFT --model.architecture resnet18
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import wandb
+from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+from rich.table import Table
+
+from classifiers.baselines import BASELINES
+from commands.door import run_command
+from commands.train_cli import TrainCLI
+from lightning_modules.baseline_training import train_baseline
+from lightning_modules.cross_validation import CrossValidation
+from lightning_modules.progress import CrossValidationProgress
+from lightning_modules.retest import retest
+from lightning_modules.trained_classifier import read_checkpoint
+from lightning_modules.weights_and_biases import WandbRecord, fold_logger
+from storage import RunFolder
+
+
+def main(args: Sequence[str] | None = None) -> dict[str, Any]:
+    """Train the folds that are not finished yet, test each on its test part, and summarise.
+
+    Args:
+        args: command line; that of the process by default.
+
+    Returns:
+        The content of the run's ``summary.json``, or the result of ``--test-only``.
+
+    Raises:
+        UsageError: if a flag or a combination of flags is impossible.
+        DataError: if a recording or a checkpoint is missing or broken.
+    """
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("datamodules").setLevel(logging.INFO)
+    # What Lightning says of devices at every Trainer is noise between a table and a progress bar.
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    cli = TrainCLI(args)
+    if cli.settings["test_only"]:
+        return test_again(args, cli.settings["test_only"])
+    data = cli.build_data()
+    data.check()
+    run = cli.open_run(data.number_of_folds)
+    pending = [fold for fold in cli.chosen_folds(data.number_of_folds) if run.record(fold) is None]
+    validation = CrossValidation(run, cli.recipe, seed=cli.settings["seed"], folds=data.number_of_folds)
+    if cli.settings["model"]["architecture"] in BASELINES:
+        for fold in pending:
+            train_baseline(cli.build_data(fold), validation)
+    else:
+        progress = CrossValidationProgress(pending)
+        for fold in pending:
+            train_fold(cli, fold, run, [validation, progress])
+    summary = validation.write_summary(data)
+    show(run, summary)
+    return summary
+
+
+def train_fold(cli: TrainCLI, fold: int, run: RunFolder, shared: list[Callback]) -> None:
+    """Train a fold's model, or go on where an interrupted one stopped, and test its best validation epoch."""
+    model, data = cli.build(fold)
+    folder = str(run.fold(fold))
+    best = ModelCheckpoint(
+        folder, "best", monitor="val/accuracy", mode="max", save_weights_only=True, enable_version_counter=False
+    )
+    last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    stopping = EarlyStopping("val/loss", patience=cli.settings["early_stopping"]["patience"])
+    wandb_settings = cli.settings["wandb"]
+    logger = fold_logger(run, fold, project=wandb_settings["project"], mode=wandb_settings["mode"])
+    trainer = cli.build_trainer(
+        logger=logger or False,
+        default_root_dir=folder,
+        callbacks=[stopping, *shared, WandbRecord(run, cli.settings), best, last],
+    )
+    interrupted = run.last_checkpoint(fold)
+    resume = str(interrupted) if interrupted.is_file() else None
+    trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
+    trainer.test(model, datamodule=data, ckpt_path=str(run.checkpoint(fold)), weights_only=True, verbose=False)
+    wandb.finish()
+
+
+def test_again(args: Sequence[str] | None, checkpoint: str) -> dict[str, Any]:
+    """Test a trained checkpoint on the data that the flags describe, by default those it was trained for."""
+    cli = TrainCLI(args, read_checkpoint(checkpoint))
+    _, data = cli.build(cli.chosen_folds(None)[0])
+    data.check()
+    return retest(checkpoint, data, cli.build_trainer(logger=False))
+
+
+@rank_zero_only
+def show(run: RunFolder, summary: dict[str, Any]) -> None:
+    """Print a table of the folds, their mean and standard deviation, and where the run lies."""
+    table = Table(title=f"{run.path.name}: {summary['corpus']}, split={summary['split']}")
+    for heading in ("fold", "test accuracy", "test clips", "leakage", "epochs", "minutes"):
+        table.add_column(heading, justify="right")
+    for row in summary["folds"]:
+        table.add_row(
+            str(row["fold"]),
+            f"{row['accuracy']:.1%}",
+            str(row["n_test"]),
+            f"{row['leakage']:.1%}",
+            str(row["epochs"]),
+            f"{row['seconds'] / 60:.1f}",
+        )
+    spread = "" if summary["accuracy_sd"] is None else f" ± {summary['accuracy_sd']:.1%}"
+    table.add_section()
+    table.add_row("mean", f"{summary['accuracy_mean']:.1%}{spread}", str(summary["n_test"]))
+    console = Console()
+    console.print(table)
+    finished = f"{summary['folds_finished']} of {summary['folds_in_all']} folds"
+    console.print(f"{finished}, {summary['parameters']:,} parameters; checkpoints and summary.json in {run.path}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    run_command(main)
