@@ -115,7 +115,9 @@ def show(run: RunFolder, summary: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
     finished = f"{summary['folds_finished']} of {summary['folds_in_all']} folds"
-    console.print(f"{finished}, {summary['parameters']:,} parameters; checkpoints and summary.json in {run.path}", soft_wrap=True)
+    console.print(
+        f"{finished}, {summary['parameters']:,} parameters; checkpoints and summary.json in {run.path}", soft_wrap=True
+    )
 
 
 if __name__ == "__main__":

@@ -12,8 +12,11 @@ from functools import partial
 
 from attacks.base import Attack
 from attacks.bim import BIM
+from attacks.cwa import CWA
 from attacks.deepfool import DeepFool, DeepFoolOverTargets
 from attacks.fgsm import FGSM
+from attacks.jsma import JSMA
+from attacks.lbfgs import LBFGS
 from attacks.outcome import Outcome
 
 ATTACKS: dict[str, Callable[..., Attack]] = {
@@ -25,6 +28,11 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
     "deepfool": DeepFool,
     "deepfool_targeted": DeepFoolOverTargets,
     "deepfool_linf": partial(DeepFool, norm="linf"),
+    "jsma": JSMA,
+    "jsma_single": partial(JSMA, pairs=False),
+    "cwa": partial(CWA, targeted=True),
+    "cwa_untargeted": CWA,
+    "lbfgs": LBFGS,
 }
 
 __all__ = ["ATTACKS", "Attack", "Outcome"]

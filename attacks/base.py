@@ -291,7 +291,8 @@ class Attack(TorchAttack):
         # Written so that NaN, which compares false, is refused too.
         if not (lower <= smallest and largest <= upper):
             raise ValueError(
-                f"expected inputs within the bounds [{self.bounds[0]}, {self.bounds[1]}], got values from {smallest} to {largest}: "
+                f"expected inputs within the bounds [{self.bounds[0]}, {self.bounds[1]}], "
+                f"got values from {smallest} to {largest}: "
                 "pass the bounds of the inputs"
             )
 

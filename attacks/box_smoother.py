@@ -9,12 +9,14 @@ from torch import Tensor
 
 
 class BoxSmoother:
-    r"""Map between inputs and unbounded variables, :math:`x = m + \frac{h}{s} \tanh(w)` with :math:`|\tanh w| \le s`.
+    r"""Map of variables to points, :math:`x' = x + \frac{h}{s} (\tanh w - \tanh w_0)`, where :math:`|\tanh w| \le s`.
 
+    The variable of the input is :math:`w_0 = \tanh^{-1}(s (x - m) / h)`, so this is :math:`m + \frac{h}{s} \tanh w`,
+    written as a difference so that rounding does not move a value: Adam would make a whole step of it.
     m is the middle of the bounds and h half their width. With s = 1 a value at a bound has an infinite w and a
     derivative of zero and never moves; spectrograms hold many, since silence lies exactly at the lower bound. Below 1
-    the derivative there is :math:`h (1 - s^2) / s`. Dividing by s makes the map hit x exactly before the first step, so
-    that a value nobody pushes stays where it was, and :meth:`confine` keeps w from running away beyond the bound.
+    the derivative there is :math:`h (1 - s^2) / s`. Dividing by s lets the points reach the bounds, :meth:`confine`
+    keeps the variables from running away beyond them.
 
     Args:
         bounds: lower and upper end of an input.
@@ -33,18 +35,27 @@ class BoxSmoother:
         self.half = (bounds[1] - bounds[0]) / 2
         self.limit = math.atanh(smoothness)
 
-    def variables(self, points: Tensor) -> Tensor:
+    def variables(self, inputs: Tensor) -> Tensor:
         """Variables of inputs within the bounds, same shape, at least float32."""
-        points = points.to(torch.promote_types(points.dtype, torch.float32))
-        return self.confine(torch.atanh((points - self.middle) * (self.smoothness / self.half)))
+        inputs = inputs.to(torch.promote_types(inputs.dtype, torch.float32))
+        return self.confine(torch.atanh((inputs - self.middle) * (self.smoothness / self.half)))
 
-    def points(self, variables: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs of variables, and the derivative of every input with respect to its variable; same shape."""
+    def points(self, variables: Tensor, inputs: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+        """Points of variables, and the derivative of every value with respect to its variable.
+
+        Args:
+            variables: w, any shape.
+            inputs: x, same shape.
+            start: tanh of the inputs' own variables, same shape.
+
+        Returns:
+            x' within the bounds and dx'/dw, of the variables' shape and type.
+        """
         tanh = variables.tanh()
         scale = self.half / self.smoothness
-        points = (self.middle + scale * tanh).clamp_(*self.bounds)
+        points = torch.add(inputs, tanh - start, alpha=scale).clamp_(*self.bounds)
         return points, tanh.square_().neg_().add_(1).mul_(scale)
 
     def confine(self, variables: Tensor) -> Tensor:
-        """Bring variables back, in place, to where their inputs are within the bounds."""
+        """Bring variables back, in place, to where their points are within the bounds."""
         return variables.clamp_(-self.limit, self.limit)

@@ -113,6 +113,7 @@ class CWA(Attack):
             "batch_rows": rows,
             "constants": constants,
             "variables": variables,
+            "start": variables.tanh(),
             "first_moment": torch.zeros_like(variables),
             "second_moment": torch.zeros_like(variables),
             "lowest_loss": torch.full_like(constants, torch.inf),
@@ -152,7 +153,7 @@ class CWA(Attack):
         self, active: ActiveSet, smoother: BoxSmoother, *, graph: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Evaluate the victim at the variables: slope of the smoother, logits, difference and squared distance."""
-        points, slope = smoother.points(active.memory["variables"])
+        points, slope = smoother.points(active.memory["variables"], active.inputs, active.memory["start"])
         active.points = points.to(active.inputs.dtype).requires_grad_(graph)
         with torch.set_grad_enabled(graph):
             logits = at_least_float32(self.logits(active.points))

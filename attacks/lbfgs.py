@@ -30,7 +30,8 @@ class LBFGS(Attack):
         search_steps: values of c tried on each clip, at least 1.
         iterations: iterations of L-BFGS-B for each c at most, at least 1.
         every_query: return the nearest point that hit, not only among minimisers.
-        value_tolerance: ``ftol``: a solver ends when an iteration lowers its objective by less than this share of it.
+        value_tolerance: ``ftol``: a solver ends when an iteration lowers its objective by less than this share of
+            it, or by less than this where the objective is below 1. A smaller one is wasted on float32 noise.
         gradient_tolerance: ``gtol``: it ends when no projected gradient exceeds this.
         bounds: lower and upper end of what an input may hold.
         seed: seed of random targets.
@@ -50,7 +51,7 @@ class LBFGS(Attack):
         search_steps: int = 9,
         iterations: int = 100,
         every_query: bool = True,
-        value_tolerance: float = 1e-7,
+        value_tolerance: float = 1e-6,
         gradient_tolerance: float = 1e-6,
         bounds: tuple[float, float] = (0.0, 1.0),
         seed: int = 0,

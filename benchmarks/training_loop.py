@@ -7,6 +7,7 @@ the machine's speed meets both. What differs is Lightning, the DataModule and th
 """
 
 import argparse
+import itertools
 import statistics
 import time
 
@@ -69,7 +70,7 @@ def lightning_seconds(maps: Tensor, labels: Tensor, batch_size: int) -> float:
         use_distributed_sampler=False,
     )
     trainer.fit(SoundClassifier(num_classes=CLASSES), datamodule=FixedMaps(maps, labels, batch_size))
-    return statistics.median(after - before for before, after in zip(clock.times, clock.times[1:], strict=False))
+    return statistics.median(after - before for before, after in itertools.pairwise(clock.times))
 
 
 def bare_seconds(maps: Tensor, labels: Tensor, batch_size: int) -> float:
@@ -90,7 +91,7 @@ def bare_seconds(maps: Tensor, labels: Tensor, batch_size: int) -> float:
         optimizer.step()
         scheduler.step()
         times.append(time.perf_counter())
-    return statistics.median(after - before for before, after in zip(times, times[1:], strict=False))
+    return statistics.median(after - before for before, after in itertools.pairwise(times))
 
 
 def main() -> None:

@@ -182,7 +182,10 @@ class TrainCLI(LightningCLI):
     @property
     def recipe(self) -> dict[str, Any]:
         """Settings from which corpus, representation and classifier are rebuilt."""
-        data = {"class_path": self.settings["data"]["class_path"], "init_args": dict(self.settings["data"]["init_args"])}
+        data = {
+            "class_path": self.settings["data"]["class_path"],
+            "init_args": dict(self.settings["data"]["init_args"]),
+        }
         return {"data": data, "model": dict(self.settings["model"])}
 
     @property
@@ -231,5 +234,3 @@ class TrainCLI(LightningCLI):
         callbacks = settings.pop("callbacks", None) or []
         callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
         return Trainer(**{**settings, **extra, "callbacks": [*callbacks, *extra.get("callbacks", [])]})
-
-

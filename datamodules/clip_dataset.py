@@ -13,7 +13,11 @@ from datamodules.map_cache import MapCache
 from datamodules.waveform_cache import WaveformCache
 
 
-class ClipDataset(Dataset[tuple[Tensor, int, int]]):
+# Input, label, clip.
+ClipItem = tuple[Tensor, int, int]
+
+
+class ClipDataset(Dataset[ClipItem]):
     """Waveforms, or cached maps, of a list of clips and variants.
 
     Args:
@@ -39,7 +43,7 @@ class ClipDataset(Dataset[tuple[Tensor, int, int]]):
         """Number of clips and copies."""
         return len(self.entries)
 
-    def __getitem__(self, position: int) -> tuple[Tensor, int, int]:
+    def __getitem__(self, position: int) -> ClipItem:
         """Input, label and clip at a position."""
         clip, variant = self.entries[position]
         if self.maps is not None:
@@ -49,7 +53,7 @@ class ClipDataset(Dataset[tuple[Tensor, int, int]]):
         return item, int(self.labels[clip]), clip
 
 
-def collate(items: Sequence[tuple[Tensor, int, int]]) -> Batch:
+def collate(items: Sequence[ClipItem]) -> Batch:
     """Stack items into a batch."""
     inputs, labels, clips = zip(*items, strict=True)
     return Batch(torch.stack(inputs), torch.tensor(labels), torch.tensor(clips))

@@ -12,7 +12,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from datamodules.batches import Batch, GlobalBatches
-from datamodules.clip_dataset import ClipDataset, collate
+from datamodules.clip_dataset import ClipDataset, ClipItem, collate
 from datamodules.clip_table import ClipTable
 from datamodules.map_cache import MapCache
 from datamodules.splits import Split, leakage, make_split, number_of_folds, split_sources
@@ -97,6 +97,7 @@ class SoundDataModule(LightningDataModule):
         self.seed = seed
         self._table: ClipTable | None = None
         self._waveforms: WaveformCache | None = None
+        self._maps: MapCache | None = None
 
     def read_table(self) -> ClipTable:
         """Read the corpus' own table; each corpus says how.
@@ -193,15 +194,15 @@ class SoundDataModule(LightningDataModule):
             f"leakage {self.leakage:.1%}{named}"
         )
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[ClipItem]:
         """Training clips and their copies, in an order that depends on seed and epoch alone."""
         return self._loader(self.train_set, shuffle=True)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[ClipItem]:
         """Validation clips, without copies."""
         return self._loader(self.validation_set)
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader[ClipItem]:
         """Test clips, without copies, each exactly once over all processes."""
         return self._loader(self.test_set)
 
@@ -226,9 +227,11 @@ class SoundDataModule(LightningDataModule):
         if wanted is None:
             device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
             wanted = device.type == "cpu"
-        return MapCache(self.waveforms, self.representation, cache_dir=self.cache_dir) if wanted else None
+        if wanted and self._maps is None:
+            self._maps = MapCache(self.waveforms, self.representation, cache_dir=self.cache_dir)
+        return self._maps if wanted else None
 
-    def _loader(self, dataset: ClipDataset, *, shuffle: bool = False) -> DataLoader[Batch]:
+    def _loader(self, dataset: ClipDataset, *, shuffle: bool = False) -> DataLoader[ClipItem]:
         trainer = self.trainer
         batches = GlobalBatches(
             len(dataset),
@@ -248,4 +251,3 @@ class SoundDataModule(LightningDataModule):
             pin_memory=on_gpu,
             persistent_workers=self.num_workers > 0,
         )
-

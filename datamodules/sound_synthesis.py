@@ -164,7 +164,9 @@ def _tone(frequency_hz: Signal, source: Source) -> Signal:
     phase = 2.0 * np.pi * np.cumsum(frequency_hz) / SAMPLE_RATE
     harmonics = [source.brightness**k * np.sin((k + 1) * phase) for k in range(4)]
     # Harmonics above half the sample rate would fold back as other pitches.
-    return sum((part for k, part in enumerate(harmonics) if (k + 1) * frequency_hz.max() < SAMPLE_RATE / 2), np.zeros(1))
+    return sum(
+        (part for k, part in enumerate(harmonics) if (k + 1) * frequency_hz.max() < SAMPLE_RATE / 2), np.zeros(1)
+    )
 
 
 def _band_noise(centre_hz: Signal, generator: Generator) -> Signal:

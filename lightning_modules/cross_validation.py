@@ -17,7 +17,7 @@ from storage import RunFolder, write_atomically, write_json
 
 
 class CrossValidation(Callback):
-    """Shared by the Trainers of all folds: gives checkpoints the recipe of their data, collects results, writes the summary.
+    """Shared by the Trainers of all folds: gives checkpoints their recipe, collects results, writes the summary.
 
     A fold's record is written when its test ends and marks the fold as finished; the summary is written anew after
     each fold, so that an interrupted cross-validation has one too.

@@ -69,9 +69,7 @@ class SoundClassifier(LightningModule):
             raise ValueError(f"expected coarse_factor of at least 1, got {coarse_factor}")
         self.save_hyperparameters()
         # Channels last is the layout that convolutions are fastest in, on CPUs and GPUs alike.
-        self.classifier = build_classifier(architecture, num_classes, pretrained).to(
-            memory_format=torch.channels_last
-        )
+        self.classifier = build_classifier(architecture, num_classes, pretrained).to(memory_format=torch.channels_last)
         # Counted before anybody freezes the classifier to attack it.
         self.parameter_count = count_parameters(self.classifier)
         # How the data of a checkpoint are rebuilt; Lightning saves it even in checkpoints of weights alone.

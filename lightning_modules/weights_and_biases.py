@@ -21,9 +21,13 @@ def resolve_mode(mode: WandbMode) -> Literal["online", "offline", "disabled"]:
     """Choose the mode: WANDB_MODE if set, otherwise online with an account and offline without."""
     if mode != "auto":
         return mode
-    wanted = os.environ.get("WANDB_MODE")
-    if wanted in ("online", "offline", "disabled"):
-        return wanted
+    match os.environ.get("WANDB_MODE"):
+        case "online":
+            return "online"
+        case "offline":
+            return "offline"
+        case "disabled":
+            return "disabled"
     return "online" if os.environ.get("WANDB_API_KEY") or _stored_key() else "offline"
 
 

@@ -8,8 +8,17 @@ import numpy as np
 import soundfile
 
 ESC_CATEGORIES = (
-    "dog", "rooster", "rain", "sea_waves", "crackling_fire", "crying_baby",
-    "sneezing", "clock_tick", "helicopter", "chainsaw", "pig",
+    "dog",
+    "rooster",
+    "rain",
+    "sea_waves",
+    "crackling_fire",
+    "crying_baby",
+    "sneezing",
+    "clock_tick",
+    "helicopter",
+    "chainsaw",
+    "pig",
 )
 
 

@@ -149,7 +149,7 @@ def test_another_number_of_recordings_is_refused_and_unpacks_nothing(tmp_path, s
 def test_a_damaged_archive_is_removed(tmp_path, serve, esc_archive):
     server = serve(esc_archive[:-2000])
     root = tmp_path / "ESC-50"
-    with pytest.raises(DataError, match="expected a whole archive in .*, found a damaged one, which was removed"):
+    with pytest.raises(DataError, match=r"expected a whole archive in .*, found a damaged one, which was removed"):
         download_esc50(root, url=server.url("master.zip"), expected_clips=20)
     assert leftovers(root) == []
 

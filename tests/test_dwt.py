@@ -96,7 +96,7 @@ def haar_by_overlaps(waveform: np.ndarray, scale: float) -> np.ndarray:
 @pytest.mark.parametrize("sample_rate", [8000, 16000])
 @pytest.mark.parametrize("mother", ["morlet", "mexican_hat"])
 def test_every_scale_is_the_closed_form_of_the_integral(mother, sample_rate):
-    samples = sample_rate * 6 // 10
+    samples = sample_rate * 3 // 10
     atoms = gabor_atoms(mother, sample_rate, samples)
     representation = DWT(sample_rate=sample_rate, mother=mother)
     waveform = torch.from_numpy(sampled(atoms, samples))[None]

@@ -69,7 +69,10 @@ def test_urbansound8k_finds_its_files_in_the_folders_of_the_folds(tmp_path):
     with pytest.warns(UserWarning, match="40 clips of UrbanSound8K, 8692 fewer than the 8732"):
         table = read_urbansound8k_table(root)
     assert len(table) == 40
-    assert all(file.is_file() and file.parent.name == f"fold{fold}" for file, fold in zip(table.files, table.folds, strict=True))
+    assert all(
+        file.is_file() and file.parent.name == f"fold{fold}"
+        for file, fold in zip(table.files, table.folds, strict=True)
+    )
     assert (table.clip_seconds, table.number_of_folds, table.class_names[1]) == (4.0, 10, "car_horn")
     assert table.sources[0] == table.sources[1] != table.sources[2]
 

@@ -125,9 +125,7 @@ def test_a_killed_run_continues_and_ends_as_if_it_had_not_been_killed(small, tmp
     train.main([*longer, "--name", "killed"])
     undisturbed = tmp_path / "runs" / "undisturbed" / "fold1"
     assert same_weights(killed / "best.ckpt", undisturbed / "best.ckpt")
-    pd.testing.assert_frame_equal(
-        pd.read_csv(killed / "predictions.csv"), pd.read_csv(undisturbed / "predictions.csv")
-    )
+    pd.testing.assert_frame_equal(pd.read_csv(killed / "predictions.csv"), pd.read_csv(undisturbed / "predictions.csv"))
 
 
 @pytest.mark.slow
