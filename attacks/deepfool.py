@@ -16,8 +16,8 @@ from attacks.losses import at_least_float32, input_gradient, is_zero
 from attacks.outcome import Outcome, average_over_targets
 from attacks.stepwise import StepwiseAttack
 
-ADDITIVE = {"l2": 1e-4, "linf": 1e-5}
-"""Default distance by which a boundary is passed from the second step on; 1e-4 would cost 4 % of l_inf."""
+SHORTEST_STEP = {"l2": 1e-4, "linf": 1e-5}
+"""Default length below which no step falls after the first; 1e-4 would be a few per cent of a typical l_inf."""
 
 
 class DeepFool(StepwiseAttack):
@@ -38,8 +38,9 @@ class DeepFool(StepwiseAttack):
         iterations: number of steps at most, at least 1; several numbers share one run.
         norm: ``"l2"`` or ``"linf"``, the norm that is kept small.
         overshoot: relative excess of the total perturbation, at least 0.
-        additive: distance (in ``norm``) by which the boundary is passed from the second step on, so that a step that
-            ends on the wrong side by rounding does not repeat itself for ever; None is 1e-4 in l_2, 1e-5 in l_inf.
+        shortest_step: length (in ``norm``) that every step after the first has at least, so that an iterate on the wrong
+            side by rounding does not creep towards the boundary for ever; None is 1e-4 in l_2, 1e-5 in l_inf. The
+            original adds such a constant to every step, which costs distance where nothing creeps.
         candidates: how many classes are looked at, the label included: those with the largest clean logits; None means
             all. It is of no use in a targeted attack.
         bisection_steps: halvings of the line from the input to the adversarial after the attack, which cost a forward
@@ -63,7 +64,7 @@ class DeepFool(StepwiseAttack):
         iterations: int = 100,
         norm: str = "l2",
         overshoot: float = 0.02,
-        additive: float | None = None,
+        shortest_step: float | None = None,
         candidates: int | None = None,
         bisection_steps: int = 0,
         bounds: tuple[float, float] = (0.0, 1.0),
@@ -74,7 +75,7 @@ class DeepFool(StepwiseAttack):
         self.iterations = iterations
         self.norm = norm
         self.overshoot = overshoot
-        self.additive = additive
+        self.shortest_step = shortest_step
         self.candidates = candidates
         self.bisection_steps = bisection_steps
         self.check_settings()
@@ -87,8 +88,8 @@ class DeepFool(StepwiseAttack):
             raise ValueError(f"expected a norm among {list(NORMS)}, got {self.norm!r}")
         if not self.overshoot >= 0:
             raise ValueError(f"expected an overshoot of at least 0, got {self.overshoot}")
-        if self.additive is not None and not self.additive >= 0:
-            raise ValueError(f"expected an additive constant of at least 0, got {self.additive}")
+        if self.shortest_step is not None and not self.shortest_step >= 0:
+            raise ValueError(f"expected a shortest step of at least 0, got {self.shortest_step}")
         if self.candidates is not None and self.candidates < 2:
             raise ValueError(f"expected at least 2 candidate classes, the label included, got {self.candidates}")
         if self.bisection_steps < 0:
@@ -105,18 +106,18 @@ class DeepFool(StepwiseAttack):
         kept = logits.shape[1] if self.candidates is None else min(self.candidates, logits.shape[1])
         active.memory["others"] = others[:, : kept - 1]
         active.memory["total"] = torch.zeros_like(active.inputs).flatten(1)
-        active.memory["additive"] = logits.new_zeros(len(active))
+        active.memory["shortest"] = logits.new_zeros(len(active))
 
     def _step(self, active: ActiveSet, points: Tensor, logits: Tensor, ledger: Ledger) -> Tensor:
         gradient, deficit = self._boundary(active, points, logits, ledger)
-        deficit = deficit + active.memory["additive"] * self._dual_norm(gradient)
+        deficit = torch.maximum(deficit, active.memory["shortest"] * self._dual_norm(gradient))
         clean, here = active.inputs.flatten(1), points.detach().flatten(1)
         step, _ = project(here, gradient, deficit, self.bounds, self.norm)
         active.stopped = active.stopped | (gradient == 0).all(dim=1)
         total = self.clip_to_bounds(clean + active.memory["total"] + step.to(clean.dtype)) - clean
         active.memory["total"] = total
-        active.memory["additive"] = torch.full_like(
-            deficit, ADDITIVE[self.norm] if self.additive is None else self.additive
+        active.memory["shortest"] = torch.full_like(
+            deficit, SHORTEST_STEP[self.norm] if self.shortest_step is None else self.shortest_step
         )
         return self.clip_to_bounds(clean + (1 + self.overshoot) * total).view_as(active.inputs)
 

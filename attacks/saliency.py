@@ -32,7 +32,7 @@ def best_pair(alpha: Tensor, beta: Tensor, domain: Tensor) -> tuple[Tensor, Tens
     first = _records(descents)
     second = _records(descents.masked_fill(first, -torch.inf))
     survives = first | second
-    number = int(survives.sum(dim=1).max())
+    number = max(1, int(survives.sum(dim=1).max()))
     position = survives.to(torch.uint8).sort(dim=1, descending=True, stable=True).indices[:, :number]
     survives = survives.gather(1, position)
     # In float64 the product of two small gradients does not vanish.
@@ -42,7 +42,7 @@ def best_pair(alpha: Tensor, beta: Tensor, domain: Tensor) -> tuple[Tensor, Tens
     best = torch.zeros(len(alpha), dtype=torch.float64, device=alpha.device)
     pair = torch.zeros(len(alpha), 2, dtype=torch.long, device=alpha.device)
     index = torch.arange(number, device=alpha.device)
-    for rows in index.split(max(1, CELLS // max(1, number * len(alpha)))):
+    for rows in index.split(max(1, CELLS // (number * len(alpha)))):
         ascent = ascents[:, rows, None] + ascents[:, None, :]
         descent = descents[:, rows, None] + descents[:, None, :]
         admissible = (ascent > 0) & (descent > 0) & (rows[:, None] < index)

@@ -6,15 +6,11 @@ turns, so that a busy machine slows both; the medians of the rounds and their ra
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pywt
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from representations import DWT
 from representations.wavelets import scales

@@ -2,12 +2,11 @@
 
 python benchmarks/training_loop.py
 
-The two take turns on the same maps with the same classifier, augmentation, optimiser and schedule, so that a change of
-the machine's speed meets both. What differs is Lightning, the DataModule and the bookkeeping.
+The two take turns step by step, on the same maps, with the same classifier, augmentation, optimiser and schedule, so
+that a change of the machine's speed meets both. What differs is Lightning, the DataLoader and the bookkeeping.
 """
 
 import argparse
-import itertools
 import statistics
 import time
 
@@ -22,18 +21,22 @@ from lightning_modules import SoundClassifier
 from lightning_modules.map_augmentation import mix_up, roll_in_time
 
 CLASSES = 10
+WARM_UP_STEPS = 3
 
 
 class FixedMaps(LightningDataModule):
     """Random maps in memory, served in the batches of the project's own sampler."""
 
-    def __init__(self, maps: Tensor, labels: Tensor, batch_size: int) -> None:
+    def __init__(self, steps: int, batch_size: int) -> None:
         super().__init__()
-        self.dataset = TensorDataset(maps, labels, torch.arange(len(labels)))
+        generator = torch.Generator().manual_seed(0)
+        clips = steps * batch_size
+        maps = torch.rand(clips, 1, 128, 128, generator=generator)
+        self.dataset = TensorDataset(maps, torch.randint(CLASSES, (clips,), generator=generator), torch.arange(clips))
         self.batch_size = batch_size
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        """The maps in a new order each epoch."""
+        """The maps in an order that depends on the epoch."""
         batches = GlobalBatches(len(self.dataset), batch_size=self.batch_size, shuffle=True, drop_last=True)
         return DataLoader(self.dataset, batch_sampler=batches)
 
@@ -42,78 +45,59 @@ class FixedMaps(LightningDataModule):
         return Batch(*batch)
 
 
-class StepClock(Callback):
-    """Time at the end of each training step."""
+class BareStepBeside(Callback):
+    """After each step of the Trainer, the same step without it, on a model of its own."""
 
-    def __init__(self) -> None:
-        self.times: list[float] = []
+    def __init__(self, steps: int) -> None:
+        self.model = SoundClassifier(num_classes=CLASSES).classifier.train()
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=2e-3, weight_decay=1e-2)
+        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, 2e-3, total_steps=steps)
+        self.generator = torch.Generator().manual_seed(0)
+        self.bare_ended = time.perf_counter()
+        self.lightning_seconds: list[float] = []
+        self.bare_seconds: list[float] = []
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Batch, batch_idx: int
     ) -> None:
-        """Note the time."""
-        self.times.append(time.perf_counter())
+        """Take the time since the last bare step, which the Trainer needed, then that of a bare step."""
+        started = time.perf_counter()
+        self.lightning_seconds.append(started - self.bare_ended)
+        maps = roll_in_time(batch.inputs, self.generator)
+        maps, targets = mix_up(maps, F.one_hot(batch.labels, CLASSES).float(), 0.3, self.generator)
+        loss = F.cross_entropy(self.model(maps), targets, label_smoothing=0.1)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.scheduler.step()
+        self.bare_ended = time.perf_counter()
+        self.bare_seconds.append(self.bare_ended - started)
 
 
-def lightning_seconds(maps: Tensor, labels: Tensor, batch_size: int) -> float:
-    """Median seconds of a step under the Trainer."""
+def main() -> None:
+    """Time both and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--batch-size", type=int, default=32)
+    arguments = parser.parse_args()
     torch.manual_seed(0)
-    clock = StepClock()
+    beside = BareStepBeside(arguments.steps)
     trainer = Trainer(
         max_epochs=1,
         accelerator="cpu",
         logger=False,
-        callbacks=[clock],
+        callbacks=[beside],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    trainer.fit(SoundClassifier(num_classes=CLASSES), datamodule=FixedMaps(maps, labels, batch_size))
-    return statistics.median(after - before for before, after in itertools.pairwise(clock.times))
-
-
-def bare_seconds(maps: Tensor, labels: Tensor, batch_size: int) -> float:
-    """Median seconds of a step of a loop without Lightning."""
-    torch.manual_seed(0)
-    model = SoundClassifier(num_classes=CLASSES).classifier.train()
-    steps = len(maps) // batch_size
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-2)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-    generator = torch.Generator().manual_seed(0)
-    times = []
-    for positions in torch.randperm(len(maps)).split(batch_size):
-        batch = roll_in_time(maps[positions], generator)
-        batch, targets = mix_up(batch, F.one_hot(labels[positions], CLASSES).float(), 0.3, generator)
-        loss = F.cross_entropy(model(batch), targets, label_smoothing=0.1)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        scheduler.step()
-        times.append(time.perf_counter())
-    return statistics.median(after - before for before, after in itertools.pairwise(times))
-
-
-def main() -> None:
-    """Time both in turns and print the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=6, help="steps of each in a round")
-    parser.add_argument("--batch-size", type=int, default=32)
-    arguments = parser.parse_args()
-    generator = torch.Generator().manual_seed(0)
-    clips = arguments.steps * arguments.batch_size
-    maps = torch.rand(clips, 1, 128, 128, generator=generator)
-    labels = torch.randint(CLASSES, (clips,), generator=generator)
-    ratios = []
-    for number in range(arguments.rounds + 1):
-        bare = bare_seconds(maps, labels, arguments.batch_size)
-        lightning = lightning_seconds(maps, labels, arguments.batch_size)
-        # The first round warms caches and allocators.
-        if number > 0:
-            ratios.append(bare / lightning)
-            print(f"round {number}: bare {1 / bare:.2f}, train.py {1 / lightning:.2f} steps/s, ratio {ratios[-1]:.3f}")
-    print(f"steps a second of train.py relative to the bare loop: median {statistics.median(ratios):.3f}")
+    trainer.fit(SoundClassifier(num_classes=CLASSES), datamodule=FixedMaps(arguments.steps, arguments.batch_size))
+    pairs = list(zip(beside.bare_seconds, beside.lightning_seconds, strict=True))[WARM_UP_STEPS:]
+    bare, lightning = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(bare / lightning for bare, lightning in pairs)
+    print(f"bare loop {1 / bare:.3f} steps/s, train.py {1 / lightning:.3f} steps/s (medians of {len(pairs)} steps)")
+    print(f"train.py relative to the bare loop, median of the pairs: {ratio:.3f}")
 
 
 if __name__ == "__main__":

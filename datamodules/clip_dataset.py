@@ -12,7 +12,6 @@ from datamodules.batches import Batch
 from datamodules.map_cache import MapCache
 from datamodules.waveform_cache import WaveformCache
 
-
 # Input, label, clip.
 ClipItem = tuple[Tensor, int, int]
 

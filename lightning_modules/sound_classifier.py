@@ -12,7 +12,10 @@ from classifiers import build_classifier, count_parameters
 from datamodules import Batch
 from lightning_modules.map_augmentation import mix_up, roll_in_time
 
-Architecture = Literal["resnet18", "resnet34", "resnet56", "googlenet", "alexnet"]
+# The flag's choices: the ConvNets, which this module trains, and the baselines, which train.py fits without a Trainer.
+Architecture = Literal[
+    "resnet18", "resnet34", "resnet56", "googlenet", "alexnet", "linear_svm", "rbf_svm", "random_forest"
+]
 
 
 class SoundClassifier(LightningModule):
@@ -23,7 +26,7 @@ class SoundClassifier(LightningModule):
 
     Args:
         num_classes: number of classes.
-        architecture: one of the five ConvNets.
+        architecture: one of the five ConvNets; train.py also takes the name of a baseline.
         pretrained: start from ImageNet weights where torchvision has them.
         learning_rate: the largest learning rate of the schedule.
         weight_decay: decoupled weight decay of AdamW.

@@ -75,14 +75,14 @@ def test_weights_that_cannot_be_had_are_one_sentence(tmp_path, monkeypatch):
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(DataError, match="expected the ImageNet weights of .* connect this machine"):
+    with pytest.raises(DataError, match=r"expected the ImageNet weights of .* connect this machine"):
         build_classifier("resnet18", 10, pretrained=True)
     with pytest.raises(ValueError, match="expected pretrained=False for resnet56, got True"):
         build_classifier("resnet56", 10, pretrained=True)
 
 
 def test_unknown_architectures_and_single_classes_are_refused():
-    with pytest.raises(ValueError, match="expected architecture to be one of resnet18, .* got 'vgg'"):
+    with pytest.raises(ValueError, match=r"expected architecture to be one of resnet18, .* got 'vgg'"):
         build_classifier("vgg", 10)
     with pytest.raises(ValueError, match="expected num_classes of at least 2, got 1"):
         build_classifier("resnet18", 1)

@@ -41,10 +41,12 @@ def test_the_exact_distance_of_a_linear_victim_in_the_box(classes, zeros, norm):
 def test_a_step_by_hand_where_the_box_is_in_the_way():
     # Class 0 leads by 3 a - b. At (1, 0.1) that is 2.9, and the step (-3, 1) * 2.9 / 10 stays inside.
     victim = LinearVictim(torch.tensor([[3.0, -1.0], [0.0, 0.0]]))
-    free = DeepFool(victim, overshoot=0.0, additive=0.0, iterations=1)(torch.tensor([[1.0, 0.1]]), torch.tensor([0]))
+    free = DeepFool(victim, overshoot=0.0, shortest_step=0.0, iterations=1)(
+        torch.tensor([[1.0, 0.1]]), torch.tensor([0])
+    )
     torch.testing.assert_close(free, torch.tensor([[1.0 - 3 * 0.29, 0.1 + 0.29]]))
     # With the upper bound at 0.2 and the start at (0.2, 0.19) it leads by 0.41: b gains 0.01 and a does the rest.
-    boxed = DeepFool(victim, overshoot=0.0, additive=0.0, iterations=1, bounds=(0.0, 0.2))
+    boxed = DeepFool(victim, overshoot=0.0, shortest_step=0.0, iterations=1, bounds=(0.0, 0.2))
     ends = boxed(torch.tensor([[0.2, 0.19]]), torch.tensor([0]))
     torch.testing.assert_close(ends, torch.tensor([[0.2 - 0.4 / 3, 0.2]]))
 
@@ -184,7 +186,7 @@ def test_impossible_settings():
         ({"iterations": 0}, "at least 1 iteration"),
         ({"norm": "l0"}, "norm among"),
         ({"overshoot": -0.1}, "overshoot of at least 0"),
-        ({"additive": -1.0}, "additive constant of at least 0"),
+        ({"shortest_step": -1.0}, "shortest step of at least 0"),
         ({"candidates": 1}, "at least 2 candidate classes"),
         ({"bisection_steps": -1}, "at least 0 bisection steps"),
     ):

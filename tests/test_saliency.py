@@ -82,3 +82,4 @@ def test_no_pixel_and_one_pixel_have_no_pair():
     domain = torch.tensor([[False, False, False], [False, True, False]])
     assert best_pair(alpha, beta, domain)[2].tolist() == [False, False]
     assert best_pixel(alpha, beta, domain)[1].tolist() == [False, True]
+    assert best_pair(alpha[:1], beta[:1], domain[:1])[2].tolist() == [False]
