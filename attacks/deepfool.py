@@ -38,7 +38,7 @@ class DeepFool(StepwiseAttack):
         iterations: number of steps at most, at least 1; several numbers share one run.
         norm: ``"l2"`` or ``"linf"``, the norm that is kept small.
         overshoot: relative excess of the total perturbation, at least 0.
-        shortest_step: length (in ``norm``) that every step after the first has at least, so that an iterate on the wrong
+        shortest_step: least length (in ``norm``) of every step after the first, so that an iterate on the wrong
             side by rounding does not creep towards the boundary for ever; None is 1e-4 in l_2, 1e-5 in l_inf. The
             original adds such a constant to every step, which costs distance where nothing creeps.
         candidates: how many classes are looked at, the label included: those with the largest clean logits; None means
