@@ -4,6 +4,7 @@ python train.py --data ESC10 --data.root DIR --data.representation STFT --model.
 """
 
 import logging
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,15 @@ from lightning_modules.trained_classifier import read_checkpoint
 from lightning_modules.weights_and_biases import WandbRecord, fold_logger
 from storage import RunFolder
 
+# What Lightning and W&B warn of that is meant so, or that concerns only themselves.
+NOISE = (
+    ".*isinstance\\(treespec, LeafSpec\\).*",
+    "The number of training batches .* is smaller than the logging interval",
+    "Checkpoint directory .* exists and is not empty",
+    "The `.*_dataloader` does not have many workers",
+    ".*LightningCLI's args parameter is intended to run from within Python",
+)
+
 
 def main(args: Sequence[str] | None = None) -> dict[str, Any]:
     """Train the folds that are not finished yet, test each on its test part, and summarise.
@@ -39,6 +49,8 @@ def main(args: Sequence[str] | None = None) -> dict[str, Any]:
         UsageError: if a flag or a combination of flags is impossible.
         DataError: if a recording or a checkpoint is missing or broken.
     """
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("datamodules").setLevel(logging.INFO)
     # What Lightning says of devices at every Trainer is noise between a table and a progress bar.

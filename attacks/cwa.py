@@ -158,7 +158,8 @@ class CWA(Attack):
         with torch.set_grad_enabled(graph):
             logits = at_least_float32(self.logits(active.points))
         difference = active.points.detach() - active.inputs
-        squares = difference.flatten(1).double().square().sum(dim=1)
+        exact = difference.flatten(1).double()
+        squares = torch.linalg.vecdot(exact, exact)
         return slope, logits, difference.to(slope.dtype), squares
 
     def _judge(self, active: ActiveSet, logits: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:

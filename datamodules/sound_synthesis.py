@@ -42,10 +42,10 @@ class Source:
 def draw_source(generator: Generator) -> Source:
     """Draw the parameters of a source."""
     return Source(
-        pitch_hz=450.0 * 2.0 ** generator.uniform(0.0, 2.2),
+        pitch_hz=800.0 * 2.0 ** generator.uniform(0.0, 1.6),
         rate_hz=generator.uniform(3.5, 6.0),
         brightness=generator.uniform(0.2, 0.6),
-        background_db=generator.uniform(-30.0, -15.0),
+        background_db=generator.uniform(-40.0, -25.0),
         background_colour=generator.uniform(0.0, 0.9),
     )
 
@@ -78,7 +78,7 @@ def _falling(source: Source, generator: Generator) -> Signal:
 
 
 def _sweep(source: Source, generator: Generator, direction: float) -> Signal:
-    octaves = direction * generator.uniform(1.0, 1.6)
+    octaves = direction * generator.uniform(1.2, 1.8)
     length = int(generator.uniform(0.6, 1.1) * SAMPLE_RATE)
     position = np.linspace(-0.5, 0.5, length)
     return _placed(_tone(_detuned(source, generator) * 2.0 ** (octaves * position), source), generator)
@@ -115,7 +115,7 @@ def _amplitude_modulation(source: Source, generator: Generator) -> Signal:
 
 def _frequency_modulation(source: Source, generator: Generator) -> Signal:
     turns = _turns(source, generator)
-    semitones = generator.uniform(2.5, 4.0) * np.sin(turns)
+    semitones = generator.uniform(3.5, 5.0) * np.sin(turns)
     return _placed(_tone(_detuned(source, generator) * 2.0 ** (semitones / 12.0), source), generator)
 
 
@@ -135,7 +135,7 @@ def _high_low(source: Source, generator: Generator) -> Signal:
 
 def _two_tones(source: Source, generator: Generator, direction: float) -> Signal:
     length = int(generator.uniform(0.3, 0.5) * SAMPLE_RATE)
-    half = direction * generator.uniform(5.0, 8.0) / 24.0
+    half = direction * generator.uniform(9.0, 13.0) / 24.0
     pitch = _detuned(source, generator)
     decay = np.exp(-np.arange(length) / (0.6 * length))
     tones = [_tone(np.full(length, pitch * 2.0**octaves), source) * decay for octaves in (-half, half)]
