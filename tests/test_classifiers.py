@@ -1,5 +1,7 @@
 """The five architectures: sizes, shapes, independence of the batch, ImageNet weights on one channel."""
 
+import urllib.request
+
 import pytest
 import torch
 import torchvision
@@ -74,6 +76,8 @@ def test_weights_that_cannot_be_had_are_one_sentence(tmp_path, monkeypatch):
     # The proxy refuses every connection: offline, whatever the machine.
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    # urllib remembers the proxies of its first request for the whole process; later tests must not inherit these.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(DataError, match=r"expected the ImageNet weights of .* connect this machine"):
         build_classifier("resnet18", 10, pretrained=True)
