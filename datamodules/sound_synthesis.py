@@ -134,12 +134,14 @@ def _high_low(source: Source, generator: Generator) -> Signal:
 
 
 def _two_tones(source: Source, generator: Generator, direction: float) -> Signal:
-    length = int(generator.uniform(0.3, 0.5) * SAMPLE_RATE)
+    # The pair is heard twice with a pause between, which tells its order from that of its repetition.
+    length = int(generator.uniform(0.18, 0.26) * SAMPLE_RATE)
     half = direction * generator.uniform(9.0, 13.0) / 24.0
     pitch = _detuned(source, generator)
     decay = np.exp(-np.arange(length) / (0.6 * length))
-    tones = [_tone(np.full(length, pitch * 2.0**octaves), source) * decay for octaves in (-half, half)]
-    return _placed(np.concatenate(tones), generator)
+    pair = [_tone(np.full(length, pitch * 2.0**octaves), source) * decay for octaves in (-half, half)]
+    pause = np.zeros(int(generator.uniform(0.3, 0.45) * SAMPLE_RATE))
+    return _placed(np.concatenate([*pair, pause, *pair]), generator)
 
 
 def _noise_bursts(source: Source, generator: Generator) -> Signal:
