@@ -118,7 +118,7 @@ def show(run: RunFolder, summary: dict[str, Any]) -> None:
             f"{row['accuracy']:.1%}",
             str(row["n_test"]),
             f"{row['leakage']:.1%}",
-            str(row["epochs"]),
+            "-" if row["epochs"] is None else str(row["epochs"]),
             f"{row['seconds'] / 60:.1f}",
         )
     spread = "" if summary["accuracy_sd"] is None else f" ± {summary['accuracy_sd']:.1%}"

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
 from storage import DataError
 
 USAGE_ERROR = 2
@@ -18,7 +20,8 @@ class UsageError(Exception):
 def run_command(command: Callable[[], Any]) -> None:
     """Run a command and turn the errors that its user can mend into one sentence.
 
-    Bad data and a full disk end with exit code 1, an impossible command with 2, Ctrl-C with 130. Any other exception is
+    Bad data and a full disk end with exit code 1, an impossible command with 2, Ctrl-C with 130,
+    SIGTERM with 143. Any other exception is
     a fault of the program and keeps its traceback.
 
     Args:
@@ -30,6 +33,9 @@ def run_command(command: Callable[[], Any]) -> None:
         _exit(error, USAGE_ERROR)
     except DataError as error:
         _exit(error, DATA_ERROR)
+    except SIGTERMException:
+        # Lightning's own is a SystemExit without a code, which a scheduler would take for success.
+        _exit("ended by SIGTERM; the same command continues where this one stopped", 143)
     except KeyboardInterrupt:
         _exit("interrupted; the same command continues where this one stopped", 130)
     except OSError as error:

@@ -14,6 +14,7 @@ import torch
 import yaml
 
 import train
+from classifiers.baselines import load_baseline
 from commands.door import UsageError
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
@@ -126,6 +127,31 @@ def test_a_killed_run_continues_and_ends_as_if_it_had_not_been_killed(small, tmp
     undisturbed = tmp_path / "runs" / "undisturbed" / "fold1"
     assert same_weights(killed / "best.ckpt", undisturbed / "best.ckpt")
     pd.testing.assert_frame_equal(pd.read_csv(killed / "predictions.csv"), pd.read_csv(undisturbed / "predictions.csv"))
+
+
+@pytest.mark.slow
+def test_sigterm_is_no_success(small, tmp_path):
+    command = [sys.executable, str(PROJECT / "train.py"), *small, "--trainer.max_epochs", "200", "--name", "ended"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
+    process = subprocess.Popen([*command, "--folds", "1"], env=environment, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "runs" / "ended" / "fold1" / "last.ckpt").is_file():
+        assert process.poll() is None, "the run ended before it could be told to"
+        time.sleep(0.02)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "error: ended by SIGTERM; the same command continues" in errors
+
+
+def test_a_baseline_is_recorded_like_a_convnet(small, tmp_path):
+    summary = train.main([*small, "--model.architecture", "linear_svm", "--name", "svm", "--folds", "1"])
+    (row,) = summary["folds"]
+    predictions = pd.read_csv(tmp_path / "runs" / "svm" / "fold1" / "predictions.csv")
+    assert len(predictions) == row["n_test"] == 20
+    assert row["accuracy"] == pytest.approx((predictions["label"] == predictions["prediction"]).mean())
+    baseline = load_baseline(tmp_path / "runs" / "svm" / row["checkpoint"])
+    assert baseline.name == "linear_svm"
+    assert summary["parameters"] == baseline.parameter_count == 10 * 16 * 16 + 10
 
 
 @pytest.mark.slow
