@@ -59,6 +59,9 @@ class Attack(TorchAttack):
     nested: ClassVar[str]
     """Name of the parameter of which smaller values are prefixes of larger ones."""
 
+    norm: str = "l2"
+    """The norm that the attack keeps small: ``"linf"``, ``"l2"`` or ``"l0"``."""
+
     modes: ClassVar[tuple[str, ...]] = ("default", "targeted")
     """What the attack can do: ``default`` is away from the label, ``targeted`` towards another."""
 
@@ -173,6 +176,18 @@ class Attack(TorchAttack):
             problem = self._problem(inputs, labels, targets, clips)
             return self._run_groups(problem, attacks)
 
+    def shared_runs(self, budgets: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+        """Tell which budgets share one run of the attack.
+
+        Args:
+            budgets: as in :meth:`run_budgets`.
+
+        Returns:
+            Positions of the budgets of each run, ascending in the nested setting; what the run spends on a clip are the
+            counts of its last budget.
+        """
+        return self._shared([self.with_settings(**budget) for budget in budgets])
+
     def with_settings(self, **settings: Any) -> Attack:
         """Return a copy of the attack with some settings replaced and checked."""
         known = {name for name in self.settings() if name not in ("bounds", "seed")}
@@ -237,18 +252,21 @@ class Attack(TorchAttack):
 
     def _run_groups(self, problem: Problem, attacks: Sequence[Attack]) -> list[Outcome]:
         """Run attacks that may differ in any setting, one run for all that differ in the nested one only."""
-        groups: dict[str, list[int]] = {}
-        for index, attack in enumerate(attacks):
-            others = {name: value for name, value in attack.settings().items() if name != self.nested}
-            groups.setdefault(repr(sorted(others.items())), []).append(index)
         outcomes: dict[int, Outcome] = {}
-        for members in groups.values():
+        for members in self._shared(attacks):
             values = {index: getattr(attacks[index], self.nested) for index in members}
             ledger = Ledger(problem, sorted(set(values.values())))
             attacks[members[0]]._perturb(problem, ledger)
             for index in members:
                 outcomes[index] = outcome_of(problem, ledger, ledger.budgets.index(values[index]))
         return [outcomes[index] for index in range(len(attacks))]
+
+    def _shared(self, attacks: Sequence[Attack]) -> list[list[int]]:
+        groups: dict[str, list[int]] = {}
+        for index, attack in enumerate(attacks):
+            others = {name: value for name, value in attack.settings().items() if name != self.nested}
+            groups.setdefault(repr(sorted(others.items())), []).append(index)
+        return [sorted(members, key=lambda i: getattr(attacks[i], self.nested)) for members in groups.values()]
 
     def _problem(self, inputs: Tensor, labels: Tensor | None, targets: Tensor | None, clips: Tensor | None) -> Problem:
         """Check a batch at the door and bring it to the victim's device."""

@@ -34,6 +34,7 @@ class BIM(StepwiseAttack):
     """
 
     nested = "steps"
+    norm = "linf"
 
     def __init__(
         self,

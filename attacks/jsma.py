@@ -35,6 +35,7 @@ class JSMA(StepwiseAttack):
     """
 
     nested = "iterations"
+    norm = "l0"
     modes = ("targeted",)
 
     def __init__(

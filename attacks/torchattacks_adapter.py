@@ -93,8 +93,11 @@ class TorchAttacksAttack(Attack):
         changed.targeted, changed.attack_mode = self.targeted, self.attack_mode
         return changed
 
-    def _run_groups(self, problem: Problem, attacks: Sequence[Attack]) -> list[Outcome]:
+    def _shared(self, attacks: Sequence[Attack]) -> list[list[int]]:
         # Nothing is known about prefixes of somebody else's attack, so each budget is a run of its own.
+        return [[index] for index in range(len(attacks))]
+
+    def _run_groups(self, problem: Problem, attacks: Sequence[Attack]) -> list[Outcome]:
         outcomes = []
         for attack in attacks:
             ledger = Ledger(problem, (0,))

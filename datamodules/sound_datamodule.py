@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.batches import Batch, GlobalBatches
 from datamodules.clip_dataset import ClipDataset, ClipItem, collate
+from datamodules.clip_subset import stratified_subset
 from datamodules.clip_table import ClipTable
 from datamodules.map_cache import MapCache
 from datamodules.splits import Split, leakage, make_split, number_of_folds, split_sources
@@ -95,6 +96,8 @@ class SoundDataModule(LightningDataModule):
         self.cache_maps = cache_maps
         self.download = download
         self.seed = seed
+        self._tested: int | None = None
+        self._trains = True
         self._table: ClipTable | None = None
         self._waveforms: WaveformCache | None = None
         self._maps: MapCache | None = None
@@ -152,6 +155,21 @@ class SoundDataModule(LightningDataModule):
         """Share of test clips with a clip of the same recording in the training or validation part, in [0, 1]."""
         return leakage(self.table, self.split)
 
+    def keep_test_part(self, clips: int | None = None) -> None:
+        """Serve nothing but the test part: no copies are made, and nothing of the other parts is decoded.
+
+        Args:
+            clips: how many clips of it, chosen by :func:`~datamodules.clip_subset.stratified_subset`; None means all.
+        """
+        self._trains = False
+        self._tested = clips
+
+    @property
+    def tested(self) -> NDArray[np.int64]:
+        """Rows of the table that the test visits, ascending."""
+        test = self.split.test
+        return test if self._tested is None else stratified_subset(self.table, test, self._tested)
+
     def check(self) -> None:
         """Look at every listed file before any long work.
 
@@ -165,12 +183,14 @@ class SoundDataModule(LightningDataModule):
     def prepare_data(self) -> None:
         """Check the recordings, decode and augment what is not yet cached; once a machine, before any training."""
         self.check()
-        split = self.split
-        training = split.train.tolist()
-        self.waveforms.prepare([*training, *split.validation.tolist(), *split.test.tolist()], training)
+        split, tested = self.split, self.tested
+        training = split.train.tolist() if self._trains else []
+        learned = [*training, *split.validation.tolist()] if self._trains else []
+        self.waveforms.prepare([*learned, *tested.tolist()], training)
         maps = self._map_cache()
         if maps is not None:
-            maps.prepare([*self._training_entries(split), *self._originals(split.validation, split.test)])
+            entries = [*self._training_entries(split), *self._originals(split.validation)] if self._trains else []
+            maps.prepare([*entries, *self._originals(tested)])
 
     def setup(self, stage: str) -> None:
         """Build the three datasets; before training, say what leaks."""
@@ -181,7 +201,7 @@ class SoundDataModule(LightningDataModule):
         labels = self.table.labels
         self.train_set = ClipDataset(self._training_entries(split), labels, self.waveforms, maps)
         self.validation_set = ClipDataset(self._originals(split.validation), labels, self.waveforms, maps)
-        self.test_set = ClipDataset(self._originals(split.test), labels, self.waveforms, maps)
+        self.test_set = ClipDataset(self._originals(self.tested), labels, self.waveforms, maps)
 
     def describe_split(self) -> str:
         """One sentence on the parts of this fold and what they share."""

@@ -44,6 +44,8 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"expected a checkpoint at {path}, found {'a folder' if path.is_dir() else 'no file'}")
+    if path.suffix == ".skops":
+        raise DataError(f"expected a checkpoint of a ConvNet, found the baseline {path}, which has no gradients")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, ValueError) as error:

@@ -3,6 +3,7 @@
 import netrc
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -41,20 +42,24 @@ def _stored_key() -> bool:
 
 def fold_logger(run: RunFolder, fold: int, *, project: str, mode: WandbMode) -> WandbLogger | None:
     """One W&B run for a fold, grouped by the name of the cross-validation; None when disabled."""
+    name = run.path.name
+    return _logger(f"{name}-fold{fold}", run.path, group=name, job="train", project=project, mode=mode)
+
+
+def attack_logger(run: str, folder: Path, *, project: str, mode: WandbMode) -> WandbLogger | None:
+    """One W&B run for all attacks on a trained run, grouped with its folds; None when disabled."""
+    return _logger(f"{run}-attacks", folder, group=run, job="attack", project=project, mode=mode)
+
+
+def _logger(name: str, folder: Path, *, group: str, job: str, project: str, mode: WandbMode) -> WandbLogger | None:
     resolved = resolve_mode(mode)
     if resolved == "disabled":
         return None
     # Artifacts are staged beside the run, so that nothing is written elsewhere and a later sync finds them.
-    os.environ.setdefault("WANDB_DATA_DIR", str(run.path.resolve() / "wandb"))
+    os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve() / "wandb"))
     os.environ.setdefault("WANDB_SILENT", "true")
-    return WandbLogger(
-        project=project,
-        name=f"{run.path.name}-fold{fold}",
-        group=run.path.name,
-        job_type="train",
-        save_dir=run.path,
-        offline=resolved == "offline",
-    )
+    offline = resolved == "offline"
+    return WandbLogger(project=project, name=name, group=group, job_type=job, save_dir=folder, offline=offline)
 
 
 class WandbRecord(Callback):

@@ -65,6 +65,24 @@ class SourceResampling:
         self.without_one: Tensor = torch.from_numpy(1.0 - np.eye(number)[:, source_of_clip])
         self.sources: int = number
 
+    @classmethod
+    def joined(cls, parts: Sequence["SourceResampling"]) -> "SourceResampling":
+        """Put parts of one resampling side by side, for a number over several sets of clips.
+
+        Args:
+            parts: what :meth:`of` returned for each set.
+
+        Raises:
+            ValueError: if the parts are not of one resampling.
+        """
+        if len({(len(part.weights), len(part.without_one)) for part in parts}) != 1:
+            raise ValueError("expected parts of one resampling, got parts with different numbers of draws or sources")
+        joined = object.__new__(cls)
+        joined.weights = torch.cat([part.weights for part in parts], dim=1)
+        joined.without_one = torch.cat([part.without_one for part in parts], dim=1)
+        joined.sources = int((joined.without_one == 0).any(dim=1).sum())
+        return joined
+
     def of(self, clips: Tensor) -> "SourceResampling":
         """The same draws seen by some of the clips.
 

@@ -43,6 +43,17 @@ class RunFolder:
         """The classifier of the best validation epoch."""
         return self.fold(fold) / "best.ckpt"
 
+    def trained(self, fold: int) -> Path:
+        """What a finished fold has trained: the best checkpoint, or a baseline's file.
+
+        Raises:
+            DataError: if the fold is not finished, or its record is not readable.
+        """
+        record = self.record(fold)
+        if record is None:
+            raise DataError(f"expected fold {fold} of {self.path} to be finished, found no record of it")
+        return self.path / record["checkpoint"]
+
     def last_checkpoint(self, fold: int) -> Path:
         """State to continue an interrupted fold from."""
         return self.fold(fold) / "last.ckpt"

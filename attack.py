@@ -1,0 +1,135 @@
+"""Attack trained classifiers and count every gradient: checkpoints + attacks + budgets -> outcome of every clip.
+
+python attack.py --checkpoints runs/esc10-stft --attacks fgsm bim_a bim_b deepfool jsma cwa lbfgs --budgets reduced
+"""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import wandb
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+from rich.table import Table
+
+from commands.attack_cli import AttackCLI
+from commands.door import UsageError, run_command
+from lightning_modules.attack_progress import AttackProgress
+from lightning_modules.attack_run import AttackRun
+from lightning_modules.attack_store import AttackStore
+from lightning_modules.attack_wandb import log_attacks, save_examples
+from lightning_modules.trained_run import TrainedRun
+from lightning_modules.weights_and_biases import attack_logger
+
+# What Lightning warns of that is meant so.
+NOISE = (".*isinstance\\(treespec, LeafSpec\\).*", "The `.*_dataloader` does not have many workers")
+
+
+def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Attack what is not finished yet and summarise every run.
+
+    Args:
+        args: command line; that of the process by default.
+
+    Returns:
+        The content of each run's ``attacks/summary.json``, by the name of the run.
+
+    Raises:
+        UsageError: if a flag or a combination of flags is impossible.
+        DataError: if a checkpoint or a recording is missing or broken.
+    """
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    cli = AttackCLI("Attack trained classifiers and count every gradient.", args)
+    runs = {run.name: build_run(cli, run) for run in cli.runs()}
+    try:
+        for run in runs.values():
+            run.open(overwrite=cli.settings["overwrite"])
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    pending = {name: run.pending() for name, run in runs.items()}
+    progress = AttackProgress(sum(map(len, pending.values())))
+    summaries = {}
+    for name, run in runs.items():
+        for fold in pending[name]:
+            run.attack_fold(fold, cli.build_trainer(logger=False, callbacks=[progress]))
+        summaries[name] = finish(cli, name, run)
+    return {name: summary for name, summary in summaries.items() if summary is not None}
+
+
+def build_run(cli: AttackCLI, run: TrainedRun) -> AttackRun:
+    """Load a run's checkpoints and say what is to be done with them."""
+    settings = cli.settings
+    beside, limits = cli.check_plans()
+    return AttackRun(
+        run,
+        AttackStore(Path(settings["output"]) if settings["output"] else run.path / "attacks"),
+        cli.plans,
+        beside=beside,
+        limits=limits,
+        budgets=settings["budgets"],
+        clips=settings["clips"],
+        seed=settings["seed"],
+        data=settings["data"],
+        save_adversarials=settings["save_adversarials"],
+    )
+
+
+@rank_zero_only
+def finish(cli: AttackCLI, name: str, run: AttackRun) -> dict[str, Any]:
+    """Write, log and print a run's summary."""
+    summary = run.write_summary()
+    save_examples(run.store.path, run.examples)
+    settings = cli.settings["wandb"]
+    logger = attack_logger(name, run.store.path, project=settings["project"], mode=settings["mode"])
+    if logger is not None:
+        log_attacks(logger, summary, run.store.stored_settings(), run.examples)
+        wandb.finish()
+    show(name, run, summary)
+    return summary
+
+
+def show(name: str, run: AttackRun, summary: dict[str, Any]) -> None:
+    """Print a table of the attacks, the checks that failed, and where the results lie."""
+    console = Console()
+    table = Table(
+        title=f"{name}: {summary['corpus']}, {summary['architecture']}, {summary['n']} of {summary['n_test']} test "
+        f"clips are right when clean and were attacked; budgets: {summary['profile']} (means over its budgets)"
+    )
+    for heading in ("attack", "fooling rate", "95 %", "AUC", "target hit", "batch gradients", "cost to AUC > 0.9"):
+        table.add_column(heading, justify="left" if heading == "attack" else "right")
+    for attack, mean in summary["means"].items():
+        cost = mean["cost_auc90"]
+        table.add_row(
+            attack,
+            _percent(mean["fooling_rate"]),
+            f"{_percent(mean['fooling_rate_low'])} .. {_percent(mean['fooling_rate_high'])}",
+            f"{mean['auc']:.3f}",
+            _percent(mean["target_rate"]),
+            f"{mean['batch_gradients']:.0f}",
+            f"{'>= ' if cost['censored'] else ''}{cost['gradients']:.0f}",
+        )
+    console.print(table)
+    failed = [check for check in summary["checks"] if not check["passed"]]
+    for check in failed:
+        place = f"fold {check['fold']}" + (f", {check['attack']}" if check["attack"] else "")
+        console.print(
+            f"[yellow]check failed[/yellow] ({check['kind']}, {place}) {check['name']}: {check['found']}; "
+            f"{check['remedy']}",
+            soft_wrap=True,
+            highlight=False,
+        )
+    held = len(summary["checks"]) - len(failed)
+    console.print(f"{held} of {len(summary['checks'])} trust checks hold; results in {run.store.path}", soft_wrap=True)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,72 @@
+"""How much an attack may spend: profiles of budgets, read from YAML and checked before any long work."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PROFILES = Path(__file__).resolve().parent.parent / "configs" / "budgets"
+
+Budget = dict[str, Any]
+"""The settings of an attack that one budget fixes, for example ``{"delta": 0.004, "steps": 20}``."""
+
+
+def read_profile(name: str | Path) -> dict[str, list[Budget]]:
+    """Read the budgets of every attack of a profile.
+
+    Args:
+        name: ``smoke``, ``reduced``, ``paper``, or a YAML file that maps names of attacks to grids.
+
+    Returns:
+        Budgets of each attack, in the order of the grid.
+
+    Raises:
+        ValueError: if there is no such profile, or it is not a mapping of attacks to grids.
+    """
+    path = Path(name) if str(name).endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.yaml")))
+        raise ValueError(f"expected a profile of budgets among {known}, or a YAML file, got {str(name)!r}")
+    content = read_yaml(path)
+    return {str(attack): expand_grid(f"{attack} in {path}", grid) for attack, grid in content.items()}
+
+
+def expand_grid(place: str, grid: Any) -> list[Budget]:
+    """Make one budget of every combination of a grid's values.
+
+    Args:
+        place: what the grid belongs to, for the error message.
+        grid: settings by name; a list is an axis of the grid, anything else is the same in every budget.
+
+    Returns:
+        Budgets, the last axis varying fastest.
+
+    Raises:
+        ValueError: for a grid that is not a mapping, an empty axis, or a value that comes twice.
+    """
+    if not isinstance(grid, Mapping):
+        raise ValueError(f"expected settings and their values for {place}, got {grid!r}")
+    axes = {str(name): value if isinstance(value, list) else [value] for name, value in grid.items()}
+    for name, values in axes.items():
+        if not values or len({repr(value) for value in values}) < len(values):
+            raise ValueError(f"expected at least one value of {name} for {place} and each only once, got {values}")
+    return [dict(zip(axes, combination, strict=True)) for combination in itertools.product(*axes.values())]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Raises:
+        ValueError: if it is not readable as one.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"expected YAML in {path}, found: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict) or not content:
+        raise ValueError(f"expected a mapping in {path}, found {type(content).__name__}")
+    return content

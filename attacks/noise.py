@@ -1,0 +1,47 @@
+"""Noise as large as an attack's perturbation: what no attack may be weaker than."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from attacks.outcome import Outcome
+from attacks.targets import random_uniform
+
+
+def noise_of_equal_norm(
+    inputs: Tensor, outcome: Outcome, norm: str, *, clips: Tensor, seed: int, bounds: tuple[float, float] = (0.0, 1.0)
+) -> Tensor:
+    """Disturb every clip at random by as much as an attack has, in the norm that the attack keeps small.
+
+    In l_inf every feature moves up or down by the attack's largest change; in l_2 Gaussian noise is scaled to the
+    attack's length; in l_0 as many features as the attack changed, drawn at random, go to the upper bound. Clipping to
+    the bounds can only make the noise smaller.
+
+    Args:
+        inputs: clean ``(clips, ...)``.
+        outcome: what the attack made of them.
+        norm: ``"linf"``, ``"l2"`` or ``"l0"``.
+        clips: identity of each clip ``(clips,)``; its noise is a function of (clip, seed).
+        seed: seed of the noise.
+        bounds: lower and upper end of what an input may hold.
+
+    Returns:
+        Noisy inputs of the same shape and type.
+
+    Raises:
+        ValueError: for an unknown norm.
+    """
+    uniform = random_uniform(clips, seed, tuple(inputs.shape[1:])).to(inputs.device).flatten(1)
+    flat = inputs.flatten(1).double()
+    if norm == "linf":
+        noisy = flat + outcome.linf[:, None].double() * torch.where(uniform < 0.5, -1.0, 1.0)
+    elif norm == "l2":
+        gaussian = torch.special.ndtri(uniform.clamp(min=2.0**-53))
+        noisy = flat + outcome.l2[:, None].double() * gaussian / gaussian.norm(dim=1, keepdim=True)
+    elif norm == "l0":
+        rank = uniform.argsort(dim=1).argsort(dim=1)
+        noisy = torch.where(rank < outcome.l0[:, None], bounds[1], flat)
+    else:
+        raise ValueError(f"expected a norm among linf, l2 and l0, got {norm!r}")
+    return noisy.clamp(*bounds).view_as(inputs).to(inputs.dtype)

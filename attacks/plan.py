@@ -1,0 +1,103 @@
+"""What is to be run: an attack by name or from a file, with its budgets."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from attacks import ATTACKS
+from attacks.base import Attack
+from attacks.budgets import Budget, expand_grid, read_yaml
+from attacks.torchattacks_adapter import TorchAttacksAttack
+
+FILE_KEYS = {"class_path", "init_args", "budgets", "targeted", "batched"}
+
+
+@dataclass(frozen=True)
+class AttackPlan:
+    """One attack at several budgets.
+
+    Args:
+        name: name of the attack in every result.
+        build: makes the attack from a victim and ``bounds`` and ``seed``.
+        budgets: settings of each budget; ``[{}]`` runs the attack as it is built.
+        definition: plain values that tell this attack from another of the same name.
+    """
+
+    name: str
+    build: Callable[..., Attack]
+    budgets: tuple[Budget, ...]
+    definition: Any = None
+
+    def check(self) -> None:
+        """Build the attack at every budget on an empty victim.
+
+        Raises:
+            ValueError: if the attack refuses a setting; the attack is named.
+        """
+        try:
+            attack = self.build(nn.Identity(), bounds=(0.0, 1.0), seed=0)
+            for budget in self.budgets:
+                attack.with_settings(**budget)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{self.name}: {error}") from error
+
+
+def plan_attack(name: str, profile: Mapping[str, list[Budget]]) -> AttackPlan:
+    """Plan an attack of ``ATTACKS``, or one that a YAML file describes.
+
+    Args:
+        name: a name in ``ATTACKS`` or a file ``*.yaml`` with ``class_path`` (of torchattacks, or of an :class:`Attack`
+            of your own), ``init_args``, ``targeted``, ``batched`` (torchattacks only) and ``budgets``, a grid.
+        profile: budgets by attack, for the attacks of ``ATTACKS``.
+
+    Raises:
+        ValueError: for an unknown attack, or one without budgets, or settings that it refuses.
+    """
+    if name.endswith((".yaml", ".yml")):
+        plan = _plan_from_file(Path(name))
+    elif name not in ATTACKS:
+        raise ValueError(f"expected an attack among {', '.join(ATTACKS)}, or a YAML file of one, got {name!r}")
+    elif name not in profile:
+        raise ValueError(f"expected budgets for {name}, found a profile with {', '.join(profile)} only")
+    else:
+        plan = AttackPlan(name, ATTACKS[name], tuple(profile[name]))
+    plan.check()
+    return plan
+
+
+def _plan_from_file(path: Path) -> AttackPlan:
+    if not path.is_file():
+        raise ValueError(f"expected an attack in {path}, found no such file")
+    content = read_yaml(path)
+    unknown = sorted(set(content) - FILE_KEYS)
+    if "class_path" not in content or unknown:
+        found = f"{', '.join(unknown)} too" if unknown else "no class_path"
+        raise ValueError(f"expected class_path and some of {', '.join(sorted(FILE_KEYS))} in {path}, found {found}")
+    class_path, init_args = str(content["class_path"]), dict(content.get("init_args") or {})
+    budgets = expand_grid(str(path), content.get("budgets") or {})
+    chosen: dict[str, Any] = {"targeted": bool(content.get("targeted", False))}
+    build: Callable[..., Attack]
+    if class_path.startswith("torchattacks."):
+        chosen["batched"] = bool(content.get("batched", False))
+        build = partial(TorchAttacksAttack, class_path=class_path, init_args=init_args, **chosen)
+    else:
+        build = partial(_import_attack(class_path), **init_args, **chosen)
+    return AttackPlan(path.stem, build, tuple(budgets), definition=content)
+
+
+def _import_attack(class_path: str) -> type[Attack]:
+    module, _, name = class_path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"expected the import path of an attack, got {class_path!r}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Attack)):
+        raise ValueError(f"expected a subclass of attacks.Attack, got {class_path!r}")
+    return found

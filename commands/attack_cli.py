@@ -1,0 +1,170 @@
+"""The flags that attack.py and transfer.py share: which checkpoints, which attacks, how much they may spend."""
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from jsonargparse import Namespace
+from pytorch_lightning import Trainer
+
+from attacks import ATTACKS
+from attacks.budgets import read_profile
+from attacks.plan import AttackPlan, plan_attack
+from attacks.torchattacks_adapter import TorchAttacksAttack
+from commands.door import UsageError
+from commands.train_cli import OneSentenceParser
+from lightning_modules.trained_run import TrainedRun
+from lightning_modules.weights_and_biases import WandbMode
+from metrics.trust_checks import SQUARE, UNBOUNDED
+
+SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")
+SQUARE_CLIPS = 20
+TRAINER_DEFAULTS: dict[str, Any] = {
+    # The DataModule divides batches among processes itself, each clip once.
+    "use_distributed_sampler": False,
+    # Attacks differentiate; inference mode would forbid it.
+    "inference_mode": False,
+    "enable_checkpointing": False,
+    "enable_model_summary": False,
+    "deterministic": "warn",
+}
+# Set by the command itself.
+NOT_OFFERED = {"logger", "callbacks", "inference_mode", "use_distributed_sampler", "enable_checkpointing"}
+
+
+class AttackCLI:
+    """Parses and checks the command line of a script that attacks checkpoints.
+
+    Args:
+        description: first line of the help.
+        args: command line; that of the process by default.
+    """
+
+    def __init__(self, description: str, args: Sequence[str] | None = None) -> None:
+        self.parser = OneSentenceParser(description=description)
+        self.add_arguments(self.parser)
+        settings: Namespace = self.parser.parse_args(list(sys.argv[1:] if args is None else args))
+        self.settings: dict[str, Any] = yaml.safe_load(self.parser.dump(settings, skip_none=False, format="yaml"))
+        self.plans = self._plans()
+
+    def add_arguments(self, parser: OneSentenceParser) -> None:
+        """Add the flags."""
+        parser.add_argument("--config", action="config", help="YAML with any of these flags")
+        parser.add_argument(
+            "--checkpoints",
+            type=str,
+            nargs="+",
+            required=True,
+            help="checkpoints, or run folders (all their folds)",
+        )
+        parser.add_argument(
+            "--attacks",
+            type=str,
+            nargs="+",
+            default=list(SEVEN),
+            help=f"YAML files or names: {', '.join(ATTACKS)}",
+        )
+        parser.add_argument("--budgets", type=str, default="reduced", help="smoke, reduced, paper, or a YAML file")
+        parser.add_argument(
+            "--clips", type=int | None, default=None, help="stratified subset of each test part; all by default"
+        )
+        parser.add_argument("--folds", type=str | int | list[int], default="all", help="all, or numbers: 1 or [1,2]")
+        parser.add_argument("--seed", type=int, default=0, help="seed of random targets and of everything random")
+        parser.add_argument(
+            "--output", type=str | None, default=None, help="folder of the results; in the run by default"
+        )
+        parser.add_argument("--overwrite", type=bool, default=False, help="delete results of other settings first")
+        parser.add_argument(
+            "--save-adversarials", "--save_adversarials", type=bool, default=False, help="keep the maps"
+        )
+        parser.add_argument(
+            "--checks", type=Literal["basic", "full"], default="basic", help="full adds the Square attack on 20 clips"
+        )
+        parser.add_argument("--data.root", type=str | None, default=None, help="where the corpus lies on this machine")
+        parser.add_argument("--data.cache_dir", type=str | None, default=None, help="where caches lie on this machine")
+        parser.add_argument("--data.batch_size", type=int, default=32, help="clips at once; it changes no result")
+        parser.add_argument("--wandb.project", type=str, default="sound-robustness", help="W&B project")
+        parser.add_argument("--wandb.mode", type=WandbMode, default="auto", help="online with an account, else offline")
+        parser.add_class_arguments(Trainer, "trainer", skip=set(NOT_OFFERED), fail_untyped=False)
+        parser.set_defaults(
+            {f"trainer.{key}": value for key, value in TRAINER_DEFAULTS.items() if key not in NOT_OFFERED}
+        )
+
+    def runs(self) -> list[TrainedRun]:
+        """The trained runs that were named, each with the folds to work on.
+
+        Raises:
+            UsageError: if a fold is not there.
+            DataError: if a path is neither a checkpoint nor a run with one.
+        """
+        runs: dict[Path, TrainedRun] = {}
+        for name in self.settings["checkpoints"]:
+            run = TrainedRun.of(Path(name))
+            known = runs.setdefault(run.path, run)
+            known.checkpoints.update(run.checkpoints)
+        chosen = self.settings["folds"]
+        if chosen != "all":
+            numbers = chosen if isinstance(chosen, list) else str(chosen).split(",")
+            try:
+                folds = {int(number) for number in numbers}
+            except ValueError:
+                raise UsageError(f"expected --folds to be all or numbers such as 1 or 1,2, got {chosen!r}") from None
+            for run in runs.values():
+                run.keep_folds(folds)
+        if self.settings["output"] and len(runs) > 1:
+            raise UsageError(f"expected one run with --output, got {len(runs)}: {', '.join(map(str, runs))}")
+        return list(runs.values())
+
+    def build_trainer(self, **settings: Any) -> Trainer:
+        """A Trainer for tests that may differentiate."""
+        return Trainer(**{**self.settings["trainer"], **TRAINER_DEFAULTS, **settings})
+
+    def _plans(self) -> list[AttackPlan]:
+        settings = self.settings
+        names = list(dict.fromkeys(settings["attacks"]))
+        if settings["clips"] is not None and settings["clips"] < 1:
+            raise UsageError(f"expected --clips of at least 1, got {settings['clips']}")
+        try:
+            profile = read_profile(settings["budgets"])
+            plans = [plan_attack(name, profile) for name in names]
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        doubled = {plan.name for plan in plans if sum(other.name == plan.name for other in plans) > 1}
+        if doubled:
+            raise UsageError(f"expected attacks of different names, got two called {min(doubled)}")
+        return plans
+
+    def check_plans(self) -> tuple[list[AttackPlan], dict[str, int]]:
+        """Attacks that are run beside the chosen ones for the trust checks, and on how many clips some of them."""
+        return checks_beside(self.plans, full=self.settings["checks"] == "full")
+
+
+def checks_beside(plans: Sequence[AttackPlan], *, full: bool) -> tuple[list[AttackPlan], dict[str, int]]:
+    """What the trust checks of spec section 8 need beside the attacks themselves.
+
+    Args:
+        plans: the attacks that are run.
+        full: also the Square attack (Andriushchenko et al. 2020), which uses no gradient.
+
+    Returns:
+        Plans, and for some by name the number of clips.
+    """
+    chosen = {plan.name: plan for plan in plans}
+    beside = []
+    limits = {}
+    if "bim_a" in chosen and "fgsm_untargeted" not in chosen:
+        deltas = dict.fromkeys(budget["delta"] for budget in chosen["bim_a"].budgets)
+        budgets = tuple({"delta": delta} for delta in deltas)
+        beside.append(AttackPlan("check_fgsm_untargeted", ATTACKS["fgsm_untargeted"], budgets))
+    if "bim_b" in chosen:
+        beside.append(AttackPlan(UNBOUNDED, ATTACKS["bim_b"], ({"delta": 1.0, "steps": 20},)))
+        if full:
+            arguments = {"norm": "Linf", "n_queries": 200}
+            build = partial(TorchAttacksAttack, class_path="torchattacks.Square", init_args=arguments)
+            deltas = dict.fromkeys(budget["delta"] for budget in chosen["bim_b"].budgets)
+            beside.append(AttackPlan(SQUARE, build, tuple({"eps": delta} for delta in deltas), definition=arguments))
+            limits[SQUARE] = SQUARE_CLIPS
+    return beside, limits

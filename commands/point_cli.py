@@ -1,0 +1,150 @@
+"""The flags of a sweep's point: all of train.py's, and what is to be done with the trained classifier."""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.cli import LightningArgumentParser
+
+from classifiers import ARCHITECTURES
+from commands.attack_cli import SEVEN
+from commands.door import UsageError
+from commands.train_cli import TrainCLI, check_names
+from storage.run_folder import differing_keys
+
+SCRIPTS = Path(__file__).parents[1]
+POINT_FLAGS = ("--attacks", "--budgets", "--clips", "--transfer", "--scripts")
+# Flags that choose what a run's name begins with, rather than what is added to it.
+BASE = ("config", "data", "data.representation")
+ARCHITECTURE = "model.architecture"
+# The seed reaches data and model through links.
+LINKED = ("data.seed", "model.seed")
+
+
+class PointCLI(TrainCLI):
+    """Reads points, one after the other with one parser, because building the parser takes seconds."""
+
+    def __init__(self) -> None:
+        self.bases: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {}
+        self.arguments: list[str] = []
+        super().__init__([])
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the flags of the steps after training."""
+        super().add_arguments_to_parser(parser)
+        parser.add_argument(
+            "--attacks", type=list[str], nargs="+", default=list(SEVEN), help="attacks, as attack.py takes them"
+        )
+        parser.add_argument("--budgets", type=str, default="paper", help="smoke, reduced, paper, or a YAML file")
+        parser.add_argument("--clips", type=int | None, default=None, help="stratified subset of each test part")
+        parser.add_argument(
+            "--transfer",
+            type=list[str],
+            nargs="+",
+            default=[],
+            help="architectures: train each, and carry the adversarials of each to all; instead of attacking one",
+        )
+        parser.add_argument("--scripts", type=str, default=str(SCRIPTS), help="folder of train.py and attack.py")
+
+    def read(self, args: Sequence[str]) -> None:
+        """Parse the command line of a point, without ``sweep.py point``.
+
+        Raises:
+            UsageError: if a flag is impossible.
+        """
+        self._parse(args)
+        self.arguments = list(args)
+        unknown = sorted(set(self.settings["transfer"]) - set(ARCHITECTURES))
+        if unknown:
+            raise UsageError(f"expected --transfer to name some of {', '.join(ARCHITECTURES)}, got {unknown[0]!r}")
+
+    def _parse(self, args: Sequence[str]) -> None:
+        check_names(args)
+        self.config = self.parser.parse_args(list(args))
+        self.instantiate_classes()
+
+    @property
+    def train_flags(self) -> list[str]:
+        """The part of the command line that is train.py's."""
+        kept = []
+        ours = False
+        for argument in self.arguments:
+            if argument.startswith("--"):
+                ours = argument.split("=", 1)[0] in POINT_FLAGS
+            if not ours:
+                kept.append(argument)
+        return kept
+
+    @property
+    def run_name(self) -> str:
+        """Name of the run: its configuration file, and each setting that differs from what that file says.
+
+        The same setting has the same name in every sweep, so that sweeps share their runs.
+
+        Raises:
+            UsageError: if there is neither a configuration file nor a name.
+        """
+        name, default = self._base(tuple(f"--{flag}={value}" for flag, value in pairs(self.arguments) if flag in BASE))
+        differing = differing_keys(default, self.identity) - set(LINKED)
+        # The architecture comes last, so that the models of a transfer are found under the point's name.
+        ordered = sorted(differing, key=lambda key: (key == ARCHITECTURE, key))
+        return "-".join([name, *(_fragment(key, self.identity) for key in ordered)])
+
+    def _base(self, arguments: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+        """What a name begins with, and the settings that need not be added to it."""
+        if arguments not in self.bases:
+            config, settings = self.config, self.settings
+            try:
+                self._parse(arguments)
+                self.bases[arguments] = (_base_name(arguments, self.settings["name"]), self.identity)
+            finally:
+                self.config, self.settings = config, settings
+        return self.bases[arguments]
+
+
+def pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each flag of a command line, without its hyphens, and its (first) value."""
+    for argument, following in itertools.pairwise([*arguments, ""]):
+        if argument.startswith("--"):
+            flag, equals, value = argument[2:].partition("=")
+            yield flag, value if equals else following
+
+
+def setting(settings: dict[str, Any], flag: str) -> Any:
+    """Value of a dotted flag in resolved settings; a class is its short name.
+
+    Raises:
+        KeyError: if there is no such flag.
+    """
+    value: Any = settings
+    for part in flag.split("."):
+        if isinstance(value, dict) and "class_path" in value and part != "init_args":
+            value = value.get("init_args") or {}
+        if not isinstance(value, dict) or part not in value:
+            raise KeyError(flag)
+        value = value[part]
+    if isinstance(value, dict) and "class_path" in value:
+        return value["class_path"].rsplit(".", 1)[-1]
+    return value
+
+
+def _base_name(base: Sequence[str], given: str | None) -> str:
+    values = [argument.split("=", 1) for argument in base]
+    files = [Path(value).stem.replace("_", "-") for flag, value in values if flag == "--config"]
+    if not files and not given:
+        raise UsageError("expected --config or --name, by which the run of a point is named, got neither")
+    # What is no name is a setting; it shows in what is added.
+    classes = [value for flag, value in values if flag != "--config" and not set(value) & set("./{")]
+    return "-".join([given or files[-1], *(name.lower() for name in classes)])
+
+
+def _fragment(key: str, identity: dict[str, Any]) -> str:
+    """What a setting adds to a name: letters, digits and ``_.-`` only, which W&B takes in names of artifacts."""
+    value: Any = identity
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    text = re.sub(r"[^A-Za-z0-9_.-]+", "_", json.dumps(value)).strip("_")
+    return text if key == ARCHITECTURE else f"{key.rsplit('.', 1)[-1]}-{text}"

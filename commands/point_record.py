@@ -1,0 +1,131 @@
+"""What a point shows in Weights & Biases: one run, whose summary holds the numbers of all its steps."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import wandb
+
+from commands.sweep_point import Point, read_json
+from lightning_modules.weights_and_biases import resolve_mode
+
+# By these a W&B agent tells a program which run it is; they are the point's own and not for what the point starts.
+AGENT_VARIABLES = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_GROUP", "WANDB_SERVICE")
+LOGGED = ("fooling_rate", "auc", "auc_ovr", "target_rate", "batch_gradients", "full_jacobian_batch_gradients")
+
+
+class PointRecord:
+    """A point's W&B run, open while it is trained and attacked.
+
+    Under an agent the run is the one that the agent asks for. What the point starts (a run a fold, a run an attack)
+    logs offline into its own folder, so that the sweep's page has one run a point.
+
+    Args:
+        point: the point.
+    """
+
+    def __init__(self, point: Point) -> None:
+        self.point = point
+
+    def __enter__(self) -> "PointRecord":
+        """Start the W&B run."""
+        settings = self.point.settings
+        mode = resolve_mode(settings["wandb"]["mode"])
+        folder = self.point.path
+        folder.mkdir(parents=True, exist_ok=True)
+        if mode == "offline":
+            os.environ.setdefault("WANDB_SILENT", "true")
+        sweep = "WANDB_SWEEP_ID" in os.environ
+        self.run = wandb.init(
+            # An agent's run already has a project, and W&B warns of another.
+            project=None if sweep else settings["wandb"]["project"],
+            name=self.point.name,
+            job_type="point",
+            dir=str(folder),
+            mode=mode,
+        )
+        self.run.config.update({"settings": settings, "run": self.point.name}, allow_val_change=True)
+        return self
+
+    def log(self) -> dict[str, float]:
+        """Write what the files say by now into the run's summary.
+
+        Returns:
+            The numbers by name.
+        """
+        numbers = point_numbers(self.point)
+        self.run.summary.update(numbers)
+        return numbers
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the W&B run, failed where the point did."""
+        self.run.finish(exit_code=0 if kind is None else 1)
+
+
+def environment_of_steps() -> dict[str, str]:
+    """Variables for what a point starts: no agent's, and W&B offline unless it is off."""
+    kept = {name: value for name, value in os.environ.items() if name not in AGENT_VARIABLES}
+    return {**kept, "WANDB_MODE": "disabled" if os.environ.get("WANDB_MODE") == "disabled" else "offline"}
+
+
+def point_numbers(point: Point) -> dict[str, float]:
+    """Accuracy, AUC, gradient counts and transfer ratios that the point's files hold so far."""
+    numbers: dict[str, float] = {}
+    for architecture, run in point.runs.items():
+        summary = read_json(run.summary_file)
+        if summary is not None:
+            prefix = f"test/{architecture}/" if len(point.runs) > 1 else "test/"
+            numbers |= _present(
+                {
+                    f"{prefix}accuracy": summary["accuracy_mean"],
+                    f"{prefix}accuracy_sd": summary["accuracy_sd"],
+                    f"{prefix}parameters": summary["parameters"],
+                    f"{prefix}seconds": sum(row["seconds"] for row in summary["folds"]),
+                }
+            )
+    if point.settings["transfer"]:
+        return numbers | _transfer_numbers(point)
+    summary = read_json(point.path / "attacks" / "summary.json")
+    return numbers if summary is None else numbers | attack_numbers(summary)
+
+
+def attack_numbers(summary: Mapping[str, Any]) -> dict[str, float]:
+    """The means of an attack run, ``attack/<name>/<number>``, and over the six, ``attack/six/<number>``."""
+    numbers: dict[str, Any] = {}
+    for attack, mean in {**summary["means"], "six": summary["six"] or {}}.items():
+        numbers |= {f"attack/{attack}/{name}": mean.get(name) for name in LOGGED}
+        cost = mean.get("cost_auc90") or {}
+        numbers[f"attack/{attack}/cost_auc90"] = cost.get("gradients")
+        numbers[f"attack/{attack}/cost_auc90_censored"] = cost.get("censored")
+    return _present(numbers)
+
+
+def _transfer_numbers(point: Point) -> dict[str, float]:
+    numbers: dict[str, Any] = {}
+    ratios = []
+    for source in point.architectures:
+        summary = point.transfer_summary(source)
+        for row in (summary or {"rows": []})["rows"]:
+            # Means over folds and attacks; the rows of each attack and fold stay in the file.
+            if row["fold"] is None and row["attack"] is None and row["target_architecture"] != source:
+                numbers[f"transfer/{source}/{row['target_architecture']}/ratio"] = row["ratio"]
+                numbers[f"transfer/{source}/{row['target_architecture']}/auc"] = row["auc_on_target"]
+                numbers[f"attack/{source}/auc"] = row["source_auc"]
+                numbers[f"attack/{source}/batch_gradients"] = row["source_batch_gradients"]
+                ratios.append(row["ratio"])
+    if ratios and None not in ratios:
+        numbers["transfer/ratio"] = sum(ratios) / len(ratios)
+    return _present(numbers)
+
+
+def _present(numbers: Mapping[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def log_file(folder: Path) -> Path:
+    """Where a local sweep keeps what a point printed."""
+    return folder / "point.log"

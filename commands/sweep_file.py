@@ -1,0 +1,98 @@
+"""A sweep as Weights & Biases reads it: a YAML file that says which settings are combined and what is run for each."""
+
+import itertools
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+
+from commands.door import UsageError
+
+PROGRAM = Path(__file__).parents[1] / "sweep.py"
+POINT = ["${env}", "${interpreter}", "${program}", "point"]
+
+
+@dataclass(frozen=True)
+class SweepFile:
+    """A grid of settings.
+
+    Args:
+        name: the sweep's name, that of its file by default.
+        metric: the number by which Weights & Biases ranks the points.
+        parameters: values of each key, keys in alphabetical order, in which W&B gives them to a command.
+        command: what is run for a point, with W&B's macros.
+    """
+
+    name: str
+    metric: str
+    parameters: dict[str, list[Any]]
+    command: list[str]
+
+    @classmethod
+    def read(cls, path: Path | str) -> "SweepFile":
+        """Read a sweep of this project.
+
+        Raises:
+            UsageError: if the file is not there, or not a grid whose command is ``sweep.py point``.
+        """
+        path = Path(path)
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"expected a sweep in {path}, found: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UsageError(f"expected YAML in {path}, found: {error}") from error
+        if not isinstance(content, dict) or content.get("method") != "grid":
+            found = content.get("method") if isinstance(content, dict) else type(content).__name__
+            raise UsageError(f"expected a sweep with method: grid in {path}, found {found!r}; others need W&B's server")
+        command = content.get("command")
+        if not isinstance(command, list) or command[: len(POINT)] != POINT or content.get("program") != PROGRAM.name:
+            raise UsageError(
+                f"expected {path} to have program: {PROGRAM.name} and a command that begins with {' '.join(POINT)}, "
+                f"found {content.get('program')!r} and {command!r}; `wandb sweep` takes any command"
+            )
+        parameters = content.get("parameters")
+        if not isinstance(parameters, dict) or not parameters:
+            raise UsageError(f"expected parameters in {path}, found {parameters!r}")
+        return cls(
+            name=content.get("name") or path.stem,
+            metric=(content.get("metric") or {}).get("name", ""),
+            parameters={key: _values(path, key, parameters[key]) for key in sorted(parameters)},
+            command=[str(part) for part in command],
+        )
+
+    def points(self) -> list[dict[str, Any]]:
+        """Every combination of the values, the last key changing fastest, as W&B's grid search makes them."""
+        return [
+            dict(zip(self.parameters, values, strict=True)) for values in itertools.product(*self.parameters.values())
+        ]
+
+    def full_command(self, point: dict[str, Any]) -> list[str]:
+        """The command of a point, its macros replaced as W&B's agent does, for this machine's Python."""
+        macros = create_sweep_command_args({"args": {key: {"value": value} for key, value in point.items()}})
+        macros |= {"env": ["/usr/bin/env"], "interpreter": [sys.executable], "program": [str(PROGRAM)]}
+        filled: list[str] = []
+        for part in create_sweep_command(list(self.command)):
+            macro = part[2:-1] if part.startswith("${") and part.endswith("}") else None
+            filled += [part] if macro is None else macros.get(macro) or []
+        return filled
+
+    def arguments(self, point: dict[str, Any]) -> list[str]:
+        """What follows ``sweep.py point`` in the command of a point."""
+        return self.full_command(point)[len(POINT) :]
+
+
+def _values(path: Path, key: str, parameter: Any) -> list[Any]:
+    if isinstance(parameter, dict) and "value" in parameter:
+        return [parameter["value"]]
+    values = parameter.get("values") if isinstance(parameter, dict) else None
+    if not isinstance(values, list) or not values:
+        raise UsageError(f"expected value or values for {key} in {path}, found {parameter!r}")
+    missing = [value for value in values if value is None or isinstance(value, dict)]
+    if missing:
+        # W&B writes them as Python does, which no flag reads.
+        raise UsageError(f"expected numbers and words for {key} in {path}, found {missing[0]!r}; quote it")
+    return values

@@ -1,0 +1,147 @@
+"""All points of a sweep on this machine, so many at once, with the time that is left."""
+
+import os
+import re
+import subprocess
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from commands.child_process import end, start_bound
+from commands.point_record import AGENT_VARIABLES
+from lightning_modules.progress import duration
+
+POLL_SECONDS = 0.2
+TAIL_BYTES = 4096
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass
+class GridPoint:
+    """A point that is still to be run.
+
+    Args:
+        name: name of its run.
+        command: how it is started.
+        log: file that keeps what it prints.
+    """
+
+    name: str
+    command: list[str]
+    log: Path
+
+
+class Grid:
+    """Runs points as processes of their own; one that fails does not stop the others.
+
+    Args:
+        sweep: name of the sweep, by which W&B groups the points.
+        points: what is to be run, in order.
+        finished: number of the sweep's points that were finished before.
+        jobs: how many points run at once.
+        console: where the progress is shown.
+    """
+
+    def __init__(
+        self, sweep: str, points: Sequence[GridPoint], *, finished: int, jobs: int, console: Console | None = None
+    ) -> None:
+        self.points = points
+        self.finished = finished
+        self.total = finished + len(points)
+        self.jobs = jobs
+        self.console = console or Console()
+        variables = {name: value for name, value in os.environ.items() if name not in AGENT_VARIABLES}
+        self.environment = {**variables, "WANDB_RUN_GROUP": sweep}
+        self.failed: dict[str, str] = {}
+        self.durations: list[float] = []
+        self.running: dict[str, tuple[GridPoint, subprocess.Popen[bytes], float]] = {}
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[said]}"),
+            console=self.console,
+        )
+        self.whole = self.progress.add_task("sweep", total=self.total, completed=finished, said="")
+        self.lines: dict[str, TaskID] = {}
+
+    def run(self) -> dict[str, str]:
+        """Run all points.
+
+        Returns:
+            Why each failed point failed, by its name.
+        """
+        waiting = deque(self.points)
+        if self.console.is_terminal:
+            self.progress.start()
+        try:
+            while waiting or self.running:
+                while waiting and len(self.running) < self.jobs:
+                    self._start(waiting.popleft())
+                time.sleep(POLL_SECONDS)
+                for name in list(self.running):
+                    self._look_at(name)
+        finally:
+            self.progress.stop()
+            end([process for _, process, _ in self.running.values()])
+        return self.failed
+
+    def time_left(self) -> str:
+        """Time for what is left, at the pace of the points that this call has finished."""
+        if not self.durations:
+            return "time left unknown until a point is finished"
+        mean = sum(self.durations) / len(self.durations)
+        left = self.total - self.finished - len(self.failed) - len(self.running)
+        under_way = sum(max(0.0, mean - (time.monotonic() - started)) for _, _, started in self.running.values())
+        return f"{duration((left * mean + under_way) / self.jobs)} left"
+
+    def _start(self, point: GridPoint) -> None:
+        process = start_bound(point.command, environment=self.environment, log=point.log)
+        self.running[point.name] = (point, process, time.monotonic())
+        self.lines[point.name] = self.progress.add_task(f"  {point.name}", total=None, said="")
+        if not self.console.is_terminal:
+            self._say(f"{point.name}: started, output in {point.log}")
+
+    def _look_at(self, name: str) -> None:
+        point, process, started = self.running[name]
+        code = process.poll()
+        if code is None:
+            self.progress.update(self.lines[name], said=last_line(point.log))
+            self.progress.update(self.whole, said=self.time_left())
+            return
+        del self.running[name]
+        self.progress.remove_task(self.lines.pop(name))
+        seconds = time.monotonic() - started
+        if code == 0:
+            self.finished += 1
+            self.durations.append(seconds)
+            said = f"finished in {duration(seconds)}"
+        else:
+            self.failed[name] = last_line(point.log, beginning="error: ") or f"exit code {code}"
+            said = f"failed after {duration(seconds)}: {self.failed[name]}; see {point.log}"
+        self.progress.update(self.whole, completed=self.finished, said=self.time_left())
+        counted = f"{self.finished} of {self.total} finished"
+        self._say(
+            f"{name}: {said} ({counted}{f', {len(self.failed)} failed' if self.failed else ''}, {self.time_left()})"
+        )
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def last_line(file: Path, beginning: str = "") -> str:
+    """The last line of a growing file that begins with some text; empty where there is none."""
+    if not file.is_file():
+        return ""
+    with file.open("rb") as opened:
+        opened.seek(max(0, file.stat().st_size - TAIL_BYTES))
+        text = CONTROL.sub("", opened.read().decode("utf-8", errors="replace"))
+    # A progress bar draws over its line with carriage returns.
+    lines = [line.strip() for line in text.replace("\r", "\n").splitlines()]
+    return next((line.removeprefix(beginning) for line in reversed(lines) if line and line.startswith(beginning)), "")

@@ -1,0 +1,200 @@
+"""One point of a sweep: what is to be trained and attacked, and what of it is finished."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from classifiers.baselines import BASELINES
+from commands.door import UsageError
+from commands.point_cli import PointCLI, pairs
+from storage import DataError, RunFolder
+from storage.run_folder import differing_keys
+
+# What training and attacking have in common of the flags: where things lie and what they run on.
+PLACES = (
+    "data.root",
+    "data.cache_dir",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.strategy",
+    "trainer.num_nodes",
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A program of a point.
+
+    Args:
+        what: the program and the run it works on.
+        command: how it is started.
+    """
+
+    what: str
+    command: list[str]
+
+
+class Point:
+    """Training and attacking one setting; with several architectures, training each and carrying attacks over.
+
+    What is finished is read from the runs' files alone.
+
+    Args:
+        cli: the point's flags, as parsed last.
+    """
+
+    def __init__(self, cli: PointCLI) -> None:
+        self.settings = cli.settings
+        self.name = cli.run_name
+        self.identity = cli.identity
+        self.flags = [*cli.train_flags, *_root_from_environment(cli.settings)]
+        runs = Path(self.settings["runs_dir"])
+        self.architectures: list[str] = self.settings["transfer"] or [self.settings["model"]["architecture"]]
+        own = self.settings["model"]["architecture"]
+        # The models of a transfer are named as if each were a point alone, so that other sweeps find them.
+        self.runs = {
+            architecture: RunFolder(runs / (self.name if architecture == own else f"{self.name}-{architecture}"))
+            for architecture in self.architectures
+        }
+
+    @property
+    def attacked(self) -> bool:
+        """Whether there is something to attack: baselines have no gradients, a transfer attacks by itself."""
+        return not self.settings["transfer"] and self.architectures[0] not in BASELINES
+
+    def steps(self) -> Iterator[Step]:
+        """What is still to be done, each step decided when the one before has ended."""
+        for architecture, run in self.runs.items():
+            if not self.is_trained(architecture):
+                yield Step(f"train.py for {run.path}", self._train(architecture))
+        if self.attacked and not self.is_attacked():
+            yield Step(f"attack.py for {self.path}", self._attack("attack.py", [self.path]))
+        if self.settings["transfer"] and not self.is_transferred():
+            paths = [run.path for run in self.runs.values()]
+            yield Step(f"transfer.py for {', '.join(map(str, paths))}", self._attack("transfer.py", paths))
+
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return next(self.steps(), None) is None
+
+    @property
+    def path(self) -> Path:
+        """Folder of the point's run, of the first architecture where there are several."""
+        return next(iter(self.runs.values())).path
+
+    def folds(self, architecture: str) -> list[int]:
+        """Numbers of the folds that were asked for; all that the run has when all were."""
+        chosen = self.settings["folds"]
+        if chosen == "all":
+            return [row["fold"] for row in (read_json(self.runs[architecture].summary_file) or {}).get("folds", [])]
+        return [int(fold) for fold in (chosen if isinstance(chosen, list) else str(chosen).split(","))]
+
+    def is_trained(self, architecture: str) -> bool:
+        """Whether the folds that were asked for have their results.
+
+        Raises:
+            UsageError: if the run of this name was trained with other settings.
+        """
+        run = self.runs[architecture]
+        if run.config_file.is_file():
+            stored = yaml.safe_load(run.config_file.read_text(encoding="utf-8")) or {}
+            model = {**self.identity["model"], "architecture": architecture}
+            others = sorted(differing_keys(stored.get("identity", {}), {**self.identity, "model": model}))
+            if others:
+                raise UsageError(
+                    f"expected {run.path} to be a run of this point, found another value of {', '.join(others)} in "
+                    "its config.yaml; move that run away, or choose another --runs_dir"
+                )
+        summary = read_json(run.summary_file)
+        if summary is None:
+            return False
+        if self.settings["folds"] == "all":
+            return summary["folds_finished"] >= summary["folds_in_all"]
+        return {row["fold"] for row in summary["folds"]} >= set(self.folds(architecture))
+
+    def is_attacked(self) -> bool:
+        """Whether every attack's summary is there for every fold, with these budgets, clips and seed."""
+        summary = read_json(self.path / "attacks" / "summary.json")
+        if summary is None or not self._same_attack(summary):
+            return False
+        rows = {(row["fold"], row["attack"]) for row in summary["attacks"]}
+        return all(
+            (fold, name) in rows for fold in self.folds(self.architectures[0]) for name in attack_names(self.settings)
+        )
+
+    def is_transferred(self) -> bool:
+        """Whether each model's attacks were carried to all others, with these budgets, clips and seed."""
+        return all(self.transfer_summary(source) is not None for source in self.architectures)
+
+    def transfer_summary(self, source: str) -> dict[str, Any] | None:
+        """Content of the finished transfer from one model to the others, or None."""
+        targets = {self.runs[target].path.name for target in self.architectures if target != source}
+        wanted = {
+            (fold, name, target)
+            for fold in self.folds(source)
+            for name in attack_names(self.settings)
+            for target in targets
+        }
+        for file in sorted(self.runs[source].path.glob("transfer/*/summary.json")):
+            summary = read_json(file)
+            if summary is not None and self._same_attack(summary):
+                rows = {(row["fold"], row["attack"], row["target_run"]) for row in summary["rows"]}
+                if wanted and wanted <= rows:
+                    return summary
+        return None
+
+    def _same_attack(self, summary: dict[str, Any]) -> bool:
+        names = (("profile", "budgets"), ("seed", "seed"), ("clips", "clips"))
+        return all(summary.get(theirs, self.settings[ours]) == self.settings[ours] for theirs, ours in names)
+
+    def _train(self, architecture: str) -> list[str]:
+        chosen = ["--model.architecture", architecture] if self.settings["transfer"] else []
+        return [*self._script("train.py"), *self.flags, *chosen, "--name", self.runs[architecture].path.name]
+
+    def _attack(self, script: str, paths: list[Path]) -> list[str]:
+        settings = self.settings
+        command = [*self._script(script), "--checkpoints", *map(str, paths), "--attacks", *settings["attacks"]]
+        command += ["--budgets", settings["budgets"], "--seed", str(settings["seed"])]
+        if settings["clips"] is not None:
+            command += ["--clips", str(settings["clips"])]
+        if settings["folds"] != "all":
+            command += ["--folds", ",".join(map(str, self.folds(self.architectures[0])))]
+        # The last value of a flag counts, as in train.py.
+        given = dict(pairs(self.flags))
+        command += [f"--{flag}={given[flag]}" for flag in (*PLACES, "wandb.project") if flag in given]
+        return command
+
+    def _script(self, name: str) -> list[str]:
+        return [sys.executable, str(Path(self.settings["scripts"]) / name)]
+
+
+def attack_names(settings: dict[str, Any]) -> list[str]:
+    """Names under which the results of the chosen attacks are stored; an attack's YAML file gives it its own."""
+    return [name if not name.endswith((".yaml", ".yml")) else Path(name).stem for name in settings["attacks"]]
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Content of a file, None where there is none.
+
+    Raises:
+        DataError: if it is not JSON.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"expected JSON in {path}, found other text; remove the file") from error
+
+
+def _root_from_environment(settings: dict[str, Any]) -> list[str]:
+    """A sweep over several corpora cannot name one root: each has a variable, ``ESC50_ROOT`` for example."""
+    data = settings["data"]
+    root = os.environ.get(data["class_path"].rsplit(".", 1)[-1].upper() + "_ROOT")
+    return [f"--data.root={root}"] if root and data["init_args"].get("root") is None else []

@@ -1,0 +1,115 @@
+"""The system that a Trainer tests when a classifier is attacked: rows of outcomes, kept as soon as they are there."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from attacks.gradient_counter import GradientCounter
+from attacks.plan import AttackPlan
+from attacks.victim_checks import VictimFinding, check_victim
+from datamodules import Batch
+from lightning_modules.attack_example import AttackExample
+from lightning_modules.attack_rows import attack_batch
+from lightning_modules.attack_store import AttackStore
+from lightning_modules.cross_validation import data_of
+from metrics.batch_gradients import reporting_batch
+
+
+class AttackEvaluation(LightningModule):
+    """Attacks the test clips of one fold that its classifier gets right, and stores one row a clip and budget.
+
+    What an attack made of a batch is stored as soon as it is finished, so a killed evaluation continues there, with
+    other batches or processes if need be. A clip's rows depend on neither its batch mates nor the number of processes.
+
+    Args:
+        classifier: the victim, maps ``(batch, 1, rows, columns)`` in [0, 1] to logits.
+        plans: attacks and budgets.
+        store: where rows are kept.
+        fold: which fold's classifier it is, from 1.
+        seed: seed of targets and of whatever else is random.
+        reporting_batch_size: clips of a reporting batch.
+        limits: for some plans, by name, on how many of the attacked test clips they are run; on all by default.
+        save_adversarials: keep every adversarial map too.
+    """
+
+    def __init__(
+        self,
+        classifier: nn.Module,
+        plans: Sequence[AttackPlan],
+        store: AttackStore,
+        *,
+        fold: int,
+        seed: int = 0,
+        reporting_batch_size: int = 100,
+        limits: Mapping[str, int] | None = None,
+        save_adversarials: bool = False,
+    ) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.plans = tuple(plans)
+        self.store = store
+        self.fold = fold
+        self.seed = seed
+        self.reporting_batch_size = reporting_batch_size
+        self.limits = dict(limits or {})
+        self.save_adversarials = save_adversarials
+        self.findings: list[VictimFinding] = []
+        self.examples: dict[str, AttackExample] = {}
+        # Called with a plan and a number of clips when their attack is finished, or was before.
+        self.on_attacked: Any = lambda plan, clips: None
+
+    def on_test_start(self) -> None:
+        """Learn what an interrupted evaluation has finished, and where each clip stands in the test part."""
+        data = data_of(self.trainer)
+        self.finished = self.store.finished(self.fold)
+        self.table = data.table
+        self.places = {clip: place for place, clip in enumerate(data.split.test.tolist())}
+        self.order = {clip: place for place, clip in enumerate(data.tested.tolist())}
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Attack one batch with every plan."""
+        with torch.no_grad():
+            logits = self.classifier(batch.inputs)
+        self.findings = self.findings or check_victim(self.classifier, batch.inputs)
+        correct = logits.argmax(dim=1) == batch.labels
+        clips = batch.clips.tolist()
+        clean = {"label": batch.labels.tolist(), "prediction": logits.argmax(dim=1).tolist()}
+        clean |= {"clean_correct": correct.tolist(), "logits_clean": list(logits.float().cpu().numpy())}
+        self.store.write_part(self.fold, "clean", self._with_clip(pd.DataFrame({"clip": clips, **clean})))
+        for plan in self.plans:
+            finished, limit = self.finished.get(plan.name, set()), self.limits.get(plan.name, len(self.order))
+            chosen = [
+                position
+                for position, clip in enumerate(clips)
+                if correct[position] and clip not in finished and self.order[clip] < limit
+            ]
+            if chosen:
+                self._attack(plan, batch, torch.tensor(chosen, device=batch.inputs.device))
+            self.on_attacked(plan, len(clips))
+
+    def _attack(self, plan: AttackPlan, batch: Batch, positions: Tensor) -> None:
+        counter = GradientCounter(self.classifier)
+        inputs, labels, clips = batch.inputs[positions], batch.labels[positions], batch.clips[positions]
+        rows, adversarials = attack_batch(plan, counter, inputs, labels, clips, seed=self.seed)
+        if self.save_adversarials:
+            # Before the rows: a clip counts as finished when its rows are there.
+            for clip, maps in zip(clips.tolist(), adversarials.transpose(0, 1), strict=True):
+                self.store.write_adversarials(self.fold, plan.name, clip, maps.numpy())
+        self.store.write_part(self.fold, plan.name, self._with_clip(rows))
+        if plan.name not in self.examples:
+            self.examples[plan.name] = AttackExample.of(rows, inputs.cpu(), adversarials, self.table.class_names)
+
+    def _with_clip(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Add what the corpus table says of each clip."""
+        clips = rows["clip"].to_numpy()
+        places = torch.tensor([self.places[clip] for clip in clips.tolist()])
+        return rows.assign(
+            fold=self.fold,
+            name=[self.table.names[clip] for clip in clips],
+            source=self.table.sources[clips],
+            reporting_batch=reporting_batch(places, self.reporting_batch_size).numpy(),
+        )

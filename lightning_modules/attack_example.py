@@ -1,0 +1,72 @@
+"""One attacked clip to look at: clean, adversarial, and the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from storage import write_atomically
+
+
+@dataclass(frozen=True)
+class AttackExample:
+    """The first clip of a batch that an attack fooled, at the cheapest budget that did; else the last iterate.
+
+    Args:
+        attack: name of the attack.
+        clean: map ``(rows, columns)`` in [0, 1].
+        adversarial: what the attack made of it.
+        caption: clip, labels, budget and size.
+    """
+
+    attack: str
+    clean: Tensor = field(repr=False)
+    adversarial: Tensor = field(repr=False)
+    caption: str
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, inputs: Tensor, adversarials: Tensor, class_names: Sequence[str]) -> AttackExample:
+        """Choose from what an attack made of a batch.
+
+        Args:
+            rows: one row a clip and budget, budget by budget.
+            inputs: clean maps ``(clips, 1, rows, columns)``.
+            adversarials: ``(budgets, clips, 1, rows, columns)``.
+            class_names: names by label.
+        """
+        fooled = rows[rows["success"] > 0]
+        chosen = int(fooled.index[0]) if len(fooled) else len(rows) - 1
+        row = rows.loc[chosen]
+        budget, clip = divmod(chosen, len(inputs))
+        answer = class_names[int(row["prediction"])]
+        caption = f"{row['attack']} {row['settings']}: {class_names[row['label']]} -> {answer}, {row['snr_db']:.0f} dB"
+        return cls(str(row["attack"]), inputs[clip, 0], adversarials[budget, clip, 0], caption)
+
+    def figure(self) -> Figure:
+        """Three maps side by side, lowest frequency at the bottom; the difference has its own scale."""
+        figure = Figure(figsize=(9, 3.2), layout="constrained")
+        FigureCanvasAgg(figure)
+        difference = self.adversarial - self.clean
+        largest = max(float(difference.abs().max()), 1e-12)
+        panels = (("clean", self.clean, "magma", 0.0, 1.0), ("adversarial", self.adversarial, "magma", 0.0, 1.0))
+        for axes, (title, values, colours, low, high) in zip(
+            figure.subplots(1, 3), (*panels, ("difference", difference, "RdBu_r", -largest, largest)), strict=True
+        ):
+            image = axes.imshow(values.numpy(), origin="lower", cmap=colours, vmin=low, vmax=high, aspect="auto")
+            axes.set_title(title, fontsize=9)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            figure.colorbar(image, ax=axes, shrink=0.8)
+        figure.suptitle(self.caption, fontsize=9)
+        return figure
+
+    def save(self, path: Path) -> None:
+        """Write the figure as PNG."""
+        with write_atomically(path) as file:
+            self.figure().savefig(file, format="png", dpi=100)

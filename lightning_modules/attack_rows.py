@@ -1,0 +1,121 @@
+"""One attack on one batch -> one row a clip and budget, with what later numbers and checks are computed from."""
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from attacks import Attack, Outcome
+from attacks.gradient_counter import GradientCounter
+from attacks.noise import noise_of_equal_norm
+from attacks.plan import AttackPlan
+from attacks.torchattacks_adapter import TorchAttacksAttack
+from metrics.distances import snr_db
+from metrics.success import confident_success, round_to_8bit, success
+
+COUNTS = ("iterations", "forward_rows", "gradients", "full_jacobian_gradients", "zero_gradients")
+DISTANCES = ("l2", "linf", "l0")
+
+
+def attack_batch(
+    plan: AttackPlan, victim: GradientCounter, inputs: Tensor, labels: Tensor, clips: Tensor, *, seed: int
+) -> tuple[pd.DataFrame, Tensor]:
+    """Attack the clips of a batch at every budget of a plan and judge what comes out.
+
+    Args:
+        plan: the attack and its budgets.
+        victim: the classifier inside a counter, in eval mode.
+        inputs: maps ``(clips, 1, rows, columns)`` in [0, 1], classified correctly.
+        labels: true classes ``(clips,)``.
+        clips: rows of the corpus table ``(clips,)``; a clip's targets and noise are functions of these and the seed.
+        seed: seed of the run.
+
+    Returns:
+        One row a clip and budget, and the adversarials ``(budgets, clips, 1, rows, columns)`` on the CPU.
+    """
+    attack = plan.build(victim, bounds=(0.0, 1.0), seed=seed)
+    started = time.perf_counter()
+    with victim.counting() as counts:
+        outcomes = attack.run_budgets(inputs, labels, plan.budgets, clips=clips)
+        # Reading a result waits for the device, so the clock stops when the work is done.
+        outcomes[-1].success.sum().item()
+    seconds = (time.perf_counter() - started) / (len(clips) * len(outcomes))
+    agrees = hook_agrees(attack, plan, outcomes, counts.backward_rows)
+    frames = []
+    for budget, (settings, outcome) in enumerate(zip(plan.budgets, outcomes, strict=True)):
+        frame = outcome_rows(outcome, inputs, clips)
+        frame |= judged_again(attack.with_settings(**settings), victim.victim, outcome, inputs, clips, seed)
+        frame |= {"attack": plan.name, "budget": budget, "settings": json.dumps(settings, sort_keys=True)}
+        frame |= {"seed": seed, "seconds": seconds, "hook_agrees": agrees, **settings}
+        frames.append(pd.DataFrame(frame))
+    return pd.concat(frames, ignore_index=True), torch.stack([outcome.adversarial.cpu() for outcome in outcomes])
+
+
+def outcome_rows(outcome: Outcome, inputs: Tensor, clips: Tensor) -> dict[str, Any]:
+    """The columns that an outcome holds or that follow from its logits."""
+    logits = outcome.logits_adversarial.float().cpu()
+    columns: dict[str, Any] = {"clip": clips.cpu().numpy()}
+    columns |= {"label": outcome.labels.cpu().numpy(), "target": outcome.targets.cpu().numpy()}
+    columns["prediction"] = logits.argmax(dim=1).numpy()
+    columns["logits_clean"] = list(outcome.logits_clean.float().cpu().numpy())
+    columns["logits_adversarial"] = list(logits.numpy())
+    # Floats, because an average over target labels is a share.
+    columns["success"] = numbers(outcome.success)
+    columns["success_65"] = mean_confident_success(outcome)
+    columns["target_hit"] = numbers(outcome.target_hit)
+    columns |= {name: numbers(getattr(outcome, name)) for name in (*COUNTS, *DISTANCES)}
+    columns["snr_db"] = snr_db(inputs, outcome.adversarial).numpy()
+    return columns
+
+
+def mean_confident_success(outcome: Outcome) -> np.ndarray:
+    """``success_65`` of every clip, averaged where the outcome is an average over target labels."""
+    singles = outcome.per_target or (outcome,)
+    return np.mean([numbers(confident_success(one.logits_adversarial, one.labels)) for one in singles], axis=0)
+
+
+@torch.no_grad()
+def judged_again(
+    attack: Attack, victim: nn.Module, outcome: Outcome, inputs: Tensor, clips: Tensor, seed: int
+) -> dict[str, Any]:
+    """Evaluate the kept adversarials once more: alone, rounded to 8 bits, and beside noise of their size."""
+    lower, upper = attack.bounds
+    adversarial = outcome.adversarial
+    alone = torch.cat([victim(one[None]).argmax(dim=1) for one in adversarial])
+    inside = ((adversarial >= lower) & (adversarial <= upper)).flatten(1).all(dim=1)
+    # A large delta is exact in float64 only; float32 rounds the sum of input and step.
+    inside &= getattr(outcome, attack.norm) <= getattr(attack, "delta", math.inf) + 1e-6
+    noisy = noise_of_equal_norm(inputs, outcome, attack.norm, clips=clips, seed=seed, bounds=attack.bounds)
+    singles = outcome.per_target or (outcome,)
+    rounded = [success(victim(round_to_8bit(one.adversarial, attack.bounds)), one.labels) for one in singles]
+    return {
+        "success_8bit": np.mean([numbers(one) for one in rounded], axis=0),
+        "noise_success": numbers(success(victim(noisy), outcome.labels)),
+        "confirmed": (alone == outcome.logits_adversarial.argmax(dim=1)).cpu().numpy(),
+        "in_bounds": inside.cpu().numpy(),
+    }
+
+
+def hook_agrees(attack: Attack, plan: AttackPlan, outcomes: Sequence[Outcome], counted: int) -> bool:
+    """Whether the gradient rows that the clips report are those that went through the victim's logits.
+
+    An attack of torchattacks that sees all clips at once reports shares rounded up, which may exceed the count by less
+    than a row a clip and budget.
+    """
+    reported = 0
+    for run in attack.shared_runs(plan.budgets):
+        last = outcomes[run[-1]]
+        reported += sum(int(one.gradients.sum()) for one in (last.per_target or (last,)))
+    slack = len(outcomes) * len(outcomes[0]) if isinstance(attack, TorchAttacksAttack) and attack.batched else 0
+    return counted <= reported <= counted + slack
+
+
+def numbers(values: Tensor) -> np.ndarray:
+    """A tensor of any type as float64."""
+    return values.detach().cpu().double().numpy()

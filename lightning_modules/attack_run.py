@@ -1,0 +1,170 @@
+"""Everything that attacking one trained run means: its folds one after the other, and the summary of all."""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pytorch_lightning import Trainer
+
+from attacks.plan import AttackPlan
+from lightning_modules.attack_evaluation import AttackEvaluation
+from lightning_modules.attack_example import AttackExample
+from lightning_modules.attack_store import AttackStore
+from lightning_modules.environment import git_commit, package_versions
+from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
+from lightning_modules.trained_run import TrainedRun, sha256
+from metrics.attack_tables import summarise
+from metrics.trust_checks import Check, check_outcomes
+from storage import write_json
+
+
+class AttackRun:
+    """Attacks the classifiers of one trained run.
+
+    Args:
+        run: checkpoints of its folds.
+        store: where results are kept.
+        plans: the attacks that were asked for.
+        beside: attacks that are run for the trust checks only.
+        limits: for some of these, by name, on how many test clips.
+        budgets: name of the profile of budgets.
+        clips: size of the stratified subset of each test part; None means all.
+        seed: seed of everything random.
+        data: settings of the DataModule that this machine replaces, ``root`` for example; None keeps the checkpoint's.
+        save_adversarials: keep every adversarial map.
+
+    Raises:
+        DataError: if a checkpoint cannot be used.
+    """
+
+    def __init__(
+        self,
+        run: TrainedRun,
+        store: AttackStore,
+        plans: Sequence[AttackPlan],
+        *,
+        beside: Sequence[AttackPlan] = (),
+        limits: Mapping[str, int] | None = None,
+        budgets: str = "reduced",
+        clips: int | None = None,
+        seed: int = 0,
+        data: Mapping[str, Any] | None = None,
+        save_adversarials: bool = False,
+    ) -> None:
+        self.store = store
+        self.plans = [*plans, *beside]
+        self.limits = dict(limits or {})
+        self.budgets = budgets
+        self.clips = clips
+        self.seed = seed
+        self.save_adversarials = save_adversarials
+        self.trained: dict[int, TrainedClassifier] = {}
+        for path in run.checkpoints.values():
+            classifier = load_classifier(path)
+            self.trained[classifier.fold] = classifier
+        replaced = {name: value for name, value in (data or {}).items() if value is not None}
+        self.data = {fold: classifier.data(**replaced) for fold, classifier in sorted(self.trained.items())}
+        self.examples: dict[str, AttackExample] = {}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the results, and what they were computed with."""
+        return {
+            "common": {"seed": self.seed, "clips": self.clips, "budgets": self.budgets},
+            "attacks": {plan.name: {"budgets": plan.budgets, "definition": plan.definition} for plan in self.plans},
+            "checkpoints": {str(fold): sha256(trained.path) for fold, trained in self.trained.items()},
+            "recipe": next(iter(self.trained.values())).recipe,
+            "versions": package_versions(),
+            "git_commit": git_commit(),
+        }
+
+    def open(self, *, overwrite: bool) -> None:
+        """Check the recordings, then start the folder of results or add to it.
+
+        Raises:
+            DataError: if a recording is missing or broken.
+            ValueError: if the folder holds results of other settings, or there are fewer test clips than wanted.
+        """
+        for data in self.data.values():
+            data.keep_test_part(self.clips)
+            data.check()
+            if self.clips is not None and self.clips > len(data.split.test):
+                raise ValueError(f"expected at most the {len(data.split.test)} test clips, got --clips {self.clips}")
+        # A process that another one started must not delete what the first has begun.
+        if overwrite and "LOCAL_RANK" not in os.environ:
+            self.store.remove()
+        self.store.open(self.settings)
+
+    def pending(self) -> list[int]:
+        """Folds on which some clip is not finished with some attack."""
+        return [fold for fold in self.data if not self._is_finished(fold)]
+
+    def attack_fold(self, fold: int, trainer: Trainer) -> None:
+        """Attack one fold's classifier, or go on where an interrupted run stopped."""
+        data = self.data[fold]
+        evaluation = AttackEvaluation(
+            self.trained[fold].model.classifier,
+            self.plans,
+            self.store,
+            fold=fold,
+            seed=self.seed,
+            reporting_batch_size=200 if data.corpus == "ESC10" else 100,
+            limits=self.limits,
+            save_adversarials=self.save_adversarials,
+        )
+        trainer.test(evaluation, datamodule=data, verbose=False)
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            self.store.write_victim_findings(fold, [asdict(finding) for finding in evaluation.findings])
+            self.store.merge()
+        trainer.strategy.barrier()
+        for name, example in evaluation.examples.items():
+            self.examples.setdefault(name, example)
+
+    def write_summary(self) -> dict[str, Any]:
+        """Compute every number and check from the rows, and write ``summary.json``."""
+        outcomes, clips = self.store.outcomes(), self.store.clips()
+        stored = self.store.stored_settings()
+        recipe, some = stored["recipe"], next(iter(self.data.values()))
+        summary: dict[str, Any] = {
+            "corpus": some.corpus,
+            "split": some.split_protocol,
+            "representation": some.representation.settings,
+            "architecture": recipe["model"]["architecture"],
+            "profile": stored["common"]["budgets"],
+            "seed": self.seed,
+            "clips": self.clips,
+        }
+        summary |= summarise(outcomes, clips)
+        checks = [check for _, rows in outcomes.groupby("fold") for check in check_outcomes(rows)]
+        for fold, findings in self.store.victim_findings().items():
+            checks += [Check(kind="soft", fold=int(fold), attack=None, **finding) for finding in findings]
+        summary["checks"] = [check.as_dict() for check in checks]
+        summary |= {name: stored[name] for name in ("recipe", "versions", "git_commit")}
+        summary = json.loads(json.dumps(_without_nan(summary)))
+        write_json(self.store.summary_file, summary)
+        return summary
+
+    def _is_finished(self, fold: int) -> bool:
+        clips = self.store.clips()
+        if not len(clips):
+            return False
+        clips = clips[clips["fold"] == fold]
+        tested = self.data[fold].tested.tolist()
+        correct = set(clips.loc[clips["clean_correct"], "clip"].tolist())
+        finished = self.store.finished(fold)
+        return set(clips["clip"]) >= set(tested) and all(
+            finished.get(plan.name, set()) >= correct & set(tested[: self.limits.get(plan.name)]) for plan in self.plans
+        )
+
+
+def _without_nan(value: Any) -> Any:
+    """Replace numbers that JSON does not have by None: missing, or infinite as the median over mostly failures."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,172 @@
+"""Where an attack run keeps its rows, and what of it is finished."""
+
+import json
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from storage import DataError, write_atomically, write_json
+
+CLEAN = "clean"
+"""Name of the parts that hold the clean predictions of a batch instead of an attack's outcomes."""
+
+
+class AttackStore:
+    """``runs/<name>/attacks/``: settings, outcomes, clean predictions, summary and, on request, adversarial maps.
+
+    While a run goes on, each attacked batch is a file in ``parts/``; at the end of a fold the parts are merged into
+    ``outcomes.parquet`` and ``clips.parquet``. A file is whole or absent, so the parts say what is finished. More
+    attacks and more folds may be added later with the same seed, clips and budgets.
+
+    Args:
+        path: the folder; it need not exist.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @property
+    def settings_file(self) -> Path:
+        """What the folder was attacked with."""
+        return self.path / "settings.json"
+
+    @property
+    def outcomes_file(self) -> Path:
+        """One row a fold, attack, budget and clip."""
+        return self.path / "outcomes.parquet"
+
+    @property
+    def clips_file(self) -> Path:
+        """One row a fold and tested clip: its clean prediction."""
+        return self.path / "clips.parquet"
+
+    @property
+    def summary_file(self) -> Path:
+        """The numbers of spec section 7, and the trust checks."""
+        return self.path / "summary.json"
+
+    def adversarials_file(self, fold: int, attack: str, clip: int) -> Path:
+        """Adversarial maps of a clip, float32 ``(budgets, 1, rows, columns)``."""
+        return self.path / "adversarials" / f"fold{fold}" / attack / f"{clip}.npy"
+
+    def remove(self) -> None:
+        """Delete the run, for a new one."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+
+    def stored_settings(self) -> dict[str, Any]:
+        """What was written by :meth:`open`; empty before.
+
+        Raises:
+            DataError: if the file is not readable JSON.
+        """
+        if not self.settings_file.is_file():
+            return {}
+        try:
+            return json.loads(self.settings_file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"expected JSON in {self.settings_file}, found other text; remove {self.path}") from error
+
+    def open(self, settings: Mapping[str, Any]) -> None:
+        """Start the run, or add to it.
+
+        Args:
+            settings: ``common`` (the same in the whole folder), ``attacks`` and ``checkpoints`` (each entry as before,
+                new ones are added), and anything else, which is written as it is.
+
+        Raises:
+            ValueError: if the folder was attacked with other settings; the first that differs is named.
+        """
+        stored = self.stored_settings()
+        merged = dict(settings)
+        # Through JSON, so that tuples and numbers compare as they come back from the file.
+        for group in ("common", "attacks", "checkpoints"):
+            before, now = stored.get(group, {}), json.loads(json.dumps(settings[group]))
+            for key in before.keys() & now.keys() if group != "common" else before.keys() | now.keys():
+                if stored and before.get(key) != now.get(key):
+                    raise ValueError(
+                        f"expected the settings that {self.path} was attacked with, got another {key} "
+                        f"({now.get(key)!r} instead of {before.get(key)!r}); "
+                        "choose another --output, or --overwrite true to attack anew"
+                    )
+            merged[group] = {**before, **now}
+        write_json(self.settings_file, merged)
+
+    def write_part(self, fold: int, attack: str, rows: pd.DataFrame) -> None:
+        """Keep the rows of one attacked batch."""
+        clips = rows["clip"]
+        name = f"fold{fold}-{attack}-{clips.min()}-{clips.max()}-{clips.nunique()}.parquet"
+        with write_atomically(self.path / "parts" / name) as file:
+            rows.to_parquet(file, index=False)
+
+    def write_adversarials(self, fold: int, attack: str, clip: int, maps: NDArray[np.float32]) -> None:
+        """Keep the adversarial maps of a clip at every budget, ``(budgets, 1, rows, columns)``."""
+        with write_atomically(self.adversarials_file(fold, attack, clip)) as file:
+            np.save(file, maps)
+
+    def write_victim_findings(self, fold: int, findings: list[dict[str, Any]]) -> None:
+        """Keep what was found out about a fold's victim before it was attacked; nothing where nothing was looked at."""
+        if findings:
+            write_json(self.path / "victims.json", {**self.victim_findings(), str(fold): findings})
+
+    def victim_findings(self) -> dict[str, list[dict[str, Any]]]:
+        """What was found out about each fold's victim, by the number of the fold."""
+        path = self.path / "victims.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def finished(self, fold: int) -> dict[str, set[int]]:
+        """Clips that each attack is finished with on a fold."""
+        finished: dict[str, set[int]] = {}
+        for rows in self._frames(self.outcomes_file, ["fold", "attack", "clip"], clean=False):
+            rows = rows[rows["fold"] == fold]
+            for attack, clips in rows.groupby("attack")["clip"]:
+                finished.setdefault(str(attack), set()).update(clips.tolist())
+        return finished
+
+    def outcomes(self) -> pd.DataFrame:
+        """All rows of all attacks, each once, in a fixed order; without a row before the first is finished."""
+        frames = list(self._frames(self.outcomes_file, None, clean=False))
+        if not frames:
+            return pd.DataFrame()
+        rows = pd.concat(frames, ignore_index=True)
+        key = ["fold", "attack", "budget", "clip"]
+        return rows.drop_duplicates(key).sort_values(key, ignore_index=True)
+
+    def clips(self) -> pd.DataFrame:
+        """Clean predictions of all tested clips, each fold and clip once."""
+        frames = list(self._frames(self.clips_file, None, clean=True))
+        if not frames:
+            return pd.DataFrame()
+        rows = pd.concat(frames, ignore_index=True)
+        return rows.drop_duplicates(["fold", "clip"]).sort_values(["fold", "clip"], ignore_index=True)
+
+    def merge(self) -> None:
+        """Put all parts into the two tables and remove them."""
+        for rows, path in ((self.outcomes(), self.outcomes_file), (self.clips(), self.clips_file)):
+            if len(rows):
+                with write_atomically(path) as file:
+                    rows.to_parquet(file, index=False)
+        shutil.rmtree(self.path / "parts", ignore_errors=True)
+
+    def _frames(self, merged: Path, columns: list[str] | None, *, clean: bool) -> Iterator[pd.DataFrame]:
+        parts = sorted((self.path / "parts").glob("fold*.parquet"))
+        for path in [merged, *(part for part in parts if (part.name.split("-")[1] == CLEAN) == clean)]:
+            if not path.is_file():
+                continue
+            try:
+                yield pd.read_parquet(path, columns=columns)
+            except (OSError, ValueError, pyarrow.ArrowException) as error:
+                if path == merged:
+                    raise DataError(
+                        f"expected rows in {path}, found a file that cannot be read; remove it to attack again"
+                    ) from error
+                warnings.warn(f"{path} cannot be read; its clips are attacked again", stacklevel=2)
+                path.unlink()

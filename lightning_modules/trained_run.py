@@ -1,0 +1,69 @@
+"""A trained run as the commands after training see it: its folder and the checkpoints of its folds."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from storage import DataError, RunFolder
+
+
+@dataclass
+class TrainedRun:
+    """Checkpoints of one cross-validation.
+
+    Args:
+        path: folder of the run, or the folder of a checkpoint that lies outside any run.
+        checkpoints: checkpoint file of each fold.
+    """
+
+    path: Path
+    checkpoints: dict[int, Path] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.path.resolve().name
+
+    @classmethod
+    def of(cls, path: Path) -> TrainedRun:
+        """Find the checkpoints that a path stands for.
+
+        Args:
+            path: a checkpoint, or a run folder, which stands for all its finished folds.
+
+        Raises:
+            DataError: if there is none.
+        """
+        if path.is_dir():
+            run = RunFolder(path)
+            checkpoints = {fold: run.trained(fold) for fold in run.finished_folds()}
+            if not checkpoints:
+                raise DataError(f"expected a run with a finished fold in {path}, found none; train it first")
+            return cls(path, checkpoints)
+        if not path.is_file():
+            raise DataError(f"expected a checkpoint or a run folder at {path}, found nothing there")
+        folder = path.parent
+        if folder.name.startswith("fold") and folder.name[4:].isdigit():
+            return cls(folder.parent, {int(folder.name[4:]): path})
+        # A checkpoint on its own; which fold it is stands inside.
+        return cls(folder, {0: path})
+
+    def keep_folds(self, folds: set[int]) -> None:
+        """Leave out the other folds.
+
+        Raises:
+            DataError: if a fold has no checkpoint.
+        """
+        missing = sorted(folds - set(self.checkpoints))
+        if missing:
+            there = ", ".join(str(fold) for fold in sorted(self.checkpoints))
+            raise DataError(f"expected fold {missing[0]} in {self.path}, found the finished folds {there}")
+        self.checkpoints = {fold: path for fold, path in self.checkpoints.items() if fold in folds}
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file, by which a checkpoint is told from another of the same name."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

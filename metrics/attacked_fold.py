@@ -1,0 +1,102 @@
+"""The rows of one attack on one fold as tensors, and the two numbers that resampling needs again and again."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from metrics.auc import label_loss, rank_auc
+from metrics.rates import fooling_rate
+
+
+@dataclass(frozen=True)
+class AttackedFold:
+    """One attack on the clips of S of one fold, at every budget.
+
+    Attributes:
+        fold: number of the fold, from 1.
+        attack: name of the attack.
+        settings: what each budget fixes.
+        clips: rows of the corpus table ``(clips,)``, ascending.
+        labels: true classes ``(clips,)``.
+        batches: reporting batch of each clip ``(clips,)``.
+        logits_clean: ``(clips, classes)``.
+        logits_adversarial: ``(budgets, clips, classes)``.
+        columns: every numeric column of the rows, float64 ``(budgets, clips)``.
+    """
+
+    fold: int
+    attack: str
+    settings: list[dict[str, Any]]
+    clips: Tensor
+    labels: Tensor
+    batches: Tensor
+    logits_clean: Tensor
+    logits_adversarial: Tensor
+    columns: dict[str, Tensor] = field(repr=False)
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> "AttackedFold":
+        """Put the rows of one fold and attack in order.
+
+        Raises:
+            ValueError: if a clip is missing at some budget, or there is no row.
+        """
+        rows = rows.sort_values(["budget", "clip"])
+        budgets, clips = rows["budget"].nunique(), rows["clip"].nunique()
+        if not budgets or len(rows) != budgets * clips:
+            raise ValueError(f"expected every clip at every budget, got {len(rows)} rows, {budgets} x {clips}")
+        first = rows.iloc[:clips]
+        numeric = rows.select_dtypes(["number", "bool"]).columns
+        return cls(
+            fold=int(first["fold"].iloc[0]),
+            attack=str(first["attack"].iloc[0]),
+            settings=[json.loads(text) for text in rows["settings"].iloc[::clips]],
+            clips=torch.tensor(first["clip"].to_numpy()),
+            labels=torch.tensor(first["label"].to_numpy()),
+            batches=torch.tensor(first["reporting_batch"].to_numpy()),
+            logits_clean=_stack(first["logits_clean"]),
+            logits_adversarial=_stack(rows["logits_adversarial"]).view(budgets, clips, -1),
+            columns={
+                str(name): torch.from_numpy(rows[name].to_numpy(np.float64).copy()).view(budgets, clips)
+                for name in numeric
+            },
+        )
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def rate(self, column: str, budget: int, weights: Tensor | None = None) -> Tensor:
+        """Share of clips for which a column holds, at one budget."""
+        return fooling_rate(self.columns[column][budget], weights)
+
+    def area(self, budget: int, weights: Tensor | None = None) -> Tensor:
+        """AUC at one budget (:func:`metrics.auc.auc`)."""
+        return self._area(budget, torch.arange(len(self)), weights)
+
+    def mean_rate(self, column: str, weights: Tensor | None = None) -> Tensor:
+        """Mean over budgets of :meth:`rate`; reporting batches, weighted by clips, make no difference to a rate."""
+        return fooling_rate(self.columns[column].mean(dim=0), weights)
+
+    def mean_area(self, weights: Tensor | None = None) -> Tensor:
+        r"""Mean AUC over budgets, then over reporting batches weighted by clips (:func:`metrics.budget_mean`)."""
+        total = torch.zeros(() if weights is None else weights.shape[:-1], dtype=torch.float64)
+        for number in self.batches.unique():
+            members = (self.batches == number).nonzero().squeeze(1)
+            part = None if weights is None else weights[..., members]
+            areas = [self._area(budget, members, part) for budget in range(len(self.settings))]
+            total = total + torch.stack(areas).mean(dim=0) * (len(members) / len(self))
+        return total
+
+    def _area(self, budget: int, members: Tensor, weights: Tensor | None) -> Tensor:
+        labels = self.labels[members]
+        positive = label_loss(self.logits_adversarial[budget, members], labels)
+        return rank_auc(positive, label_loss(self.logits_clean[members], labels), weights, weights)
+
+
+def _stack(logits: "pd.Series[Any]") -> Tensor:
+    return torch.from_numpy(np.stack(logits.to_list()).astype(np.float32))

@@ -1,0 +1,195 @@
+"""Can an attack's result be trusted? (spec section 8): what has to hold in the rows of one fold, and what to do if not.
+
+A hard check holds clip by clip for any victim; a soft one may miss by 2 % or one clip, whichever is more. The ideas are
+those of Carlini et al. 2019 (arXiv:1902.06705) and of Croce and Hein 2020 (arXiv:2003.01690).
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from metrics.attacked_fold import AttackedFold
+
+TOLERANCE = 0.02
+UNTARGETED_FGSM = ("fgsm_untargeted", "check_fgsm_untargeted")
+UNBOUNDED = "check_unbounded"
+SQUARE = "check_square"
+
+MASKED = "gradients may be masked: look at the share of zero gradients, try loss='margin', more steps or --checks full"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that has to hold.
+
+    Attributes:
+        name: what was checked.
+        kind: ``hard`` or ``soft``.
+        passed: whether it holds.
+        fold: on which fold.
+        attack: which attack it is about, or None.
+        found: what was seen, in one sentence.
+        remedy: what to do if it does not hold.
+    """
+
+    name: str
+    kind: Literal["hard", "soft"]
+    passed: bool
+    fold: int
+    attack: str | None
+    found: str
+    remedy: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The check as plain values."""
+        return asdict(self)
+
+
+def check_outcomes(rows: pd.DataFrame) -> list[Check]:
+    """Every check that the rows of one fold allow.
+
+    Args:
+        rows: outcomes of one fold, those of attacks that were run for the checks included.
+
+    Returns:
+        Checks that were made; what an attack that was not run would have told is left out.
+    """
+    attacks = {str(name): AttackedFold.of(some) for name, some in rows.groupby("attack", sort=False)}
+    checks = [*_hard(attacks), *_bim_pair(attacks), *_bim_beats_fgsm(attacks), *_strength(attacks)]
+    return [*checks, *_noise(attacks), *_zero_gradients(attacks), *_square(attacks)]
+
+
+def _hard(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
+    columns = {
+        "confirmed": (
+            "judged again alone, every adversarial gets the same answer",
+            "the victim's answer depends on "
+            "batch mates or changes between calls: put it into eval mode and remove what is random",
+        ),
+        "in_bounds": ("every adversarial lies within bounds and delta", "the attack returns points that it must not"),
+        "hook_agrees": (
+            "the gradients that clips report went through the victim",
+            "the attack does not report what it spends: look at its calls of ledger.spend",
+        ),
+    }
+    for name, attacked in attacks.items():
+        for column, (meaning, remedy) in columns.items():
+            wrong = int((attacked.columns[column] == 0).sum())
+            found = meaning if not wrong else f"not so for {wrong} of {attacked.columns[column].numel()}: {meaning}"
+            yield Check(column, "hard", not wrong, attacked.fold, name, found, remedy)
+
+
+def _bim_pair(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
+    pairs = list(_same_settings(attacks, "bim_a", "bim_b"))
+    if not pairs:
+        return
+    first, second = attacks["bim_a"], attacks["bim_b"]
+    lost = costlier = 0
+    for a, b in pairs:
+        lost += int(((second.columns["success"][b] > 0) & (first.columns["success"][a] == 0)).sum())
+        costlier += int((first.columns["gradients"][a] > second.columns["gradients"][b]).sum())
+    remedy = "the two walk the same way, so rounding decides: repeat with --trainer.precision 64-true"
+    found = f"{lost} successes of bim_b that bim_a does not have, {costlier} clips on which bim_a spends more"
+    yield Check("bim_b_implies_bim_a", "hard", not lost and not costlier, first.fold, "bim_a", found, remedy)
+
+
+def _bim_beats_fgsm(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
+    for single in UNTARGETED_FGSM:
+        deltas = (
+            {settings.get("delta"): k for k, settings in enumerate(attacks[single].settings)}
+            if single in attacks
+            else {}
+        )
+        if "bim_a" not in attacks or not deltas:
+            continue
+        iterated, one_step = attacks["bim_a"], attacks[single]
+        worst, where = -np.inf, ""
+        for k, settings in enumerate(iterated.settings):
+            if settings.get("delta") in deltas:
+                other = deltas[settings["delta"]]
+                rate = float(one_step.rate("success", other) - iterated.rate("success", k))
+                area = float(one_step.area(other) - iterated.area(k))
+                if max(rate, area) > worst:
+                    worst, where = max(rate, area), f"{json.dumps(settings)}: rate {rate:+.3f}, AUC {area:+.3f}"
+        found = f"untargeted FGSM over bim_a, at worst {where}"
+        yield Check("bim_a_not_below_fgsm", "soft", worst <= _slack(iterated), iterated.fold, "bim_a", found, MASKED)
+        return
+
+
+def _strength(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
+    if "bim_b" in attacks:
+        attacked = attacks["bim_b"]
+        by_steps: dict[Any, list[tuple[float, float]]] = {}
+        for k, settings in enumerate(attacked.settings):
+            rate = float(attacked.rate("success", k))
+            by_steps.setdefault(settings.get("steps"), []).append((settings["delta"], rate))
+        falls = [
+            earlier[1] - later[1]
+            for curve in by_steps.values()
+            for earlier, later in zip(sorted(curve)[:-1], sorted(curve)[1:], strict=True)
+        ]
+        fall = max([0.0, *falls])
+        found = f"the fooling rate falls by at most {fall:.3f} from one delta to the next"
+        yield Check("rate_rises_with_delta", "soft", fall <= _slack(attacked), attacked.fold, "bim_b", found, MASKED)
+    if UNBOUNDED in attacks:
+        attacked = attacks[UNBOUNDED]
+        rate = float(attacked.rate("success", 0))
+        found = f"bim_b without a bound fools {rate:.1%} of {len(attacked)} clips"
+        yield Check("unbounded_fools_all", "soft", rate >= 1 - _slack(attacked), attacked.fold, "bim_b", found, MASKED)
+
+
+def _noise(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
+    for name, attacked in attacks.items():
+        excess = attacked.columns["noise_success"].mean(dim=1) - attacked.columns["success"].mean(dim=1)
+        worst = int(excess.argmax())
+        rates = (float(attacked.rate(column, worst)) for column in ("noise_success", "success"))
+        found = "at {} noise of equal norm fools {:.1%}, the attack {:.1%}".format(attacked.settings[worst], *rates)
+        passed = float(excess[worst]) <= _slack(attacked)
+        yield Check("noise_fools_no_more", "soft", passed, attacked.fold, name, found, MASKED)
+
+
+def _zero_gradients(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
+    remedy = (
+        "the loss saturates or the precision is too low: try loss='margin', or --trainer.precision 32-true or 64-true"
+    )
+    for name, attacked in attacks.items():
+        if name == SQUARE:
+            continue
+        share = float(attacked.columns["zero_gradients"].sum() / attacked.columns["gradients"].sum().clamp(min=1))
+        found = f"{share:.2%} of the gradients are exactly zero"
+        # A share of gradients, not of clips: a clip more or less is no excuse here.
+        yield Check("zero_gradients", "soft", share <= TOLERANCE, attacked.fold, name, found, remedy)
+
+
+def _square(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
+    if SQUARE not in attacks or "bim_b" not in attacks:
+        return
+    blind, seeing = attacks[SQUARE], attacks["bim_b"]
+    shared = np.isin(seeing.clips.numpy(), blind.clips.numpy())
+    rates = {
+        s.get("delta"): float(c[shared].mean()) for s, c in zip(seeing.settings, seeing.columns["success"], strict=True)
+    }
+    worst, where = -np.inf, "no common delta"
+    for k, settings in enumerate(blind.settings):
+        delta = settings["eps"]
+        if delta in rates and float(blind.rate("success", k)) - rates[delta] > worst:
+            worst = float(blind.rate("success", k)) - rates[delta]
+            where = f"at delta {delta}: {float(blind.rate('success', k)):.1%} against {rates[delta]:.1%} of bim_b"
+    found = f"Square attack, 200 queries, {len(blind)} clips, {where}"
+    yield Check("black_box_beats_no_gradient", "soft", worst <= _slack(blind), blind.fold, "bim_b", found, MASKED)
+
+
+def _same_settings(attacks: dict[str, AttackedFold], first: str, second: str) -> Iterator[tuple[int, int]]:
+    if first in attacks and second in attacks:
+        places = {json.dumps(settings): k for k, settings in enumerate(attacks[second].settings)}
+        for k, settings in enumerate(attacks[first].settings):
+            if json.dumps(settings) in places:
+                yield k, places[json.dumps(settings)]
+
+
+def _slack(attacked: AttackedFold) -> float:
+    return max(TOLERANCE, 1 / max(1, len(attacked))) + 1e-9
