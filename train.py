@@ -23,6 +23,7 @@ from lightning_modules.cross_validation import CrossValidation
 from lightning_modules.progress import CrossValidationProgress
 from lightning_modules.retest import retest
 from lightning_modules.trained_classifier import read_checkpoint
+from lightning_modules.weight_average import WeightAverage
 from lightning_modules.weights_and_biases import WandbRecord, fold_logger
 from storage import RunFolder
 
@@ -79,17 +80,18 @@ def train_fold(cli: TrainCLI, fold: int, run: RunFolder, shared: list[Callback])
     """Train a fold's model, or go on where an interrupted one stopped, and test its best validation epoch."""
     model, data = cli.build(fold)
     folder = str(run.fold(fold))
-    best = ModelCheckpoint(
-        folder, "best", monitor="val/accuracy", mode="max", save_weights_only=True, enable_version_counter=False
-    )
+    # The loss tells epochs apart that get the same few dozen clips right.
+    best = ModelCheckpoint(folder, "best", monitor="val/loss", save_weights_only=True, enable_version_counter=False)
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     stopping = EarlyStopping("val/loss", patience=cli.settings["early_stopping"]["patience"])
+    decay = cli.settings["weight_average"]["decay"]
+    average = [WeightAverage(decay)] if decay else []
     wandb_settings = cli.settings["wandb"]
     logger = fold_logger(run, fold, project=wandb_settings["project"], mode=wandb_settings["mode"])
     trainer = cli.build_trainer(
         logger=logger or False,
         default_root_dir=folder,
-        callbacks=[stopping, *shared, WandbRecord(run, cli.settings), best, last],
+        callbacks=[*average, stopping, *shared, WandbRecord(run, cli.settings), best, last],
     )
     interrupted = run.last_checkpoint(fold)
     resume = str(interrupted) if interrupted.is_file() else None

@@ -105,6 +105,9 @@ class TrainCLI(LightningCLI):
             "--test-only", "--test_only", type=str | None, default=None, help="checkpoint to test again, untrained"
         )
         parser.add_argument("--early_stopping.patience", type=int, default=15, help="epochs without a better one")
+        parser.add_argument(
+            "--weight_average.decay", type=float, default=0.99, help="of the moving average of weights; 0 = off"
+        )
         parser.add_argument("--wandb.project", type=str, default="sound-robustness", help="W&B project")
         parser.add_argument("--wandb.mode", type=WandbMode, default="auto", help="online with an account, else offline")
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
@@ -198,6 +201,7 @@ class TrainCLI(LightningCLI):
             "model": self.recipe["model"],
             "trainer": trainer,
             "early_stopping": self.settings["early_stopping"],
+            "weight_average": self.settings["weight_average"],
             "seed": self.settings["seed"],
         }
 

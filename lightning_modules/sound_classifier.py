@@ -11,6 +11,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from classifiers import build_classifier, count_parameters
 from datamodules import Batch
 from lightning_modules.map_augmentation import mix_up, roll_in_time
+from lightning_modules.weight_average import keep_average
 
 # The flag's choices: the ConvNets, which this module trains, and the baselines, which train.py fits without a Trainer.
 Architecture = Literal[
@@ -121,6 +122,7 @@ class SoundClassifier(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Make the checkpoint say by itself which corpus, representation and fold it belongs to."""
         checkpoint.update(self.provenance)
+        keep_average(self.trainer, checkpoint)
 
     @property
     def coarse_epochs(self) -> int:

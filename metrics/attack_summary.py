@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -98,7 +99,8 @@ def mean_over_folds(
     for name in (*RATES, "fooling_rate_all", "auc", "auc_ovr", *COSTS, "auc_budget"):
         values = [entry[name] for entry in entries if entry[name] is not None]
         mean[name] = statistics.fmean(values) if values else None
-        mean[f"{name}_sd"] = statistics.stdev(values) if len(values) > 1 else None
+        # NumPy's lets a missing number (NaN) pass.
+        mean[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
     for name in ("cost_auc90", "cost_auc90_bounded"):
         mean[name] = vars(mean_cost([Cost(**entry[name]) for entry in entries]))
     mean["batch_gradients_min"] = min(entry["batch_gradients"] for entry in entries)

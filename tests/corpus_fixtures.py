@@ -30,11 +30,13 @@ def write_sound(
     channels: int = 1,
     subtype: str = "PCM_16",
     seed: int = 0,
+    tone_hz: float | None = None,
 ) -> np.ndarray:
-    """Write a tone over noise, both chosen by the seed, and return its samples ``(time, channels)``."""
+    """Write a tone (of a random height by default) over noise and return its samples ``(time, channels)``."""
     random = np.random.default_rng(seed)
     time = np.arange(max(1, round(seconds * sample_rate))) / sample_rate
-    tone = np.sin(2 * np.pi * random.uniform(200, 0.3 * sample_rate) * time)[:, None]
+    height = random.uniform(200, 0.3 * sample_rate) if tone_hz is None else tone_hz
+    tone = np.sin(2 * np.pi * height * time)[:, None]
     sound = 0.5 * tone + 0.05 * random.standard_normal((len(time), channels))
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, sound, sample_rate, subtype=subtype)
@@ -58,10 +60,11 @@ def write_esc_corpus(
     seconds: float = 0.5,
     sample_rate: int = 8000,
     takes: int = 2,
+    tones_hz: tuple[float, ...] | None = None,
 ) -> Path:
     """Write a corpus in the ESC-50 layout: every class in each of five folds, ``takes`` clips cut from a recording.
 
-    Targets are 0, 10, 20 .. and all but the last class belong to ESC-10.
+    Targets are 0, 10, 20 .. and all but the last class belong to ESC-10. With ``tones_hz`` a class is a tone.
 
     Returns:
         ``root``.
@@ -73,7 +76,10 @@ def write_esc_corpus(
                 source = 1000 * fold + 100 * label + clip // takes
                 take = "ABCDEFGHIJ"[clip % takes]
                 name = f"{fold}-{source}-{take}-{10 * label}.wav"
-                write_sound(root / "audio" / name, seconds=seconds, sample_rate=sample_rate, seed=len(rows))
+                tone = None if tones_hz is None else tones_hz[label]
+                write_sound(
+                    root / "audio" / name, seconds=seconds, sample_rate=sample_rate, seed=len(rows), tone_hz=tone
+                )
                 rows.append(
                     {
                         "filename": name,
