@@ -18,7 +18,7 @@ from lightning_modules.trained_classifier import TrainedClassifier, load_classif
 from lightning_modules.trained_run import TrainedRun, sha256
 from metrics.attack_tables import summarise
 from metrics.trust_checks import Check, check_outcomes
-from storage import write_json
+from storage import DataError, write_json
 
 
 class AttackRun:
@@ -125,8 +125,17 @@ class AttackRun:
             self.examples.setdefault(name, example)
 
     def write_summary(self) -> dict[str, Any]:
-        """Compute every number and check from the rows, and write ``summary.json``."""
+        """Compute every number and check from the rows, and write ``summary.json``.
+
+        Raises:
+            DataError: if there is nothing to attack, because every test clip is wrong when clean.
+        """
         outcomes, clips = self.store.outcomes(), self.store.clips()
+        if not len(outcomes):
+            raise DataError(
+                f"expected test clips that the classifier gets right when clean, found none among {len(clips)}; "
+                "train it longer"
+            )
         stored = self.store.stored_settings()
         recipe, some = stored["recipe"], next(iter(self.data.values()))
         summary: dict[str, Any] = {

@@ -1,0 +1,319 @@
+"""attack.py from the command line: its files, resuming, processes and batches, and every refusal in one sentence."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import attack
+import train
+from commands.door import UsageError
+from datamodules.clip_dataset import collate
+from lightning_modules.trained_classifier import load_classifier
+from storage import DataError
+from tests.corpus_fixtures import write_esc_corpus
+
+PROJECT = Path(attack.__file__).parent
+# The bins that a map of 16 rows is interpolated from: other tones would fall between its rows.
+TONES_HZ = tuple((np.arange(2, 13) + 0.5) * 513 / 16 * 8000 / 1024)
+BUDGETS = """
+fgsm: {delta: [0.01, 0.1]}
+bim_a: {delta: [0.01, 0.1], steps: 4}
+bim_b: {delta: [0.01, 0.1], steps: 4}
+deepfool: {iterations: [2, 20]}
+jsma: {iterations: 10}
+cwa: {search_steps: [1, 2], iterations: 10}
+lbfgs: {search_steps: 1, iterations: 5}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of two folds of a ResNet-56 on 16 x 16 maps of tones, one for each class.
+
+    Its last layer is fitted to the training clips in closed form, which takes less time than learning.
+    """
+    folder = tmp_path_factory.mktemp("trained")
+    write_esc_corpus(folder / "corpus", classes=11, seconds=5, tones_hz=TONES_HZ)
+    train.main(
+        [
+            *("--data", "ESC10", "--data.representation", "STFT", "--data.representation.sample_rate", "8000"),
+            *("--data.representation.resize", "16", "--data.augmentation", "none", "--data.split", "official"),
+            *("--model.architecture", "resnet56", "--trainer.max_epochs", "1", "--trainer.accelerator", "cpu"),
+            *("--wandb.mode", "disabled", "--folds", "1,2", "--name", "tones"),
+            *("--data.root", str(folder / "corpus"), "--data.cache_dir", str(folder / "cache")),
+            *("--runs_dir", str(folder / "runs")),
+        ]
+    )
+    for fold in (1, 2):
+        fit_last_layer(folder / "runs" / "tones" / f"fold{fold}" / "best.ckpt")
+    (folder / "budgets.yaml").write_text(BUDGETS)
+    return folder
+
+
+def fit_last_layer(path):
+    """Replace the last layer of a checkpoint by the ridge regression of the classes on what comes into it."""
+    classifier = load_classifier(path)
+    data = classifier.data()
+    data.prepare_data()
+    data.setup("fit")
+    maps, labels, _ = collate([data.train_set[position] for position in range(len(data.train_set))])
+    name, layer = [(n, m) for n, m in classifier.model.named_modules() if isinstance(m, torch.nn.Linear)][-1]
+    seen = []
+    with layer.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0])), torch.no_grad():
+        classifier.model(maps)
+    features = torch.cat([seen[0], torch.ones(len(maps), 1)], dim=1).double()
+    wanted = 8 * torch.nn.functional.one_hot(labels, 10).double()
+    ridge = features.T @ features + 1e-4 * torch.eye(features.shape[1], dtype=torch.float64)
+    solution = torch.linalg.solve(ridge, features.T @ wanted).float()
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"] |= {f"{name}.weight": solution[:-1].T.contiguous(), f"{name}.bias": solution[-1]}
+    torch.save(checkpoint, path)
+
+
+def flags(trained, output, *more):
+    return [
+        *("--checkpoints", str(trained / "runs" / "tones"), "--budgets", str(trained / "budgets.yaml")),
+        *("--folds", "1", "--output", str(output), "--wandb.mode", "disabled", "--trainer.accelerator", "cpu"),
+        # In float32 a batch of another size rounds differently, and the sign of a tiny gradient may flip.
+        *("--trainer.precision", "64-true", *more),
+    ]
+
+
+def rows_of(output):
+    return pd.read_parquet(Path(output) / "outcomes.parquet")
+
+
+def script(arguments):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
+    return [sys.executable, str(PROJECT / "attack.py"), *arguments], environment
+
+
+@pytest.fixture(scope="module")
+def attacked(trained, tmp_path_factory):
+    """Results of the seven attacks on both folds."""
+    output = tmp_path_factory.mktemp("attacked")
+    summary = attack.main([*flags(trained, output), "--folds", "all", "--save-adversarials", "true"])
+    return output, summary["tones"]
+
+
+def test_the_fixture_is_a_classifier(attacked):
+    assert attacked[1]["accuracy_on_attacked"] > 0.6
+
+
+def test_every_clean_correct_clip_has_one_row_an_attack_and_budget(trained, attacked):
+    output, summary = attacked
+    rows, clips = rows_of(output), pd.read_parquet(output / "clips.parquet")
+    assert sorted(path.name for path in output.iterdir()) == [
+        *("adversarials", "clips.parquet", "outcomes.parquet", "pictures", "settings.json", "summary.json"),
+        "victims.json",
+    ]
+    for fold in (1, 2):
+        predictions = pd.read_csv(trained / "runs" / "tones" / f"fold{fold}" / "predictions.csv")
+        tested = clips[clips["fold"] == fold]
+        assert set(tested["name"]) == set(predictions["clip"])
+        answers = np.stack(tested["logits_clean"]).argmax(axis=1)
+        assert (tested["prediction"] == answers).all()
+        correct = set(tested.loc[tested["label"] == answers, "name"])
+        assert set(tested.loc[tested["clean_correct"], "name"]) == correct
+        of_fold = rows[rows["fold"] == fold]
+        for _, budget in of_fold.groupby(["attack", "budget"]):
+            assert sorted(budget["name"]) == sorted(correct)
+    assert set(rows["attack"]) == {
+        *("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs", "check_fgsm_untargeted", "check_unbounded"),
+    }
+    assert summary == json.loads((output / "summary.json").read_text())
+    assert summary["n"] == clips["clean_correct"].sum()
+    assert summary["n_test"] == 40
+
+
+def test_the_rows_tell_what_the_stored_adversarials_do(trained, attacked):
+    output, _ = attacked
+    rows = rows_of(output)
+    classifier = load_classifier(trained / "runs" / "tones" / "fold1" / "best.ckpt")
+    for name, some in rows[rows["fold"] == 1].groupby("attack"):
+        clip = int(some["clip"].iloc[0])
+        maps = torch.from_numpy(np.load(output / "adversarials" / "fold1" / str(name) / f"{clip}.npy"))
+        of_clip = some[some["clip"] == clip].sort_values("budget")
+        assert len(maps) == len(of_clip)
+        with torch.no_grad():
+            logits = torch.cat([classifier.model.double()(one[None].double()) for one in maps])
+        np.testing.assert_allclose(np.stack(of_clip["logits_adversarial"]), logits, atol=1e-4)
+        assert logits.argmax(dim=1).tolist() == of_clip["prediction"].tolist()
+        assert (of_clip["success"] == (of_clip["prediction"] != of_clip["label"])).all()
+        assert (of_clip["target_hit"] == (of_clip["prediction"] == of_clip["target"])).all()
+
+
+def test_targets_are_the_same_for_every_attack_and_budget(attacked):
+    rows = rows_of(attacked[0])
+    targeted = rows[rows["attack"].isin(["fgsm", "jsma", "cwa", "lbfgs"])]
+    assert (targeted.groupby(["fold", "clip"])["target"].nunique() == 1).all()
+    assert (targeted["target"] != targeted["label"]).all()
+    assert (rows.loc[rows["attack"].isin(["bim_a", "bim_b", "deepfool"]), "target"] == -1).all()
+
+
+def test_the_summary_follows_from_the_rows(attacked):
+    output, summary = attacked
+    rows = rows_of(output)
+    for entry in summary["budgets"]:
+        some = rows[(rows["fold"] == entry["fold"]) & (rows["attack"] == entry["attack"])]
+        some = some[some["budget"] == entry["budget"]]
+        assert entry["n"] == len(some)
+        assert entry["fooling_rate"] == pytest.approx(some["success"].mean())
+        assert entry["fooling_rate_low"] <= entry["fooling_rate"] + 1e-9
+        assert entry["fooling_rate_high"] >= entry["fooling_rate"] - 1e-9
+        assert entry["batch_gradients"] == some["gradients"].max()
+        assert entry["settings"] == json.loads(some["settings"].iloc[0])
+    for entry in summary["attacks"]:
+        budgets = [e for e in summary["budgets"] if (e["fold"], e["attack"]) == (entry["fold"], entry["attack"])]
+        assert entry["auc"] == pytest.approx(np.mean([budget["auc"] for budget in budgets]))
+    mean = summary["means"]["cwa"]
+    folds = [entry["auc"] for entry in summary["attacks"] if entry["attack"] == "cwa"]
+    assert mean["auc"] == pytest.approx(np.mean(folds))
+    assert mean["auc_sd"] == pytest.approx(np.std(folds, ddof=1))
+    assert summary["six"]["attacks"] == ["fgsm", "deepfool", "bim_a", "bim_b", "jsma", "cwa"]
+    hard = [check for check in summary["checks"] if check["kind"] == "hard"]
+    assert hard
+    assert all(check["passed"] for check in hard)
+
+
+COMPARED = ["clip", "attack", "budget", "target", "prediction", "iterations", "gradients", "forward_rows", "success"]
+
+
+def same_rows(first, second):
+    key = ["fold", "attack", "budget", "clip"]
+    first, second = (rows.sort_values(key, ignore_index=True) for rows in (first, second))
+    pd.testing.assert_frame_equal(first[COMPARED], second[COMPARED])
+    one, two = (np.stack(rows["logits_adversarial"].to_list()) for rows in (first, second))
+    np.testing.assert_allclose(one, two, atol=1e-4)
+    np.testing.assert_allclose(first["l2"], second["l2"], atol=1e-6)
+
+
+def test_the_batch_size_changes_nothing(trained, attacked, tmp_path):
+    attack.main([*flags(trained, tmp_path), "--data.batch_size", "3"])
+    rows = rows_of(attacked[0])
+    same_rows(rows[rows["fold"] == 1], rows_of(tmp_path))
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_rows_of_one(trained, attacked, tmp_path):
+    arguments = flags(trained, tmp_path, "--trainer.strategy", "ddp", "--trainer.devices", "2")
+    command, environment = script(arguments)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(attacked[0])
+    same_rows(rows[rows["fold"] == 1], rows_of(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_killed_evaluation_continues_without_repeating_finished_batches(trained, attacked, tmp_path):
+    arguments = flags(trained, tmp_path, "--data.batch_size", "4")
+    command, environment = script(arguments)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    parts = tmp_path / "parts"
+    deadline = time.monotonic() + 120
+    while len(list(parts.glob("fold1-deepfool-*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "outcomes.parquet").exists()
+    kept = {path: path.stat().st_mtime_ns for path in parts.glob("fold1-deepfool-*.parquet")}
+    assert kept
+    # Rows are taken over from the parts as they are: a mark on them survives.
+    for path in kept:
+        pd.read_parquet(path).assign(seconds=12345.0).to_parquet(path, index=False)
+    attack.main(arguments)
+    rows = rows_of(tmp_path)
+    marked = rows[rows["seconds"] == 12345.0]
+    assert set(marked["attack"]) == {"deepfool"}
+    assert len(marked) == sum(len(pd.read_parquet(path)) for path in kept if path.exists()) or not parts.exists()
+    expected = rows_of(attacked[0])
+    same_rows(expected[expected["fold"] == 1], rows)
+    assert not parts.exists()
+
+
+def test_a_finished_attack_is_not_repeated_and_others_are_added(trained, tmp_path, monkeypatch):
+    attack.main([*flags(trained, tmp_path), "--attacks", "fgsm"])
+    before = rows_of(tmp_path)
+    summary = attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "bim_b"])["tones"]
+    after = rows_of(tmp_path)
+    pd.testing.assert_frame_equal(before, after[after["attack"] == "fgsm"][before.columns].reset_index(drop=True))
+    assert set(summary["means"]) == {"fgsm", "bim_b"}
+
+
+def test_a_subset_is_stratified_and_part_of_a_larger_one(trained, tmp_path):
+    for clips in (10, 13):
+        attack.main([*flags(trained, tmp_path / str(clips)), "--attacks", "fgsm", "--clips", str(clips)])
+    ten, thirteen = (pd.read_parquet(tmp_path / str(clips) / "clips.parquet") for clips in (10, 13))
+    assert (ten["label"].value_counts() == 1).all()
+    assert len(ten) == 10
+    assert set(ten["clip"]) < set(thirteen["clip"])
+
+
+def test_an_attack_of_torchattacks_can_be_named(trained, tmp_path):
+    (tmp_path / "pgd.yaml").write_text(
+        "class_path: torchattacks.PGD\ninit_args: {steps: 3, random_start: false}\nbudgets: {eps: [0.01, 0.1]}\n"
+    )
+    summary = attack.main([*flags(trained, tmp_path / "out"), "--attacks", str(tmp_path / "pgd.yaml")])["tones"]
+    rows = rows_of(tmp_path / "out")
+    assert (rows["gradients"] == 3).all()
+    assert (rows["linf"] <= rows["eps"] + 1e-6).all()
+    assert summary["means"]["pgd"]["folds"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--attacks", "fgms"], "expected an attack among fgsm, .* got 'fgms'"),
+        (
+            ["--budgets", "huge"],
+            "expected a profile of budgets among paper, reduced, smoke, or a YAML file, got 'huge'",
+        ),
+        (["--clips", "0"], "expected --clips of at least 1, got 0"),
+        (["--clips", "21"], "expected at most the 20 test clips, got --clips 21"),
+        (["--folds", "one"], "expected --folds to be all or numbers such as 1 or 1,2, got 'one'"),
+        (["--attacks", "missing.yaml"], "expected an attack in missing.yaml, found no such file"),
+        (["--trainer.devices", "many", "--nonsense", "1"], "nonsense|devices"),
+    ],
+)
+def test_impossible_commands_are_refused_in_one_sentence(trained, tmp_path, change, message):
+    with pytest.raises(UsageError, match=message):
+        attack.main(flags(trained, tmp_path, *change))
+
+
+def test_other_settings_in_the_same_folder_are_refused_until_they_may_overwrite(trained, tmp_path):
+    attack.main([*flags(trained, tmp_path), "--attacks", "fgsm"])
+    with pytest.raises(UsageError, match="got another seed \\(1 instead of 0\\); choose another --output"):
+        attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "--seed", "1"])
+    attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "--seed", "1", "--overwrite", "true"])
+    assert (rows_of(tmp_path)["seed"] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nowhere", "expected a checkpoint or a run folder at .*nowhere, found nothing there"),
+        ("corpus", "expected a run with a finished fold in .*corpus, found none; train it first"),
+        ("budgets.yaml", "expected a checkpoint at .*budgets.yaml, found a file that cannot be read as one"),
+    ],
+)
+def test_what_is_no_checkpoint_is_named(trained, tmp_path, path, message):
+    with pytest.raises(DataError, match=message):
+        attack.main([*flags(trained, tmp_path), "--folds", "all", "--checkpoints", str(trained / path)])
+
+
+def test_a_missing_recording_is_named_before_any_attack(trained, tmp_path):
+    empty = tmp_path / "corpus"
+    (empty / "meta").mkdir(parents=True)
+    (empty / "meta" / "esc50.csv").write_bytes((trained / "corpus" / "meta" / "esc50.csv").read_bytes())
+    with pytest.raises(DataError, match=r"wav"):
+        attack.main(flags(trained, tmp_path / "out", "--data.root", str(empty)))
+    assert not (tmp_path / "out").exists()
