@@ -14,7 +14,14 @@ from metrics.auc_ovr import auc_ovr
 from metrics.batch_gradients import batch_gradients, gradients_by_batch
 from metrics.budget_mean import budget_mean
 from metrics.cost import Cost, cost_auc90, cost_auc90_bounded, mean_cost
-from metrics.intervals import Interval, SourceResampling, bca_interval, rate_interval
+from metrics.intervals import (
+    NEAR_THE_END,
+    Interval,
+    SourceResampling,
+    bca_interval,
+    clopper_pearson,
+    rate_interval,
+)
 from metrics.medians import median_over_all, median_over_successes
 
 THE_SIX = ("fgsm", "deepfool", "bim_a", "bim_b", "jsma", "cwa")
@@ -105,7 +112,7 @@ def mean_over_folds(
         mean[name] = vars(mean_cost([Cost(**entry[name]) for entry in entries]))
     mean["batch_gradients_min"] = min(entry["batch_gradients"] for entry in entries)
     mean["batch_gradients_max"] = max(entry["batch_gradients"] for entry in entries)
-    mean |= _pooled("fooling_rate", lambda fold, weights: fold.mean_rate("success", weights), [folds], resamplings)
+    mean |= _pooled_rate([folds], mean["fooling_rate"], resamplings)
     mean |= _pooled("auc", lambda fold, weights: fold.mean_area(weights), [folds], resamplings)
     mean["seconds"] = sum(entry["seconds"] for entry in entries)
     return mean
@@ -128,7 +135,7 @@ def mean_over_six(
     for name in ("fooling_rate", "auc", "auc_ovr", *COSTS):
         entry[name] = statistics.fmean(means[attack][name] for attack in present) if present else None
     if present:
-        entry |= _pooled("fooling_rate", lambda fold, weights: fold.mean_rate("success", weights), attacks, resamplings)
+        entry |= _pooled_rate(attacks, entry["fooling_rate"], resamplings)
         entry |= _pooled("auc", lambda fold, weights: fold.mean_area(weights), attacks, resamplings)
         costs = [Cost(**means[attack]["cost_auc90"]) for attack in present]
         entry["cost_auc90"] = vars(mean_cost(costs))
@@ -147,14 +154,24 @@ def _pooled(
 
     def statistic(weights: Tensor) -> Tensor:
         parts = weights.split(sizes, dim=-1)
-        return torch.stack(
-            [
-                torch.stack([number(f, part) for f, part in zip(folds, parts, strict=True)]).nanmean(0)
-                for folds in attacks
-            ]
-        ).mean(dim=0)
+        of_attacks = [
+            torch.stack([number(fold, part) for fold, part in zip(folds, parts, strict=True)]).nanmean(dim=0)
+            for folds in attacks
+        ]
+        return torch.stack(of_attacks).mean(dim=0)
 
     return _ends(name, bca_interval(statistic, joined))
+
+
+def _pooled_rate(
+    attacks: Sequence[Sequence[AttackedFold]], rate: float, resamplings: Sequence[SourceResampling]
+) -> dict[str, Any]:
+    """Interval of a mean fooling rate; Clopper-Pearson near its ends, where resampling sees no spread."""
+    clips = sum(resampling.weights.shape[1] for resampling in resamplings)
+    if min(rate, 1 - rate) * clips <= NEAR_THE_END:
+        sources = SourceResampling.joined(resamplings).sources
+        return _ends("fooling_rate", clopper_pearson(rate * clips, clips, sources))
+    return _pooled("fooling_rate", lambda fold, weights: fold.mean_rate("success", weights), attacks, resamplings)
 
 
 def _area_over_delta(rows: Sequence[dict[str, Any]]) -> float | None:

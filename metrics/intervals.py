@@ -150,7 +150,7 @@ def bca_interval(
     return Interval(float(low), float(high), "bca")
 
 
-def clopper_pearson(successes: int, clips: int, sources: int, confidence: float = 0.95) -> Interval:
+def clopper_pearson(successes: float, clips: int, sources: int, confidence: float = 0.95) -> Interval:
     r"""Exact binomial interval (Clopper and Pearson 1934) with sources, not clips, as the independent trials.
 
     .. math:: [B_{\alpha/2}(x, m - x + 1),\ B_{1 - \alpha/2}(x + 1, m - x)],\quad x = m k / n
@@ -159,7 +159,7 @@ def clopper_pearson(successes: int, clips: int, sources: int, confidence: float 
     fractional x that uneven sources give.
 
     Args:
-        successes: k, clips that were fooled.
+        successes: k, clips that were fooled; fractional where a rate is a mean over budgets.
         clips: n.
         sources: m, at most n.
         confidence: coverage aimed at, in (0, 1).
