@@ -20,9 +20,8 @@ class UsageError(Exception):
 def run_command(command: Callable[[], Any]) -> None:
     """Run a command and turn the errors that its user can mend into one sentence.
 
-    Bad data and a full disk end with exit code 1, an impossible command with 2, Ctrl-C with 130,
-    SIGTERM with 143. Any other exception is
-    a fault of the program and keeps its traceback.
+    Bad data and a full disk end with exit code 1, an impossible command with 2, Ctrl-C with 130, SIGTERM with 143. Any
+    other exception is a fault of the program and keeps its traceback.
 
     Args:
         command: the command's main function.

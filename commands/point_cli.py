@@ -18,7 +18,8 @@ from storage.run_folder import differing_keys
 SCRIPTS = Path(__file__).parents[1]
 POINT_FLAGS = ("--attacks", "--budgets", "--clips", "--transfer", "--scripts")
 # Flags that choose what a run's name begins with, rather than what is added to it.
-BASE = ("config", "data", "data.representation")
+BASE = ("config", "name", "data", "data.representation")
+CLASS = re.compile(r"[A-Za-z_][\w.]*")
 ARCHITECTURE = "model.architecture"
 # The seed reaches data and model through links.
 LINKED = ("data.seed", "model.seed")
@@ -36,13 +37,13 @@ class PointCLI(TrainCLI):
         """Add the flags of the steps after training."""
         super().add_arguments_to_parser(parser)
         parser.add_argument(
-            "--attacks", type=list[str], nargs="+", default=list(SEVEN), help="attacks, as attack.py takes them"
+            "--attacks", type=str, nargs="+", default=list(SEVEN), help="attacks, as attack.py takes them"
         )
         parser.add_argument("--budgets", type=str, default="paper", help="smoke, reduced, paper, or a YAML file")
         parser.add_argument("--clips", type=int | None, default=None, help="stratified subset of each test part")
         parser.add_argument(
             "--transfer",
-            type=list[str],
+            type=str,
             nargs="+",
             default=[],
             help="architectures: train each, and carry the adversarials of each to all; instead of attacking one",
@@ -87,7 +88,9 @@ class PointCLI(TrainCLI):
         Raises:
             UsageError: if there is neither a configuration file nor a name.
         """
-        name, default = self._base(tuple(f"--{flag}={value}" for flag, value in pairs(self.arguments) if flag in BASE))
+        name, default = self._base(
+            tuple(f"--{flag}={value}" for flag, value in pairs(self.arguments) if _is_base(flag, value))
+        )
         differing = differing_keys(default, self.identity) - set(LINKED)
         # The architecture comes last, so that the models of a transfer are found under the point's name.
         ordered = sorted(differing, key=lambda key: (key == ARCHITECTURE, key))
@@ -136,9 +139,13 @@ def _base_name(base: Sequence[str], given: str | None) -> str:
     files = [Path(value).stem.replace("_", "-") for flag, value in values if flag == "--config"]
     if not files and not given:
         raise UsageError("expected --config or --name, by which the run of a point is named, got neither")
-    # What is no name is a setting; it shows in what is added.
-    classes = [value for flag, value in values if flag != "--config" and not set(value) & set("./{")]
+    classes = [value.rsplit(".", 1)[-1] for flag, value in values if flag in ("--data", "--data.representation")]
     return "-".join([given or files[-1], *(name.lower() for name in classes)])
+
+
+def _is_base(flag: str, value: str) -> bool:
+    # A representation that is given as JSON or as a file is a group of settings, not the name of a class.
+    return flag in BASE and (flag in ("config", "name") or CLASS.fullmatch(value) is not None)
 
 
 def _fragment(key: str, identity: dict[str, Any]) -> str:

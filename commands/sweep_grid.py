@@ -88,7 +88,8 @@ class Grid:
                 for name in list(self.running):
                     self._look_at(name)
         finally:
-            self.progress.stop()
+            if self.console.is_terminal:
+                self.progress.stop()
             end([process for _, process, _ in self.running.values()])
         return self.failed
 

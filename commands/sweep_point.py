@@ -18,12 +18,8 @@ from storage.run_folder import differing_keys
 
 # What training and attacking have in common of the flags: where things lie and what they run on.
 PLACES = (
-    "data.root",
-    "data.cache_dir",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.strategy",
-    "trainer.num_nodes",
+    *("data.root", "data.cache_dir", "trainer.accelerator", "trainer.devices", "trainer.strategy"),
+    *("trainer.num_nodes", "wandb.project", "wandb.mode"),
 )
 
 
@@ -167,7 +163,7 @@ class Point:
             command += ["--folds", ",".join(map(str, self.folds(self.architectures[0])))]
         # The last value of a flag counts, as in train.py.
         given = dict(pairs(self.flags))
-        command += [f"--{flag}={given[flag]}" for flag in (*PLACES, "wandb.project") if flag in given]
+        command += [f"--{flag}={given[flag]}" for flag in PLACES if flag in given]
         return command
 
     def _script(self, name: str) -> list[str]:
