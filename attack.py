@@ -3,10 +3,7 @@
 python attack.py --checkpoints runs/esc10-stft --attacks fgsm bim_a bim_b deepfool jsma cwa lbfgs --budgets reduced
 """
 
-import logging
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import wandb
@@ -15,16 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.attack_cli import AttackCLI
-from commands.door import UsageError, run_command
+from commands.door import UsageError, quieten, run_command
 from lightning_modules.attack_progress import AttackProgress
 from lightning_modules.attack_run import AttackRun
-from lightning_modules.attack_store import AttackStore
 from lightning_modules.attack_wandb import log_attacks, save_examples
-from lightning_modules.trained_run import TrainedRun
 from lightning_modules.weights_and_biases import attack_logger
-
-# What Lightning warns of that is meant so.
-NOISE = (".*isinstance\\(treespec, LeafSpec\\).*", "The `.*_dataloader` does not have many workers")
 
 
 def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -40,12 +32,9 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         UsageError: if a flag or a combination of flags is impossible.
         DataError: if a checkpoint or a recording is missing or broken.
     """
-    for message in NOISE:
-        warnings.filterwarnings("ignore", message)
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    quieten()
     cli = AttackCLI("Attack trained classifiers and count every gradient.", args)
-    runs = {run.name: build_run(cli, run) for run in cli.runs()}
+    runs = {run.name: cli.attack_run(run) for run in cli.runs()}
     try:
         for run in runs.values():
             run.open(overwrite=cli.settings["overwrite"])
@@ -59,24 +48,6 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
             run.attack_fold(fold, cli.build_trainer(logger=False, callbacks=[progress]))
         summaries[name] = finish(cli, name, run)
     return {name: summary for name, summary in summaries.items() if summary is not None}
-
-
-def build_run(cli: AttackCLI, run: TrainedRun) -> AttackRun:
-    """Load a run's checkpoints and say what is to be done with them."""
-    settings = cli.settings
-    beside, limits = cli.check_plans()
-    return AttackRun(
-        run,
-        AttackStore(Path(settings["output"]) if settings["output"] else run.path / "attacks"),
-        cli.plans,
-        beside=beside,
-        limits=limits,
-        budgets=settings["budgets"],
-        clips=settings["clips"],
-        seed=settings["seed"],
-        data=settings["data"],
-        save_adversarials=settings["save_adversarials"],
-    )
 
 
 @rank_zero_only

@@ -16,6 +16,8 @@ from attacks.plan import AttackPlan, plan_attack
 from attacks.torchattacks_adapter import TorchAttacksAttack
 from commands.door import UsageError
 from commands.train_cli import OneSentenceParser
+from lightning_modules.attack_run import AttackRun
+from lightning_modules.attack_store import AttackStore
 from lightning_modules.trained_run import TrainedRun
 from lightning_modules.weights_and_biases import WandbMode
 from metrics.trust_checks import SQUARE, UNBOUNDED
@@ -118,6 +120,32 @@ class AttackCLI:
             raise UsageError(f"expected one run with --output, got {len(runs)}: {', '.join(map(str, runs))}")
         return list(runs.values())
 
+    def attack_run(self, run: TrainedRun, *, save_adversarials: bool | None = None) -> AttackRun:
+        """Load a run's checkpoints and say what is to be done with them.
+
+        Args:
+            run: the run.
+            save_adversarials: keep every adversarial map; by default what the flag says.
+
+        Raises:
+            DataError: if a checkpoint cannot be used.
+        """
+        settings = self.settings
+        beside, limits = checks_beside(self.plans, full=settings["checks"] == "full")
+        keep = settings["save_adversarials"] if save_adversarials is None else save_adversarials
+        return AttackRun(
+            run,
+            AttackStore(Path(settings["output"]) if settings["output"] else run.path / "attacks"),
+            self.plans,
+            beside=beside,
+            limits=limits,
+            budgets=settings["budgets"],
+            clips=settings["clips"],
+            seed=settings["seed"],
+            data=settings["data"],
+            save_adversarials=keep,
+        )
+
     def build_trainer(self, **settings: Any) -> Trainer:
         """A Trainer for tests that may differentiate."""
         return Trainer(**{**self.settings["trainer"], **TRAINER_DEFAULTS, **settings})
@@ -136,10 +164,6 @@ class AttackCLI:
         if doubled:
             raise UsageError(f"expected attacks of different names, got two called {min(doubled)}")
         return plans
-
-    def check_plans(self) -> tuple[list[AttackPlan], dict[str, int]]:
-        """Attacks that are run beside the chosen ones for the trust checks, and on how many clips some of them."""
-        return checks_beside(self.plans, full=self.settings["checks"] == "full")
 
 
 def checks_beside(plans: Sequence[AttackPlan], *, full: bool) -> tuple[list[AttackPlan], dict[str, int]]:

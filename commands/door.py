@@ -1,7 +1,9 @@
 """The door of every command: bad input ends in one sentence and an exit code, never in a traceback."""
 
 import errno
+import logging
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,18 @@ DATA_ERROR = 1
 
 class UsageError(Exception):
     """A command that cannot be carried out as it was given; ends with exit code 2."""
+
+
+# What Lightning warns of that is meant so, or that concerns only itself.
+NOISE = (".*isinstance\\(treespec, LeafSpec\\).*", "The `.*_dataloader` does not have many workers")
+
+
+def quieten() -> None:
+    """Keep what Lightning says of devices and of itself at every Trainer out of a command's output."""
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
 
 def run_command(command: Callable[[], Any]) -> None:

@@ -65,7 +65,7 @@ class AttackEvaluation(LightningModule):
     def on_test_start(self) -> None:
         """Learn what an interrupted evaluation has finished, and where each clip stands in the test part."""
         data = data_of(self.trainer)
-        self.finished = self.store.finished(self.fold)
+        self.finished = self.store.finished(self.fold, with_adversarials=self.save_adversarials)
         self.table = data.table
         self.places = {clip: place for place, clip in enumerate(data.split.test.tolist())}
         self.order = {clip: place for place, clip in enumerate(data.tested.tolist())}

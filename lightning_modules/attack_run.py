@@ -164,7 +164,7 @@ class AttackRun:
         clips = clips[clips["fold"] == fold]
         tested = self.data[fold].tested.tolist()
         correct = set(clips.loc[clips["clean_correct"], "clip"].tolist())
-        finished = self.store.finished(fold)
+        finished = self.store.finished(fold, with_adversarials=self.save_adversarials)
         return set(clips["clip"]) >= set(tested) and all(
             finished.get(plan.name, set()) >= correct & set(tested[: self.limits.get(plan.name)]) for plan in self.plans
         )

@@ -122,13 +122,23 @@ class AttackStore:
         path = self.path / "victims.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
-    def finished(self, fold: int) -> dict[str, set[int]]:
-        """Clips that each attack is finished with on a fold."""
+    def finished(self, fold: int, *, with_adversarials: bool = False) -> dict[str, set[int]]:
+        """Clips that each attack is finished with on a fold.
+
+        Args:
+            fold: number of the fold.
+            with_adversarials: count only clips whose adversarial maps are kept too.
+        """
         finished: dict[str, set[int]] = {}
         for rows in self._frames(self.outcomes_file, ["fold", "attack", "clip"], clean=False):
             rows = rows[rows["fold"] == fold]
             for attack, clips in rows.groupby("attack")["clip"]:
-                finished.setdefault(str(attack), set()).update(clips.tolist())
+                kept = [
+                    clip
+                    for clip in set(clips.tolist())
+                    if not with_adversarials or self.adversarials_file(fold, str(attack), clip).is_file()
+                ]
+                finished.setdefault(str(attack), set()).update(kept)
         return finished
 
     def outcomes(self) -> pd.DataFrame:

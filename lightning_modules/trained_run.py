@@ -26,6 +26,11 @@ class TrainedRun:
         """Name of the run."""
         return self.path.resolve().name
 
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is an SVM or a forest, which has no gradients."""
+        return all(path.suffix == ".skops" for path in self.checkpoints.values())
+
     @classmethod
     def of(cls, path: Path) -> TrainedRun:
         """Find the checkpoints that a path stands for.

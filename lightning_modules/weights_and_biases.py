@@ -46,9 +46,9 @@ def fold_logger(run: RunFolder, fold: int, *, project: str, mode: WandbMode) -> 
     return _logger(f"{name}-fold{fold}", run.path, group=name, job="train", project=project, mode=mode)
 
 
-def attack_logger(run: str, folder: Path, *, project: str, mode: WandbMode) -> WandbLogger | None:
-    """One W&B run for all attacks on a trained run, grouped with its folds; None when disabled."""
-    return _logger(f"{run}-attacks", folder, group=run, job="attack", project=project, mode=mode)
+def attack_logger(run: str, folder: Path, *, project: str, mode: WandbMode, kind: str = "attack") -> WandbLogger | None:
+    """One W&B run for all attacks on a trained run (or their transfer), grouped with its folds; None when disabled."""
+    return _logger(f"{run}-{kind}", folder, group=run, job=kind, project=project, mode=mode)
 
 
 def _logger(name: str, folder: Path, *, group: str, job: str, project: str, mode: WandbMode) -> WandbLogger | None:

@@ -14,16 +14,12 @@ import pytest
 import torch
 
 import attack
-import train
 from commands.door import UsageError
-from datamodules.clip_dataset import collate
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
-from tests.corpus_fixtures import write_esc_corpus
+from tests.trained_run_fixture import write_trained_run
 
 PROJECT = Path(attack.__file__).parent
-# The bins that a map of 16 rows is interpolated from: other tones would fall between its rows.
-TONES_HZ = tuple((np.arange(2, 13) + 0.5) * 513 / 16 * 8000 / 1024)
 BUDGETS = """
 fgsm: {delta: [0.01, 0.1]}
 bim_a: {delta: [0.01, 0.1], steps: 4}
@@ -37,46 +33,11 @@ lbfgs: {search_steps: 1, iterations: 5}
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run of two folds of a ResNet-56 on 16 x 16 maps of tones, one for each class.
-
-    Its last layer is fitted to the training clips in closed form, which takes less time than learning.
-    """
+    """A folder with a trained run of two folds, its corpus, and small budgets."""
     folder = tmp_path_factory.mktemp("trained")
-    write_esc_corpus(folder / "corpus", classes=11, seconds=5, tones_hz=TONES_HZ)
-    train.main(
-        [
-            *("--data", "ESC10", "--data.representation", "STFT", "--data.representation.sample_rate", "8000"),
-            *("--data.representation.resize", "16", "--data.augmentation", "none", "--data.split", "official"),
-            *("--model.architecture", "resnet56", "--trainer.max_epochs", "1", "--trainer.accelerator", "cpu"),
-            *("--wandb.mode", "disabled", "--folds", "1,2", "--name", "tones"),
-            *("--data.root", str(folder / "corpus"), "--data.cache_dir", str(folder / "cache")),
-            *("--runs_dir", str(folder / "runs")),
-        ]
-    )
-    for fold in (1, 2):
-        fit_last_layer(folder / "runs" / "tones" / f"fold{fold}" / "best.ckpt")
+    write_trained_run(folder, "tones")
     (folder / "budgets.yaml").write_text(BUDGETS)
     return folder
-
-
-def fit_last_layer(path):
-    """Replace the last layer of a checkpoint by the ridge regression of the classes on what comes into it."""
-    classifier = load_classifier(path)
-    data = classifier.data()
-    data.prepare_data()
-    data.setup("fit")
-    maps, labels, _ = collate([data.train_set[position] for position in range(len(data.train_set))])
-    name, layer = [(n, m) for n, m in classifier.model.named_modules() if isinstance(m, torch.nn.Linear)][-1]
-    seen = []
-    with layer.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0])), torch.no_grad():
-        classifier.model(maps)
-    features = torch.cat([seen[0], torch.ones(len(maps), 1)], dim=1).double()
-    wanted = 8 * torch.nn.functional.one_hot(labels, 10).double()
-    ridge = features.T @ features + 1e-4 * torch.eye(features.shape[1], dtype=torch.float64)
-    solution = torch.linalg.solve(ridge, features.T @ wanted).float()
-    checkpoint = torch.load(path, weights_only=True)
-    checkpoint["state_dict"] |= {f"{name}.weight": solution[:-1].T.contiguous(), f"{name}.bias": solution[-1]}
-    torch.save(checkpoint, path)
 
 
 def flags(trained, output, *more):

@@ -1,0 +1,67 @@
+"""The flags of transfer.py: those of attack.py, and which classifiers may be compared."""
+
+from pathlib import Path
+
+from commands.attack_cli import AttackCLI
+from commands.door import UsageError
+from commands.train_cli import OneSentenceParser
+from lightning_modules.trained_run import TrainedRun
+from lightning_modules.transfer_run import differing_settings, recipe_of
+
+
+class TransferCLI(AttackCLI):
+    """Parses and checks the command line of transfer.py."""
+
+    def add_arguments(self, parser: OneSentenceParser) -> None:
+        """Add the flags."""
+        super().add_arguments(parser)
+        parser.add_argument("--name", type=str | None, default=None, help="folder in runs/<source>/transfer/")
+        parser.add_argument(
+            "--across-representations",
+            "--across_representations",
+            type=bool,
+            default=False,
+            help="compare classifiers of different maps; needs adversarial sounds",
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the transfer; that of the profile of budgets by default."""
+        return self.settings["name"] or Path(self.settings["budgets"]).stem
+
+    def comparable_runs(self) -> list[TrainedRun]:
+        """The runs, all of one corpus, split, seed, representation and of the same folds.
+
+        Raises:
+            UsageError: if they are not, or there are fewer than two.
+        """
+        runs = self.runs()
+        if self.settings["output"]:
+            raise UsageError(
+                "expected no --output, because results lie in each source's run; --name names their folder"
+            )
+        if len(runs) < 2:
+            raise UsageError(f"expected at least two runs to carry adversarials between, got {len(runs)}")
+        if all(run.is_baseline for run in runs):
+            raise UsageError("expected a ConvNet among the runs, got baselines only, which have no gradients to attack")
+        if self.settings["across_representations"]:
+            raise UsageError(
+                "expected adversarial sounds for --across-representations, found attacks on maps only: a map of one "
+                "representation is none of another; leave the flag out and compare runs of one representation"
+            )
+        first = recipe_of(runs[0])
+        for run in runs[1:]:
+            differing = differing_settings(first, recipe_of(run))
+            if differing:
+                raise UsageError(
+                    f"expected runs of one setting, got {runs[0].name} and {run.name}, which differ in "
+                    f"{', '.join(differing)}; a map of the one is none of the other"
+                )
+        shared = sorted(set.intersection(*(set(run.checkpoints) for run in runs)))
+        for run in runs:
+            if sorted(run.checkpoints) != shared:
+                raise UsageError(
+                    f"expected the same folds in every run, got {sorted(run.checkpoints)} in {run.name} and "
+                    f"{shared} in all; choose with --folds"
+                )
+        return runs

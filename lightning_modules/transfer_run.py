@@ -1,0 +1,163 @@
+"""The adversarials of one source, judged by every target: one row a clip, budget and target."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from classifiers.baselines import Baseline, load_baseline
+from lightning_modules.attack_run import AttackRun
+from lightning_modules.sound_classifier import SoundClassifier
+from lightning_modules.trained_classifier import load_classifier, read_checkpoint
+from lightning_modules.trained_run import TrainedRun
+from metrics.attack_tables import CHECK
+from storage import DataError
+
+
+@dataclass(frozen=True)
+class Target:
+    """A classifier that judges somebody else's adversarials.
+
+    Args:
+        run: name of its run.
+        architecture: what it is.
+        classifier: a ConvNet, or a baseline.
+    """
+
+    run: str
+    architecture: str
+    classifier: SoundClassifier | Baseline
+
+    @torch.no_grad()
+    def judge(self, maps: Tensor) -> tuple[NDArray[np.int64], Tensor | None]:
+        """Classes ``(clips,)`` of maps ``(clips, 1, rows, columns)``, and logits where there are any."""
+        if isinstance(self.classifier, Baseline):
+            return self.classifier.predict(maps.numpy()), None
+        device = next(self.classifier.parameters()).device
+        logits = torch.cat([self.classifier(part.to(device)).float().cpu() for part in maps.split(32)])
+        return logits.argmax(dim=1).numpy(), logits
+
+
+def load_target(run: TrainedRun, fold: int) -> Target:
+    """Load what a run has trained on a fold.
+
+    Raises:
+        DataError: if the file is missing or broken, or the run has no such fold.
+    """
+    if fold not in run.checkpoints:
+        raise DataError(f"expected fold {fold} in {run.path}, found the folds {sorted(run.checkpoints)}")
+    path = run.checkpoints[fold]
+    if path.suffix == ".skops":
+        baseline = load_baseline(path)
+        return Target(run.name, baseline.name, baseline)
+    model = load_classifier(path).model
+    return Target(run.name, str(model.hparams["architecture"]), model)
+
+
+def recipe_of(run: TrainedRun) -> dict[str, Any]:
+    """Settings that a run was trained with.
+
+    Raises:
+        DataError: if neither the run's summary nor a checkpoint tells.
+    """
+    summary = run.path / "summary.json"
+    if summary.is_file():
+        try:
+            return json.loads(summary.read_text(encoding="utf-8"))["recipe"]
+        except (ValueError, KeyError) as error:
+            raise DataError(f"expected the summary of a run in {summary}, found other text") from error
+    return read_checkpoint(next(iter(run.checkpoints.values())))["recipe"]
+
+
+def differing_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Names of the settings by which the test maps of two runs could differ: corpus, split, seed, representation."""
+    one, two = (_map_settings(recipe["data"]) for recipe in (first, second))
+    return sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
+
+
+def _map_settings(data: Mapping[str, Any]) -> dict[str, Any]:
+    # What happens to training clips only, and how fast, does not change a test map.
+    other = {"root", "fold", "num_workers", "cache_dir", "cache_maps", "download", "augmentation", "batch_size"}
+    settings = {name: value for name, value in data["init_args"].items() if name not in other}
+    representation = settings.pop("representation", None) or {"class_path": "STFT", "init_args": {}}
+    settings["representation"] = representation["class_path"].rpartition(".")[2]
+    settings |= {f"representation.{name}": value for name, value in (representation.get("init_args") or {}).items()}
+    return {"corpus": data["class_path"].rpartition(".")[2], **settings}
+
+
+def transfer_rows(attack: AttackRun, source: TrainedRun, targets: Sequence[TrainedRun]) -> pd.DataFrame:
+    """Let every target judge the stored adversarials of a source.
+
+    Args:
+        attack: the finished attacks on the source, with stored adversarials.
+        source: the source's run.
+        targets: runs of the judges, the source's own among them or not.
+
+    Returns:
+        One row a fold, attack, budget, clip and target.
+    """
+    outcomes = attack.store.outcomes()
+    outcomes = outcomes[~outcomes["attack"].str.startswith(CHECK) & outcomes["fold"].isin(list(attack.data))]
+    chosen = {plan.name for plan in attack.plans}
+    frames = []
+    for fold in sorted(attack.data):
+        of_fold = outcomes[(outcomes["fold"] == fold) & outcomes["attack"].isin(chosen)]
+        clean = _clean_maps(attack, fold, of_fold["clip"].unique())
+        for run in targets:
+            target = load_target(run, fold)
+            frames.append(_judged(attack.store.adversarials_file, of_fold, clean, target))
+    architecture = recipe_of(source)["model"]["architecture"]
+    return pd.concat(frames, ignore_index=True).assign(source_run=source.name, source_architecture=architecture)
+
+
+def _clean_maps(attack: AttackRun, fold: int, clips: NDArray[np.int64]) -> dict[int, Tensor]:
+    data = attack.data[fold]
+    data.prepare_data()
+    data.setup("test")
+    wanted = set(clips.tolist())
+    maps: dict[int, Tensor] = {}
+    for batch in data.test_dataloader():
+        batch = data.on_after_batch_transfer(batch, 0)
+        maps |= {clip: one for clip, one in zip(batch.clips.tolist(), batch.inputs, strict=True) if clip in wanted}
+    return maps
+
+
+def _judged(place: Any, outcomes: pd.DataFrame, clean: Mapping[int, Tensor], target: Target) -> pd.DataFrame:
+    numbers = list(clean)
+    answers, logits = target.judge(torch.stack([clean[clip] for clip in numbers]))
+    known = {clip: (answers[k], None if logits is None else logits[k].numpy()) for k, clip in enumerate(numbers)}
+    columns = ["fold", "attack", "budget", "settings", "clip", "source", "label", "target"]
+    frames = []
+    for _, rows in outcomes.groupby(["attack", "clip"], sort=False):
+        rows = rows.sort_values("budget")
+        fold, attack, clip = int(rows["fold"].iloc[0]), str(rows["attack"].iloc[0]), int(rows["clip"].iloc[0])
+        file: Path = place(fold, attack, clip)
+        adversarial = torch.from_numpy(np.load(file))[rows["budget"].to_numpy()]
+        judged, judged_logits = target.judge(adversarial)
+        answer, clean_logits = known[clip]
+        frame = rows[columns].assign(
+            target_run=target.run,
+            target_architecture=target.architecture,
+            clean_correct_source=True,
+            clean_correct_target=answer == rows["label"].to_numpy(),
+            source_success=rows["success"] > 0,
+            target_success=judged != rows["label"].to_numpy(),
+            source_target_hit=rows["target_hit"] > 0,
+            target_target_hit=judged == rows["target"].to_numpy(),
+            target_prediction=judged,
+        )
+        frame["target_logits_clean"] = [clean_logits] * len(rows)
+        frame["target_logits_adversarial"] = (
+            [None] * len(rows) if judged_logits is None else list(judged_logits.numpy())
+        )
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)

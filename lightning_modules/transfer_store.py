@@ -1,0 +1,88 @@
+"""Where the judgements of a source's adversarials are kept."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lightning_modules.environment import git_commit, package_versions
+from metrics.transfer_summary import summarise_transfer
+from storage import write_atomically, write_json
+
+SAME = ("profile", "seed", "clips", "recipe")
+
+
+class TransferStore:
+    """``runs/<source>/transfer/<name>/``: ``rows.parquet`` and ``summary.json``.
+
+    Targets that were judged earlier under the same settings stay beside new ones.
+
+    Args:
+        path: the folder; it need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, rows: pd.DataFrame, crafted: dict[str, Any]) -> dict[str, Any]:
+        """Write the judgements and every number that follows from them.
+
+        Args:
+            rows: one row a fold, attack, budget, clip and target.
+            crafted: summary of the attacks on the source.
+
+        Returns:
+            The content of ``summary.json``.
+        """
+        rows = self._with_earlier(rows, crafted)
+        with write_atomically(self.path / "rows.parquet") as file:
+            rows.to_parquet(file, index=False)
+        cells = summarise_transfer(rows)
+        for cell in cells:
+            cell |= _of_source(crafted, cell["fold"], cell["attack"])
+        summary = {
+            **{name: crafted[name] for name in ("corpus", "split", "representation", *SAME)},
+            "source_run": str(rows["source_run"].iloc[0]),
+            "source_architecture": str(rows["source_architecture"].iloc[0]),
+            "path": str(self.path),
+            "rows": [_plain(cell) for cell in cells],
+            "versions": package_versions(),
+            "git_commit": git_commit(),
+        }
+        write_json(self.path / "summary.json", summary)
+        return summary
+
+    def _with_earlier(self, rows: pd.DataFrame, crafted: dict[str, Any]) -> pd.DataFrame:
+        summary, earlier = self.path / "summary.json", self.path / "rows.parquet"
+        if not (summary.is_file() and earlier.is_file()):
+            return rows
+        try:
+            stored = json.loads(summary.read_text(encoding="utf-8"))
+        except ValueError:
+            return rows
+        if any(stored.get(name) != crafted[name] for name in SAME):
+            return rows
+        kept = pd.read_parquet(earlier)
+        same = (set(kept["attack"]), set(kept["fold"])) == (set(rows["attack"]), set(rows["fold"]))
+        return (
+            pd.concat([rows, kept[~kept["target_run"].isin(rows["target_run"])]], ignore_index=True) if same else rows
+        )
+
+
+def _of_source(crafted: dict[str, Any], fold: int | None, attack: str | None) -> dict[str, Any]:
+    """What the attack did to its own victim, beside what it does to others."""
+    if attack is None:
+        entry = crafted["six"] if fold is None else None
+    elif fold is None:
+        entry = crafted["means"][attack]
+    else:
+        entry = next(e for e in crafted["attacks"] if (e["fold"], e["attack"]) == (fold, attack))
+    if entry is None:
+        return {"source_auc": None, "source_batch_gradients": None}
+    return {"source_auc": entry["auc"], "source_batch_gradients": entry["batch_gradients"]}
+
+
+def _plain(cell: dict[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in cell.items()}

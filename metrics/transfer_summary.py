@@ -1,0 +1,139 @@
+"""Rows of transferred adversarials -> the cells of Table V, with denominators and intervals."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from metrics.attack_summary import THE_SIX
+from metrics.auc import label_loss, rank_auc
+from metrics.intervals import SourceResampling, bca_interval, clopper_pearson
+from metrics.transfer_ratio import mean_transfer_ratio, transfer_counts, transfer_ratio
+
+NEAR_THE_END = 3
+
+
+def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, Any]]:
+    """Every cell of the matrix: each target, for each attack and averaged over the six, for each fold and over folds.
+
+    Args:
+        rows: one row a fold, attack, budget, clip and target, of one source.
+        seed: seed of the resampling.
+
+    Returns:
+        Cells; ``fold`` is None over folds, ``attack`` None for the plain mean over those of the six that were run.
+    """
+    cells = []
+    for target, of_target in rows.groupby("target_run", sort=False):
+        by_fold = [(int(fold), some) for fold, some in of_target.groupby("fold")]
+        for fold, some in [*by_fold, (None, of_target)]:
+            attacks = {str(attack): part for attack, part in some.groupby("attack", sort=False)}
+            place = {"fold": fold, "target_run": str(target)}
+            place["target_architecture"] = str(some["target_architecture"].iloc[0])
+            cells += [place | {"attack": attack} | _cell(part, seed) for attack, part in attacks.items()]
+            six = [attacks[attack] for attack in THE_SIX if attack in attacks]
+            if six:
+                cells.append(place | {"attack": None} | _mean_cell(six, seed))
+    return cells
+
+
+def _cell(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    numerators, denominators = _counts(rows, "success")
+    hits, _ = _counts(rows, "target_hit")
+    _, hit_denominators = _counts(rows, "target_hit")
+    cell = {
+        "ratio": transfer_ratio(numerators, denominators),
+        "numerator": int(numerators.sum()),
+        "denominator": int(denominators.sum()),
+        "target_hit_ratio": transfer_ratio(hits, hit_denominators),
+        "target_hit_denominator": int(hit_denominators.sum()),
+        "n": int(rows.loc[_both_correct(rows), ["fold", "clip"]].drop_duplicates().shape[0]),
+        "auc_on_target": _auc_on_target(rows),
+    }
+    return cell | _interval([rows], cell["numerator"], cell["denominator"], seed)
+
+
+def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
+    counts = [_counts(rows, "success") for rows in attacks]
+    ratios = torch.tensor([transfer_ratio(*pair) for pair in counts])
+    hits = torch.tensor([transfer_ratio(*_counts(rows, "target_hit")) for rows in attacks])
+    ratio, number = mean_transfer_ratio(ratios)
+    areas = [area for area in (_auc_on_target(rows) for rows in attacks) if area is not None]
+    numerator, denominator = (int(sum(pair[k].sum() for pair in counts)) for k in (0, 1))
+    cell = {
+        "ratio": ratio,
+        "attacks": number,
+        "numerator": numerator,
+        "denominator": denominator,
+        "target_hit_ratio": mean_transfer_ratio(hits)[0],
+        "auc_on_target": float(np.mean(areas)) if areas else None,
+    }
+    return cell | _interval(attacks, numerator, denominator, seed)
+
+
+def _both_correct(rows: pd.DataFrame) -> "pd.Series[bool]":
+    return rows["clean_correct_source"] & rows["clean_correct_target"]
+
+
+def _counts(rows: pd.DataFrame, what: str) -> tuple[Tensor, Tensor]:
+    """Numerator and denominator at each budget (summed over folds)."""
+    pairs = [
+        transfer_counts(_truth(some[f"source_{what}"]), _truth(some[f"target_{what}"]), _truth(_both_correct(some)))
+        for _, some in rows.groupby("budget")
+    ]
+    return torch.tensor([pair[0] for pair in pairs]), torch.tensor([pair[1] for pair in pairs])
+
+
+def _interval(attacks: Sequence[pd.DataFrame], numerator: int, denominator: int, seed: int) -> dict[str, Any]:
+    """Interval of the ratio, or of its mean over attacks, with recordings as clusters."""
+    together = pd.concat(attacks)
+    sources = together.drop_duplicates("source")["source"].tolist()
+    place = {source: position for position, source in enumerate(sources)}
+    sums: list[tuple[Tensor, Tensor]] = []
+    for rows in attacks:
+        fools = rows["source_success"].astype(bool) & _both_correct(rows)
+        both = fools & rows["target_success"].astype(bool)
+        at = torch.tensor([place[source] for source in rows["source"]])
+        zero = torch.zeros(len(sources), dtype=torch.float64)
+        sums.append((zero.index_add(0, at, _truth(both).double()), zero.index_add(0, at, _truth(fools).double())))
+    if not denominator:
+        return {"ratio_low": math.nan, "ratio_high": math.nan}
+    if min(numerator, denominator - numerator) <= NEAR_THE_END:
+        active = int((torch.stack([pair[1] for pair in sums]).sum(dim=0) > 0).sum())
+        ends = clopper_pearson(numerator, denominator, active)
+    else:
+        ends = bca_interval(_ratio_of(sums), SourceResampling(sources, seed=seed))
+    return {"ratio_low": ends.low, "ratio_high": ends.high}
+
+
+def _ratio_of(sums: Sequence[tuple[Tensor, Tensor]]) -> Callable[[Tensor], Tensor]:
+    """The ratio as a function of how often each recording counts."""
+
+    def statistic(weights: Tensor) -> Tensor:
+        return torch.stack([(weights @ both) / (weights @ fools) for both, fools in sums]).nanmean(dim=0)
+
+    return statistic
+
+
+def _auc_on_target(rows: pd.DataFrame) -> float | None:
+    """Mean over budgets of the AUC of the source's adversarials on the target; None for a target without logits."""
+    some = rows[rows["clean_correct_target"]]
+    if not len(some) or some["target_logits_clean"].isna().any():
+        return None
+    areas = []
+    for _, budget in some.groupby("budget"):
+        labels = torch.tensor(budget["label"].to_numpy())
+        clean, adversarial = (
+            torch.from_numpy(np.stack(budget[f"target_logits_{name}"].to_list()).astype(np.float32))
+            for name in ("clean", "adversarial")
+        )
+        areas.append(float(rank_auc(label_loss(adversarial, labels), label_loss(clean, labels))))
+    return float(np.mean(areas))
+
+
+def _truth(values: "pd.Series[Any]") -> Tensor:
+    return torch.from_numpy(values.to_numpy(bool).copy())

@@ -1,0 +1,160 @@
+"""transfer.py: the matrix and its denominators, baselines as targets, and runs that cannot be compared."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import transfer
+from classifiers.baselines import load_baseline
+from commands.door import UsageError
+from lightning_modules.trained_classifier import load_classifier
+from metrics.transfer_summary import summarise_transfer
+from tests.trained_run_fixture import write_trained_run
+
+BUDGETS = """
+fgsm: {delta: [0.02, 0.2]}
+bim_b: {delta: [0.02, 0.2], steps: 4}
+deepfool: {iterations: 20}
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two ConvNets and a forest, trained on the same folds, and one on other maps."""
+    folder = tmp_path_factory.mktemp("transfer")
+    write_trained_run(folder, "first")
+    write_trained_run(folder, "second", architecture="resnet18")
+    write_trained_run(folder, "forest", architecture="random_forest")
+    write_trained_run(folder, "larger", size=24)
+    (folder / "budgets.yaml").write_text(BUDGETS)
+    return folder
+
+
+def flags(runs, *names, attacks=("fgsm", "bim_b", "deepfool")):
+    return [
+        *("--checkpoints", *(str(runs / "runs" / name) for name in names), "--attacks", *attacks),
+        *("--budgets", str(runs / "budgets.yaml"), "--wandb.mode", "disabled", "--trainer.accelerator", "cpu"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def judged(runs):
+    summaries = transfer.main(flags(runs, "first", "second", "forest"))
+    return summaries, pd.read_parquet(runs / "runs" / "first" / "transfer" / "budgets" / "rows.parquet")
+
+
+def test_every_convnet_is_a_source_and_everything_a_target(runs, judged):
+    summaries, rows = judged
+    assert set(summaries) == {"first", "second"}
+    for name, summary in summaries.items():
+        assert summary == json.loads((runs / "runs" / name / "transfer" / "budgets" / "summary.json").read_text())
+        assert {cell["target_run"] for cell in summary["rows"]} == {"first", "second", "forest"}
+    assert set(rows["attack"]) == {"fgsm", "bim_b", "deepfool"}
+    assert set(rows["fold"]) == {1, 2}
+
+
+def test_the_diagonal_is_one_and_cells_are_counted_by_hand(judged):
+    summaries, rows = judged
+    for cell in summaries["first"]["rows"]:
+        if cell["target_run"] == "first":
+            assert cell["ratio"] is None or cell["ratio"] == 1
+    cells = {(c["fold"], c["attack"], c["target_run"]): c for c in summaries["first"]["rows"]}
+    ratios = []
+    for attack in ("fgsm", "bim_b", "deepfool"):
+        some = rows[(rows["attack"] == attack) & (rows["target_run"] == "second")]
+        fools = some["source_success"] & some["clean_correct_target"]
+        both = fools & some["target_success"]
+        cell = cells[None, attack, "second"]
+        assert (cell["numerator"], cell["denominator"]) == (both.sum(), fools.sum())
+        assert cell["ratio"] == pytest.approx(both.sum() / fools.sum())
+        assert cell["ratio_low"] <= cell["ratio"] <= cell["ratio_high"]
+        ratios.append(cell["ratio"])
+    assert cells[None, None, "second"]["ratio"] == pytest.approx(np.mean(ratios))
+    assert cells[None, None, "forest"]["auc_on_target"] is None
+    assert cells[None, None, "second"]["auc_on_target"] > 0.5
+
+
+def test_targets_judge_the_stored_adversarials(runs, judged):
+    _, rows = judged
+    fold, clip = 2, int(rows.loc[rows["fold"] == 2, "clip"].iloc[0])
+    maps = np.load(runs / "runs" / "first" / "attacks" / "adversarials" / "fold2" / "bim_b" / f"{clip}.npy")
+    some = rows[(rows["fold"] == fold) & (rows["clip"] == clip) & (rows["attack"] == "bim_b")]
+    convnet = load_classifier(runs / "runs" / "second" / "fold2" / "best.ckpt").model
+    with torch.no_grad():
+        answers = convnet(torch.from_numpy(maps)).argmax(dim=1).tolist()
+    assert some.loc[some["target_run"] == "second", "target_prediction"].tolist() == answers
+    forest = load_baseline(runs / "runs" / "forest" / "fold2" / "best.skops")
+    assert some.loc[some["target_run"] == "forest", "target_prediction"].tolist() == forest.predict(maps).tolist()
+
+
+def test_stored_adversarials_are_taken_and_other_targets_stay(runs, judged):
+    kept = runs / "runs" / "first" / "attacks" / "adversarials"
+    before = {path: path.stat().st_mtime_ns for path in kept.rglob("*.npy")}
+    summary = transfer.main(flags(runs, "first", "forest"))["first"]
+    assert {path: path.stat().st_mtime_ns for path in kept.rglob("*.npy")} == before
+    assert {cell["target_run"] for cell in summary["rows"]} == {"first", "second", "forest"}
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "message"),
+    [
+        (["first"], [], "expected at least two runs to carry adversarials between, got 1"),
+        (["first", "larger"], [], "expected runs of one setting, got first and larger, which differ in .*resize"),
+        (["forest", "forest"], [], "expected at least two runs"),
+        (["first", "second"], ["--across-representations", "true"], "expected adversarial sounds"),
+        (["first", "second"], ["--output", "here"], "expected (one run with|no) --output"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused(runs, names, more, message):
+    with pytest.raises(UsageError, match=message):
+        transfer.main([*flags(runs, *names), *more])
+
+
+def test_runs_of_other_folds_are_refused(runs):
+    with pytest.raises(UsageError, match=r"expected the same folds in every run, got \[1\] in fold1|same folds"):
+        transfer.main(
+            [
+                *flags(runs, "first"),
+                "--checkpoints",
+                str(runs / "runs/first/fold1/best.ckpt"),
+                str(runs / "runs/second"),
+            ]
+        )
+
+
+def made_up(successes, *, fools=True):
+    rows = []
+    for clip, carried in enumerate(successes):
+        rows.append(
+            {
+                **{
+                    "fold": 1,
+                    "attack": "fgsm",
+                    "budget": 0,
+                    "clip": clip,
+                    "source": str(clip),
+                    "label": 0,
+                    "target": 1,
+                },
+                **{"target_run": "t", "target_architecture": "t", "clean_correct_source": True},
+                **{"clean_correct_target": True, "source_success": fools, "target_success": carried},
+                **{"source_target_hit": False, "target_target_hit": False},
+                **{"target_logits_clean": None, "target_logits_adversarial": None},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def test_a_source_that_nothing_fools_has_a_missing_cell():
+    cell = summarise_transfer(made_up([True, False], fools=False))[0]
+    assert np.isnan(cell["ratio"])
+    assert cell["denominator"] == 0
+
+
+def test_a_ratio_of_one_has_an_exact_interval():
+    cell = summarise_transfer(made_up([True] * 12))[0]
+    assert (cell["ratio"], cell["ratio_high"]) == (1, 1)
+    assert cell["ratio_low"] == pytest.approx(0.025 ** (1 / 12), abs=1e-6)

@@ -1,0 +1,101 @@
+"""Transfer: let classifiers judge the adversarials that were made for one another (Table V).
+
+python transfer.py --checkpoints runs/esc10-stft runs/esc10-stft-googlenet runs/esc10-stft-alexnet --budgets reduced
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import wandb
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+from rich.table import Table
+
+from commands.door import UsageError, quieten, run_command
+from commands.transfer_cli import TransferCLI
+from lightning_modules.attack_progress import AttackProgress
+from lightning_modules.attack_run import AttackRun
+from lightning_modules.trained_run import TrainedRun
+from lightning_modules.transfer_run import transfer_rows
+from lightning_modules.transfer_store import TransferStore
+from lightning_modules.transfer_wandb import log_transfer
+from lightning_modules.weights_and_biases import attack_logger
+
+
+def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Attack every ConvNet that is not attacked yet, and let all classifiers judge what came out.
+
+    Args:
+        args: command line; that of the process by default.
+
+    Returns:
+        The content of each source's ``transfer/<name>/summary.json``, by the name of the source.
+
+    Raises:
+        UsageError: if a flag or a combination of flags is impossible, or the runs are not of one setting.
+        DataError: if a checkpoint or a recording is missing or broken.
+    """
+    quieten()
+    cli = TransferCLI("Let classifiers judge the adversarials that were made for one another.", args)
+    runs = cli.comparable_runs()
+    sources = {run.name: cli.attack_run(run, save_adversarials=True) for run in runs if not run.is_baseline}
+    try:
+        for source in sources.values():
+            source.open(overwrite=cli.settings["overwrite"])
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    pending = {name: source.pending() for name, source in sources.items()}
+    progress = AttackProgress(sum(map(len, pending.values())))
+    for name, source in sources.items():
+        for fold in pending[name]:
+            source.attack_fold(fold, cli.build_trainer(logger=False, callbacks=[progress]))
+    summaries = {}
+    for run in runs:
+        # Every process but the first gets None.
+        summary = judge(cli, run, sources[run.name], runs) if run.name in sources else None
+        if summary is not None:
+            summaries[run.name] = summary
+    show(summaries)
+    return summaries
+
+
+@rank_zero_only
+def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequence[TrainedRun]) -> dict[str, Any]:
+    """Judge one source's adversarials by all targets; write and log the result."""
+    store = TransferStore(run.path / "transfer" / cli.name)
+    crafted = source.write_summary()
+    summary = store.write(transfer_rows(source, run, targets), crafted)
+    settings = cli.settings["wandb"]
+    logger = attack_logger(run.name, store.path, project=settings["project"], mode=settings["mode"], kind="transfer")
+    if logger is not None:
+        log_transfer(logger, summary)
+        wandb.finish()
+    return summary
+
+
+@rank_zero_only
+def show(summaries: dict[str, dict[str, Any]]) -> None:
+    """Print the matrix: rows are sources, columns targets, means over attacks and folds with denominators."""
+    targets = list(dict.fromkeys(cell["target_run"] for one in summaries.values() for cell in one["rows"]))
+    table = Table(title="share of the adversarials that fool the source which fool the target too (fooling / source)")
+    table.add_column("source")
+    for target in targets:
+        table.add_column(target, justify="right")
+    for source, summary in summaries.items():
+        cells = {c["target_run"]: c for c in summary["rows"] if c["fold"] is None and c["attack"] is None}
+        table.add_row(source, *(_cell(cells.get(target)) for target in targets))
+    console = Console()
+    console.print(table)
+    for name, summary in summaries.items():
+        console.print(f"{name}: {summary['path']}", soft_wrap=True, highlight=False)
+
+
+def _cell(cell: dict[str, Any] | None) -> str:
+    if cell is None or cell["ratio"] is None:
+        return "-"
+    ends = f"[{cell['ratio_low']:.3f} .. {cell['ratio_high']:.3f}]"
+    return f"{cell['ratio']:.3f} {ends}\n{cell['numerator']} / {cell['denominator']}"
+
+
+if __name__ == "__main__":
+    run_command(main)
