@@ -4,7 +4,6 @@ python train.py --data ESC10 --data.root DIR --data.representation STFT --model.
 """
 
 import logging
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from classifiers.baselines import BASELINES
-from commands.door import run_command
+from commands.door import quieten, run_command
 from commands.train_cli import TrainCLI
 from lightning_modules.baseline_training import train_baseline
 from lightning_modules.cross_validation import CrossValidation
@@ -27,12 +26,10 @@ from lightning_modules.weight_average import WeightAverage
 from lightning_modules.weights_and_biases import WandbRecord, fold_logger
 from storage import RunFolder
 
-# What Lightning and W&B warn of that is meant so, or that concerns only themselves.
+# What Lightning warns of that is meant so.
 NOISE = (
-    ".*isinstance\\(treespec, LeafSpec\\).*",
     "The number of training batches .* is smaller than the logging interval",
     "Checkpoint directory .* exists and is not empty",
-    "The `.*_dataloader` does not have many workers",
     ".*LightningCLI's args parameter is intended to run from within Python",
 )
 
@@ -50,12 +47,8 @@ def main(args: Sequence[str] | None = None) -> dict[str, Any]:
         UsageError: if a flag or a combination of flags is impossible.
         DataError: if a recording or a checkpoint is missing or broken.
     """
-    for message in NOISE:
-        warnings.filterwarnings("ignore", message)
-    logging.basicConfig(format="%(message)s")
+    quieten(*NOISE)
     logging.getLogger("datamodules").setLevel(logging.INFO)
-    # What Lightning says of devices at every Trainer is noise between a table and a progress bar.
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     cli = TrainCLI(args)
     if cli.settings["test_only"]:
         return test_again(args, cli.settings["test_only"])

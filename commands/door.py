@@ -23,9 +23,13 @@ class UsageError(Exception):
 NOISE = (".*isinstance\\(treespec, LeafSpec\\).*", "The `.*_dataloader` does not have many workers")
 
 
-def quieten() -> None:
-    """Keep what Lightning says of devices and of itself at every Trainer out of a command's output."""
-    for message in NOISE:
+def quieten(*more: str) -> None:
+    """Keep what Lightning says of devices and of itself at every Trainer out of a command's output.
+
+    Args:
+        more: patterns of warnings that a command does not want to show either.
+    """
+    for message in (*NOISE, *more):
         warnings.filterwarnings("ignore", message)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

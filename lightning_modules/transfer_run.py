@@ -134,14 +134,14 @@ def _clean_maps(attack: AttackRun, fold: int, clips: NDArray[np.int64]) -> dict[
 def _judged(place: Any, outcomes: pd.DataFrame, clean: Mapping[int, Tensor], target: Target) -> pd.DataFrame:
     numbers = list(clean)
     answers, logits = target.judge(torch.stack([clean[clip] for clip in numbers]))
-    known = {clip: (answers[k], None if logits is None else logits[k].numpy()) for k, clip in enumerate(numbers)}
+    known = {clip: (int(answers[k]), None if logits is None else logits[k].numpy()) for k, clip in enumerate(numbers)}
     columns = ["fold", "attack", "budget", "settings", "clip", "source", "label", "target"]
     frames = []
     for _, rows in outcomes.groupby(["attack", "clip"], sort=False):
         rows = rows.sort_values("budget")
         fold, attack, clip = int(rows["fold"].iloc[0]), str(rows["attack"].iloc[0]), int(rows["clip"].iloc[0])
         file: Path = place(fold, attack, clip)
-        adversarial = torch.from_numpy(np.load(file))[rows["budget"].to_numpy()]
+        adversarial = torch.from_numpy(np.load(file))[rows["budget"].tolist()]
         judged, judged_logits = target.judge(adversarial)
         answer, clean_logits = known[clip]
         frame = rows[columns].assign(
