@@ -8,6 +8,7 @@ from typing import Any
 
 import wandb
 from pytorch_lightning.utilities import rank_zero_only
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -68,19 +69,21 @@ def show(name: str, run: AttackRun, summary: dict[str, Any]) -> None:
     """Print a table of the attacks, the checks that failed, and where the results lie."""
     console = Console()
     table = Table(
-        title=f"{name}: {summary['corpus']}, {summary['architecture']}, {summary['n']} of {summary['n_test']} test "
-        f"clips are right when clean and were attacked; budgets: {summary['profile']} (means over its budgets)"
+        title=f"{name}: {summary['corpus']}, {summary['architecture']}\n{summary['n']} of {summary['n_test']} test "
+        f"clips are right when clean; means over the budgets of {summary['profile']}",
+        box=SIMPLE_HEAD,
     )
-    for heading in ("attack", "fooling rate", "95 %", "AUC", "target hit", "batch gradients", "cost to AUC > 0.9"):
-        table.add_column(heading, justify="left" if heading == "attack" else "right")
+    headings = ("attack", "fooling rate\n% [95 %]", "AUC", "target\nhit", "batch\ngradients", "cost to\nAUC > 0.9")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "attack" else "right", no_wrap=True)
     for attack, mean in summary["means"].items():
         cost = mean["cost_auc90"]
+        low, rate, high = (100 * mean[f"fooling_rate{end}"] for end in ("_low", "", "_high"))
         table.add_row(
             attack,
-            _percent(mean["fooling_rate"]),
-            f"{_percent(mean['fooling_rate_low'])} .. {_percent(mean['fooling_rate_high'])}",
+            f"{rate:.1f} \\[{low:.1f}, {high:.1f}]",
             f"{mean['auc']:.3f}",
-            _percent(mean["target_rate"]),
+            f"{mean['target_rate']:.1%}",
             f"{mean['batch_gradients']:.0f}",
             f"{'>= ' if cost['censored'] else ''}{cost['gradients']:.0f}",
         )
@@ -96,10 +99,6 @@ def show(name: str, run: AttackRun, summary: dict[str, Any]) -> None:
         )
     held = len(summary["checks"]) - len(failed)
     console.print(f"{held} of {len(summary['checks'])} trust checks hold; results in {run.store.path}", soft_wrap=True)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
 
 
 if __name__ == "__main__":

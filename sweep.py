@@ -1,13 +1,11 @@
-"""Run the points of a sweep: one YAML file -> its runs, on this machine, without an account; `wandb sweep` takes it too.
+"""Run the points of a sweep: one YAML -> its runs, on this machine and without an account; `wandb sweep` takes it too.
 
-python sweep.py configs/sweeps/table3_dwt_sampling_rate.yaml --budgets reduced --clips 24 --only data=ESC10 -- --data.root DIR
+python sweep.py configs/sweeps/table3_dwt_sampling_rate.yaml --budgets reduced --only data=ESC10 -- --data.root DIR
 """
 
-import logging
 import shlex
 import signal
 import sys
-import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any, NoReturn
@@ -17,15 +15,13 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from commands.child_process import end, start_bound
-from commands.door import UsageError, run_command
+from commands.door import UsageError, quieten, run_command
 from commands.point_cli import PointCLI
 from commands.point_record import PointRecord, environment_of_steps, log_file
 from commands.sweep_cli import SweepCLI, matches
 from commands.sweep_grid import Grid, GridPoint
 from commands.sweep_point import Point
 from storage import DataError
-
-NOISE = ".*LightningCLI's args parameter is intended to run from within Python"
 
 
 def main(args: Sequence[str] | None = None) -> dict[str, Any]:
@@ -41,8 +37,7 @@ def main(args: Sequence[str] | None = None) -> dict[str, Any]:
         UsageError: if a flag, a combination of flags or the sweep's file is impossible.
         DataError: if a point failed.
     """
-    warnings.filterwarnings("ignore", message=NOISE)
-    logging.basicConfig(format="%(message)s")
+    quieten()
     arguments = list(sys.argv[1:] if args is None else args)
     if arguments[:1] == ["point"]:
         return run_point(arguments[1:])
@@ -55,7 +50,6 @@ def run_point(arguments: Sequence[str]) -> dict[str, float]:
     Returns:
         The point's numbers, those of its W&B summary.
     """
-    signal.signal(signal.SIGTERM, _terminated)
     cli = PointCLI()
     cli.read(arguments)
     point = Point(cli)
@@ -104,12 +98,11 @@ def run_sweep(arguments: Sequence[str]) -> dict[str, Any]:
         else:
             pending.append(GridPoint(point.name, command, log_file(point.path)))
     if not seen:
-        raise UsageError(f"expected --only to leave a point of {cli.sweep.name}, got {' '.join(cli.only)}")
+        raise UsageError(f"expected a point of {cli.sweep.name} with {' '.join(cli.only)}, found none")
     console = Console(stderr=cli.dry_run)
     console.print(f"{cli.sweep.name}: {len(seen)} points, {len(finished)} finished", highlight=False)
     if cli.dry_run:
         return {"finished": finished, "failed": {}, "pending": [point.name for point in pending]}
-    signal.signal(signal.SIGTERM, _terminated)
     failed = Grid(cli.sweep.name, pending, finished=len(finished), jobs=cli.jobs, console=console).run()
     if failed:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in failed.items())
@@ -139,4 +132,5 @@ def _terminated(number: int, frame: object) -> NoReturn:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminated)
     run_command(main)

@@ -37,8 +37,10 @@ class CWA(Attack):
         learning_rate: step size of Adam in the smoother's variable.
         kappa: margin in logits that a success must have, at least 0.
         smoothness: s of the box smoother, in (0, 1).
-        early_stopping: end the search step of a clip when its loss has not fallen by a ten-thousandth over a window of
-            a tenth of the iterations, ten at least.
+        early_stopping: end the search step of a clip when the lowest loss of a window of a tenth of the iterations, ten
+            at least, is not below that of the window before by a ten-thousandth. The first window is compared with
+            nothing: Adam's first steps have the same length in every pixel and lead further away than a near
+            adversarial lies, so the loss may be lowest at the input.
         bounds: lower and upper end of what an input may hold.
         seed: seed of the random targets.
         targeted: towards a random wrong label; else away from the label.
@@ -122,7 +124,7 @@ class CWA(Attack):
         window = max(self.iterations // 10, SHORTEST_WINDOW)
         for iteration in range(1, self.iterations + 1):
             if self.early_stopping and iteration > 1 and (iteration - 1) % window == 0:
-                self._let_go(active)
+                self._let_go(active, first=iteration - 1 == window)
                 if len(active) == 0:
                     return success
             slope, logits, difference, squares = self._evaluate(active, smoother, graph=True)
@@ -187,11 +189,13 @@ class CWA(Attack):
         active.memory["variables"].addcdiv_(first, denominator, value=-self.learning_rate / corrections[0])
 
     @staticmethod
-    def _let_go(active: ActiveSet) -> None:
-        """Drop the clips whose lowest loss has stagnated since the last look; the only wait for the device."""
+    def _let_go(active: ActiveSet, *, first: bool) -> None:
+        """Drop the clips whose loss has stagnated since the last look; the only wait for the device."""
         lowest = active.memory["lowest_loss"]
         going_on = lowest <= (1 - PROGRESS) * active.memory["loss_before"]
-        active.memory["loss_before"] = lowest.clone()
+        infinite = torch.full_like(lowest, torch.inf)
+        active.memory["loss_before"] = infinite if first else lowest
+        active.memory["lowest_loss"] = infinite
         staying = going_on.nonzero().squeeze(1)
         if len(staying) < len(active):
             active.keep(staying)

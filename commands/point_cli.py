@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,10 @@ class PointCLI(TrainCLI):
     def __init__(self) -> None:
         self.bases: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {}
         self.arguments: list[str] = []
-        super().__init__([])
+        with warnings.catch_warnings():
+            # Advises against what is meant here: many command lines for one parser.
+            warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter")
+            super().__init__([])
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the flags of the steps after training."""

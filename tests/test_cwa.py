@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from attacks.box_smoother import BoxSmoother
 from attacks.constant_search import ConstantSearch, Nearest
 from attacks.cwa import CWA
+from attacks.deepfool import DeepFool
 from attacks.gradient_counter import GradientCounter
 from attacks.losses import margin
 from attacks.outcome import concatenate
@@ -112,6 +113,21 @@ def test_early_stopping_spends_less_for_the_same():
     assert (stopped.gradients < 900).all()
     assert len(stopped.gradients.unique()) > 1
     assert (stopped.l2 / full.l2).median() < 1.01
+
+
+def test_early_stopping_waits_for_adversarials_nearer_than_the_first_step():
+    victim, inputs, labels = linear_problem(10, 8, zeros=0.25, features=4096)
+    victim.weight.data *= 10
+    victim.bias.data *= 10
+    boundary = DeepFool(victim, overshoot=0.0).run(inputs, labels).adversarial
+    inputs = (inputs + 0.9 * (boundary - inputs)).clamp(0, 1)
+    # Adam's first step is about 0.3 long, twenty times the distance to the boundary.
+    assert exact_box_distance(victim, inputs, labels).median() < 0.02
+    stopped = CWA(victim, search_steps=3, iterations=100).run(inputs, labels)
+    full = CWA(victim, search_steps=3, iterations=100, early_stopping=False).run(inputs, labels)
+    assert stopped.success.all()
+    assert (stopped.gradients < full.gradients).all()
+    assert (stopped.l2 / full.l2).median() < 1.1
 
 
 def test_what_never_succeeds_is_judged_by_its_last_iterate():

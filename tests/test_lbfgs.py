@@ -54,6 +54,13 @@ def test_the_exact_distance_of_a_linear_victim_in_the_box(classes, steps, tolera
     assert outcome.adversarial.max() <= 1
 
 
+def test_every_target_of_fifty_classes_is_hit():
+    victim, inputs, labels = linear_problem(50, 8, zeros=0.6)
+    outcome = LBFGS(victim).run(inputs, labels, targets=(labels + 1 + 6 * torch.arange(8)) % 50)
+    assert outcome.target_hit.all()
+    assert torch.equal(victim(outcome.adversarial).argmax(dim=1), outcome.targets)
+
+
 def test_lock_step_equals_one_after_the_other():
     starts = np.random.default_rng(0).uniform(-1.5, 1.5, size=(6, 4))
     rounds = []
