@@ -8,18 +8,19 @@ INSTALLED := .venv/installed
 
 install: $(INSTALLED)
 
-# torchattacks asks for requests 2.25, which it never imports and which has published advisories. It is installed
-# without what it asks for, and `pip check` then names that one requirement.
+# torchattacks asks for requests 2.25, which it never imports and which has published advisories; W&B's sweeps, which the
+# tests check our sweeps with, asks for a NumPy before 2. Both are installed without what they ask for, and `pip check`
+# then names these requirements.
 $(INSTALLED): setup.cfg constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"expected Python 3.11 or newer, found {v[0]}.{v[1]}; say which with make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
-	$(PIP) install --quiet --constraint constraints.txt --no-deps torchattacks
+	$(PIP) install --quiet --constraint constraints.txt --no-deps torchattacks sweeps
 	touch $@
 
 upgrade:
 	$(PIP) install --quiet --upgrade --upgrade-strategy eager --editable '.[test]'
-	$(PIP) install --quiet --upgrade --no-deps torchattacks
+	$(PIP) install --quiet --upgrade --no-deps torchattacks sweeps
 	{ head -n 1 constraints.txt; $(PIP) freeze --exclude-editable | grep '=='; } > constraints.new
 	mv constraints.new constraints.txt
 	touch $(INSTALLED)
