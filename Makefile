@@ -35,4 +35,4 @@ test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 demo: install
-	$(BIN)/python train.py --config configs/train/demo.yaml --overwrite true
+	$(BIN)/python train.py --config configs/train/demo.yaml --overwrite

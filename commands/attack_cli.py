@@ -1,5 +1,6 @@
 """The flags that attack.py and transfer.py share: which checkpoints, which attacks, how much they may spend."""
 
+import inspect
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -33,8 +34,18 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "enable_model_summary": False,
     "deterministic": "warn",
 }
-# Set by the command itself.
-NOT_OFFERED = {"logger", "callbacks", "inference_mode", "use_distributed_sampler", "enable_checkpointing"}
+# Where and how exactly a Trainer computes; what it trains and how often it looks means nothing here.
+TRAINER_FLAGS = (
+    "accelerator",
+    "strategy",
+    "devices",
+    "num_nodes",
+    "precision",
+    "plugins",
+    "deterministic",
+    "benchmark",
+)
+NOT_OFFERED = set(inspect.signature(Trainer.__init__).parameters) - {"self", "profiler", *TRAINER_FLAGS}
 
 
 class AttackCLI:
@@ -78,9 +89,22 @@ class AttackCLI:
         parser.add_argument(
             "--output", type=str | None, default=None, help="folder of the results; in the run by default"
         )
-        parser.add_argument("--overwrite", type=bool, default=False, help="delete results of other settings first")
         parser.add_argument(
-            "--save-adversarials", "--save_adversarials", type=bool, default=False, help="keep the maps"
+            "--overwrite",
+            type=bool,
+            nargs="?",
+            const=True,
+            default=False,
+            help="delete results of other settings first",
+        )
+        parser.add_argument(
+            "--save-adversarials",
+            "--save_adversarials",
+            type=bool,
+            nargs="?",
+            const=True,
+            default=False,
+            help="keep the maps",
         )
         parser.add_argument(
             "--checks", type=Literal["basic", "full"], default="basic", help="full adds the Square attack on 20 clips"
@@ -90,7 +114,7 @@ class AttackCLI:
         parser.add_argument("--data.batch_size", type=int, default=32, help="clips at once; it changes no result")
         parser.add_argument("--wandb.project", type=str, default="sound-robustness", help="W&B project")
         parser.add_argument("--wandb.mode", type=WandbMode, default="auto", help="online with an account, else offline")
-        parser.add_class_arguments(Trainer, "trainer", skip=set(NOT_OFFERED), fail_untyped=False)
+        parser.add_class_arguments(Trainer, "trainer", skip=NOT_OFFERED, fail_untyped=False)
         parser.set_defaults(
             {f"trainer.{key}": value for key, value in TRAINER_DEFAULTS.items() if key not in NOT_OFFERED}
         )

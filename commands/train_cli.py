@@ -100,7 +100,9 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--runs_dir", type=str, default="runs", help="folder of all runs")
         parser.add_argument("--folds", type=str | list[int] | int, default="all", help="all, or numbers: 1 or [1,2]")
         parser.add_argument("--seed", type=int, default=0, help="seed of split, weights, order and augmentation")
-        parser.add_argument("--overwrite", type=bool, default=False, help="delete a run of this name first")
+        parser.add_argument(
+            "--overwrite", type=bool, nargs="?", const=True, default=False, help="delete a run of this name first"
+        )
         parser.add_argument(
             "--test-only", "--test_only", type=str | None, default=None, help="checkpoint to test again, untrained"
         )
@@ -148,7 +150,7 @@ class TrainCLI(LightningCLI):
         launched = "LOCAL_RANK" in os.environ
         finished = set(self.chosen_folds(number_of_folds)) <= set(run.finished_folds())
         if finished and not settings["overwrite"] and not launched:
-            raise UsageError(f"expected a run to train, found {run.path} finished; --overwrite true trains it again")
+            raise UsageError(f"expected a run to train, found {run.path} finished; --overwrite trains it again")
         try:
             run.open(self.settings, identity=self.identity, overwrite=settings["overwrite"] and not launched)
         except ValueError as error:

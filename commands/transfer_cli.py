@@ -20,6 +20,8 @@ class TransferCLI(AttackCLI):
             "--across-representations",
             "--across_representations",
             type=bool,
+            nargs="?",
+            const=True,
             default=False,
             help="compare classifiers of different maps; needs adversarial sounds",
         )

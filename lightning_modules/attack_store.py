@@ -95,7 +95,7 @@ class AttackStore:
                     raise ValueError(
                         f"expected the settings that {self.path} was attacked with, got another {key} "
                         f"({now.get(key)!r} instead of {before.get(key)!r}); "
-                        "choose another --output, or --overwrite true to attack anew"
+                        "choose another --output, or --overwrite to attack anew"
                     )
             merged[group] = {**before, **now}
         write_json(self.settings_file, merged)

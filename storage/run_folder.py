@@ -105,7 +105,7 @@ class RunFolder:
             if differing:
                 raise ValueError(
                     f"expected the settings that {self.path} was started with, got others for {', '.join(differing)}; "
-                    "choose another --name, or --overwrite true to delete that run"
+                    "choose another --name, or --overwrite to delete that run"
                 )
             return
         write_text(self.config_file, yaml.safe_dump({**config, "identity": identity}, sort_keys=False))

@@ -62,7 +62,7 @@ def script(arguments):
 def attacked(trained, tmp_path_factory):
     """Results of the seven attacks on both folds."""
     output = tmp_path_factory.mktemp("attacked")
-    summary = attack.main([*flags(trained, output), "--folds", "all", "--save-adversarials", "true"])
+    summary = attack.main([*flags(trained, output), "--folds", "all", "--save-adversarials"])
     return output, summary["tones"]
 
 
@@ -254,7 +254,7 @@ def test_other_settings_in_the_same_folder_are_refused_until_they_may_overwrite(
     attack.main([*flags(trained, tmp_path), "--attacks", "fgsm"])
     with pytest.raises(UsageError, match="got another seed \\(1 instead of 0\\); choose another --output"):
         attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "--seed", "1"])
-    attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "--seed", "1", "--overwrite", "true"])
+    attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "--seed", "1", "--overwrite"])
     assert (rows_of(tmp_path)["seed"] == 1).all()
 
 

@@ -79,7 +79,7 @@ def test_a_cross_validation_writes_what_the_contract_says_and_nothing_else(small
     assert summary["parameters"] == load_classifier(run / "fold1" / "best.ckpt").model.parameter_count
     assert yaml.safe_load((run / "config.yaml").read_text())["data"]["init_args"]["representation"]["class_path"]
 
-    with pytest.raises(UsageError, match="run finished; --overwrite true trains it again"):
+    with pytest.raises(UsageError, match="run finished; --overwrite trains it again"):
         train.main([*small, "--name", "run", "--folds", "1,2"])
     with pytest.raises(UsageError, match=r"got others for model\.learning_rate; choose another --name"):
         train.main([*small, "--name", "run", "--model.learning_rate", "0.01"])
