@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -42,7 +43,7 @@ class AttackExample:
         """
         fooled = rows[rows["success"] > 0]
         chosen = int(fooled.index[0]) if len(fooled) else len(rows) - 1
-        row = rows.loc[chosen]
+        row: dict[str, Any] = dict(rows.loc[chosen])
         budget, clip = divmod(chosen, len(inputs))
         answer = class_names[int(row["prediction"])]
         caption = f"{row['attack']} {row['settings']}: {class_names[row['label']]} -> {answer}, {row['snr_db']:.0f} dB"

@@ -155,9 +155,10 @@ def _judged(place: Any, outcomes: pd.DataFrame, clean: Mapping[int, Tensor], tar
             target_target_hit=judged == rows["target"].to_numpy(),
             target_prediction=judged,
         )
-        frame["target_logits_clean"] = [clean_logits] * len(rows)
-        frame["target_logits_adversarial"] = (
-            [None] * len(rows) if judged_logits is None else list(judged_logits.numpy())
-        )
+        # Columns of arrays, or of nothing.
+        adversarial_logits: list[Any] = [None] * len(rows) if judged_logits is None else list(judged_logits.numpy())
+        of_clean: list[Any] = [clean_logits] * len(rows)
+        frame["target_logits_clean"] = pd.Series(of_clean, index=frame.index, dtype=object)
+        frame["target_logits_adversarial"] = pd.Series(adversarial_logits, index=frame.index, dtype=object)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)

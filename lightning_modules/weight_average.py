@@ -54,7 +54,8 @@ def keep_average(trainer: pl.Trainer, checkpoint: dict[str, Any]) -> None:
     Lightning calls callbacks only for checkpoints that training can go on from; a module calls this in its own
     ``on_save_checkpoint``.
     """
-    for callback in trainer.callbacks if "optimizer_states" not in checkpoint else ():
+    callbacks: list[pl.Callback] = getattr(trainer, "callbacks", [])
+    for callback in callbacks if "optimizer_states" not in checkpoint else []:
         if isinstance(callback, WeightAverage) and callback._average_model is not None:
             state = callback._average_model.module.state_dict()
             checkpoint["state_dict"] = {

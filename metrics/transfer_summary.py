@@ -29,8 +29,9 @@ def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, A
     """
     cells = []
     for target, of_target in rows.groupby("target_run", sort=False):
-        by_fold = [(int(fold), some) for fold, some in of_target.groupby("fold")]
-        for fold, some in [*by_fold, (None, of_target)]:
+        folds: list[int | None] = [*sorted(of_target["fold"].unique().tolist()), None]
+        for fold in folds:
+            some = of_target if fold is None else of_target[of_target["fold"] == fold]
             attacks = {str(attack): part for attack, part in some.groupby("attack", sort=False)}
             place = {"fold": fold, "target_run": str(target)}
             place["target_architecture"] = str(some["target_architecture"].iloc[0])
@@ -43,18 +44,18 @@ def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, A
 
 def _cell(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
     numerators, denominators = _counts(rows, "success")
-    hits, _ = _counts(rows, "target_hit")
-    _, hit_denominators = _counts(rows, "target_hit")
+    hits, hit_denominators = _counts(rows, "target_hit")
+    numerator, denominator = int(numerators.sum()), int(denominators.sum())
     cell = {
         "ratio": transfer_ratio(numerators, denominators),
-        "numerator": int(numerators.sum()),
-        "denominator": int(denominators.sum()),
+        "numerator": numerator,
+        "denominator": denominator,
         "target_hit_ratio": transfer_ratio(hits, hit_denominators),
         "target_hit_denominator": int(hit_denominators.sum()),
         "n": int(rows.loc[_both_correct(rows), ["fold", "clip"]].drop_duplicates().shape[0]),
         "auc_on_target": _auc_on_target(rows),
     }
-    return cell | _interval([rows], cell["numerator"], cell["denominator"], seed)
+    return cell | _interval([rows], numerator, denominator, seed)
 
 
 def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
