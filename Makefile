@@ -36,3 +36,5 @@ test: install
 
 demo: install
 	$(BIN)/python train.py --config configs/train/demo.yaml --overwrite
+	$(BIN)/python attack.py --checkpoints runs/demo --budgets smoke --clips 10 --save-adversarials
+	$(BIN)/python report.py runs --output report

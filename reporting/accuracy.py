@@ -1,0 +1,177 @@
+"""How sure an accuracy is, and a difference of accuracies on the same recordings."""
+
+import csv
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metrics.intervals import NEAR_THE_END, Interval, SourceResampling, bca_interval, clopper_pearson
+from metrics.rates import fooling_rate
+from reporting.estimates import Estimate
+from reporting.runs import Run
+from storage import DataError
+
+
+@dataclass(frozen=True)
+class TestedFold:
+    """What one model answered.
+
+    Attributes:
+        fold: number of the fold.
+        clips: names of the tested clips.
+        sources: recording of each.
+        correct: whether the answer is right, bool ``(clips,)``.
+    """
+
+    fold: int
+    clips: tuple[str, ...]
+    sources: tuple[str, ...]
+    correct: Tensor
+
+
+class Accuracies:
+    """Accuracies of runs with intervals over recordings.
+
+    Models that are tested on the same clips share one resampling, so their differences are resampled in pairs.
+
+    Args:
+        seed: seed of the resampling.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self._tested: dict[str, list[TestedFold]] = {}
+        self._resamplings: dict[tuple[tuple[str, str], ...], SourceResampling] = {}
+        self._clips: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def mean(self, runs: Sequence[Run]) -> Estimate | None:
+        """Mean over runs of the mean accuracy over folds; None without a tested run."""
+        tested = [(run, self.tested(run)) for run in runs if run.summary["accuracy_mean"] is not None]
+        if not tested:
+            return None
+        parts = [fold for _, folds in tested for fold in folds]
+        values = [float(fold.correct.double().mean()) for fold in parts]
+        right, clips = sum(int(fold.correct.sum()) for fold in parts), sum(len(fold.clips) for fold in parts)
+        if min(right, clips - right) <= NEAR_THE_END and clips:
+            sources = len({source for fold in parts for source in fold.sources})
+            interval = clopper_pearson(right, clips, sources)
+        else:
+            interval = self._interval([[[folds] for _, folds in tested]], [1.0])
+        return Estimate(
+            value=statistics.fmean(float(run.summary["accuracy_mean"]) for run, _ in tested),
+            low=_number(interval.low),
+            high=_number(interval.high),
+            spread=statistics.stdev(values) if len(values) > 1 else None,
+            n=clips,
+            runs=tuple(run.name for run, _ in tested),
+        )
+
+    def difference(self, first: Sequence[Sequence[Run]], second: Sequence[Sequence[Run]]) -> Estimate | None:
+        """Mean accuracy of some settings less that of others, on the folds that all of them have.
+
+        Args:
+            first: runs of each setting.
+            second: runs of each setting to compare with.
+
+        Returns:
+            The difference with its interval, None if a side is empty or there is no common fold.
+        """
+        sides = [[[self.tested(run) for run in runs] for runs in side if runs] for side in (first, second)]
+        if not all(sides):
+            return None
+        folds = [{fold.fold for fold in run} for side in sides for setting in side for run in setting]
+        common = set.intersection(*folds)
+        if not common:
+            return None
+        kept = [[[[f for f in run if f.fold in common] for run in runs] for runs in side] for side in sides]
+        # A grouped split tests the same clips in every fold; a nested list of settings, runs and folds keeps the means.
+        clips = {clip for side in kept for setting in side for run in setting for fold in run for clip in fold.clips}
+        interval = self._interval(kept, [1.0, -1.0])
+        value = _Difference(kept, [1.0, -1.0], None)(torch.ones(0))
+        names = dict.fromkeys(run.name for side in (first, second) for runs in side for run in runs)
+        return Estimate(float(value), _number(interval.low), _number(interval.high), None, len(clips), tuple(names))
+
+    def tested(self, run: Run) -> list[TestedFold]:
+        """What the models of a run answered, read once.
+
+        Raises:
+            DataError: if a fold's predictions are missing or cannot be read.
+        """
+        if run.name not in self._tested:
+            self._tested[run.name] = [self._read(run, fold) for fold in run.folds]
+        return self._tested[run.name]
+
+    def _read(self, run: Run, fold: int) -> TestedFold:
+        path = run.path / f"fold{fold}" / "predictions.csv"
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = csv.reader(file)
+                header = next(rows)
+                columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+            right = [label == answer for label, answer in zip(columns["label"], columns["prediction"], strict=True)]
+            # The same clips are tested again and again; one tuple of their names serves all.
+            clips = self._clips.setdefault(columns["clip"], columns["clip"])
+            sources = self._clips.setdefault(columns["source"], columns["source"])
+            return TestedFold(fold, clips, sources, torch.tensor(right))
+        except (OSError, ValueError, KeyError, StopIteration) as error:
+            raise DataError(
+                f"expected clip, source, label and prediction of every test clip in {path}, found a file that cannot "
+                "be read; train the fold again"
+            ) from error
+
+    def _interval(self, sides: list[list[list[list[TestedFold]]]], signs: list[float]) -> Interval:
+        union: dict[str, str] = {}
+        for side in sides:
+            for setting in side:
+                for run in setting:
+                    for fold in run:
+                        union.update(zip(fold.clips, fold.sources, strict=True))
+        key = tuple(sorted(union.items()))
+        if key not in self._resamplings:
+            self._resamplings[key] = SourceResampling([source for _, source in key], seed=self.seed)
+        places = {clip: place for place, (clip, _) in enumerate(key)}
+        return bca_interval(_Difference(sides, signs, places), self._resamplings[key])
+
+
+class _Difference:
+    """Weights ``(..., clips)`` to a signed sum of means over settings, runs and folds."""
+
+    def __init__(
+        self, sides: list[list[list[list[TestedFold]]]], signs: list[float], places: dict[str, int] | None
+    ) -> None:
+        self.signs = signs
+        self.sides = [
+            [[[(fold.correct, _index(fold.clips, places)) for fold in run] for run in setting] for setting in side]
+            for side in sides
+        ]
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        total = torch.zeros((), dtype=torch.float64)
+        for sign, side in zip(self.signs, self.sides, strict=True):
+            settings = [
+                torch.stack([torch.stack([_share(*fold, weights) for fold in run]).nanmean(0) for run in runs]).mean(0)
+                for runs in side
+            ]
+            total = total + sign * torch.stack(settings).mean(0)
+        return total
+
+
+def _share(correct: Tensor, place: slice | Tensor | None, weights: Tensor) -> Tensor:
+    return fooling_rate(correct, None if place is None else weights[..., place])
+
+
+def _index(clips: Sequence[str], places: dict[str, int] | None) -> slice | Tensor | None:
+    if places is None:
+        return None
+    numbers = [places[clip] for clip in clips]
+    # Neighbouring columns are seen without a copy, which is most of the time that a resample takes.
+    if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+        return slice(numbers[0], numbers[0] + len(numbers))
+    return torch.tensor(numbers)
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else value

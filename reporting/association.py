@@ -1,0 +1,213 @@
+"""Accuracy against robustness: do settings that are more accurate get fooled more, or cost more to fool?
+
+A point is one setting. Within a stratum (one representation on one corpus) values are centred, so that differences
+between representations and corpora cannot pass for a relation between accuracy and robustness; pooled, they can.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import rankdata, spearmanr
+
+from metrics.intervals import SourceResampling, bca_interval
+from reporting.estimates import log_gradients, six_auc
+from reporting.paper_numbers import ITERATIVE, PaperSetting, paper_settings
+from reporting.runs import Run
+from reporting.selection import PAPER_CORPORA
+from reporting.slices import same_setting
+from reporting.studies import MODEL, REPRESENTATIONS
+
+FEWEST_STRATA = 5
+EXACT_UP_TO = 20_000
+DRAWS = 100_000
+SIGNIFICANT = 0.05
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting: its stratum, its accuracy, and what it costs or takes to fool it.
+
+    Attributes:
+        representation: class of the representation.
+        corpus: name of the corpus.
+        accuracy: in [0, 1].
+        auc: mean AUC of the six attacks.
+        log_gradients: mean over the five iterative attacks of log batch gradients.
+        runs: names of the runs; empty for the paper's.
+    """
+
+    representation: str
+    corpus: str
+    accuracy: float
+    auc: float
+    log_gradients: float | None
+    runs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Association:
+    """The relation of accuracy with one measure of robustness.
+
+    Attributes:
+        within: Pearson correlation of values centred in their strata.
+        low: lower end of its 95 % interval, strata resampled.
+        high: upper end of it.
+        p: two-sided p of the stratified permutation test.
+        smallest_p: smallest p that these strata can give.
+        strata: number of strata with two points or more.
+        points: points in them.
+        pooled: Spearman correlation of all points.
+        pooled_p: its two-sided p.
+        all_points: points in the pooled correlation.
+        verdict: ``positive``, ``negative`` or ``undecided``.
+    """
+
+    within: float
+    low: float
+    high: float
+    p: float
+    smallest_p: float
+    strata: int
+    points: int
+    pooled: float
+    pooled_p: float
+    all_points: int
+    verdict: str
+
+
+def paper_points() -> list[Point]:
+    """The 27 models of Tables I to III."""
+    return [_paper_point(row) for table in (1, 2, 3) for row in paper_settings(table)]
+
+
+def _paper_point(row: PaperSetting) -> Point:
+    logs = [math.log(row.gradients[attack]) for attack in ITERATIVE]
+    return Point(row.representation, row.corpus, row.accuracy, row.auc_six, sum(logs) / len(logs))
+
+
+def run_points(runs: Sequence[Run]) -> list[Point]:
+    """Every attacked setting of the front-end classifier, seeds averaged."""
+    points = []
+    for group in same_setting([run for run in runs if all(run.settings.get(k) == v for k, v in MODEL.items())]):
+        robustness = six_auc(group)
+        accuracies = [run.summary["accuracy_mean"] for run in group if run.summary["accuracy_mean"] is not None]
+        if robustness is not None and accuracies:
+            accuracy = sum(accuracies) / len(accuracies)
+            points.append(
+                Point(
+                    group[0].representation,
+                    group[0].corpus,
+                    accuracy,
+                    robustness.value,
+                    log_gradients(group),
+                    robustness.runs,
+                )
+            )
+    order = {name: place for place, name in enumerate((*PAPER_CORPORA, *REPRESENTATIONS))}
+    return sorted(points, key=lambda point: (order.get(point.corpus, 9), order.get(point.representation, 9)))
+
+
+def associate(points: Sequence[Point], measure: str, seed: int = 0) -> Association | None:
+    """Test accuracy against one measure.
+
+    Args:
+        points: settings.
+        measure: ``auc`` or ``log_gradients``.
+        seed: seed of permutations and of the resampling of strata.
+
+    Returns:
+        Both correlations with their tests; None where no stratum has two points that differ.
+    """
+    pairs = [(point, float(y)) for point in points if (y := getattr(point, measure)) is not None]
+    strata: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for point, y in pairs:
+        strata.setdefault((point.representation, point.corpus), []).append((point.accuracy, y))
+    centred = [_centred(np.array(values)) for values in strata.values() if len(values) > 1]
+    if not centred or any(sum(float(np.square(part[:, k]).sum()) for part in centred) < 1e-24 for k in (0, 1)):
+        return None
+    within, p, smallest = stratified_permutation(centred, seed)
+    low, high = _interval_over_strata(centred, seed)
+    x, y = (np.array(values) for values in zip(*((point.accuracy, y) for point, y in pairs), strict=True))
+    pooled, pooled_p = _spearman(x, y, seed)
+    decided = len(centred) >= FEWEST_STRATA and p < SIGNIFICANT
+    return Association(
+        within=within,
+        low=low,
+        high=high,
+        p=p,
+        smallest_p=smallest,
+        strata=len(centred),
+        points=sum(map(len, centred)),
+        pooled=pooled,
+        pooled_p=pooled_p,
+        all_points=len(pairs),
+        verdict=("positive" if within > 0 else "negative") if decided else "undecided",
+    )
+
+
+def stratified_permutation(centred: Sequence[Values], seed: int = 0) -> tuple[float, float, float]:
+    r"""Pearson correlation of centred values, and how often values shuffled inside their strata correlate as strongly.
+
+    .. math:: r = \sum_s \sum_{i \in s} x_i y_i \Big/ \sqrt{\sum x_i^2 \sum y_i^2}
+
+    Up to 20,000 permutations are gone through one by one, more are drawn; a drawn p counts the observed order too.
+
+    Args:
+        centred: x and y of each stratum less their means, ``(points, 2)``.
+        seed: seed of the draws.
+
+    Returns:
+        The correlation, its two-sided p, and the smallest p that the strata can give.
+    """
+    scale = math.sqrt(np.prod([sum(float(np.square(part[:, k]).sum()) for part in centred) for k in (0, 1)]))
+    observed = sum(float(part[:, 0] @ part[:, 1]) for part in centred) / scale
+    number = math.prod(math.factorial(len(part)) for part in centred)
+    if number <= EXACT_UP_TO:
+        sums = np.zeros(1)
+        for part in centred:
+            orders = np.array(list(itertools.permutations(part[:, 1])))
+            sums = (sums[:, None] + orders @ part[:, 0]).ravel()
+        strength = np.abs(sums / scale)
+        smallest = float(np.mean(strength >= strength.max() - 1e-12))
+        return observed, float(np.mean(strength >= abs(observed) - 1e-12)), smallest
+    generator = np.random.default_rng(seed)
+    drawn = np.zeros(DRAWS)
+    for part in centred:
+        drawn += generator.permuted(np.tile(part[:, 1], (DRAWS, 1)), axis=1) @ part[:, 0]
+    reached = int((np.abs(drawn / scale) >= abs(observed) - 1e-12).sum())
+    return observed, (reached + 1) / (DRAWS + 1), max(1 / (DRAWS + 1), 1 / number)
+
+
+def _spearman(x: Values, y: Values, seed: int) -> tuple[float, float]:
+    """Rank correlation and its two-sided p, exact where scipy's approximation by a t distribution is not to be had."""
+    ranks = _centred(np.stack([rankdata(x), rankdata(y)], axis=1))
+    if np.any(np.square(ranks).sum(axis=0) == 0):
+        return math.nan, math.nan
+    if math.factorial(len(x)) <= EXACT_UP_TO:
+        return stratified_permutation([ranks], seed)[:2]
+    found = spearmanr(x, y)
+    return float(found.statistic), float(found.pvalue)
+
+
+def _interval_over_strata(centred: Sequence[Values], seed: int) -> tuple[float, float]:
+    products = torch.tensor(
+        np.array([[part[:, 0] @ part[:, 1], part[:, 0] @ part[:, 0], part[:, 1] @ part[:, 1]] for part in centred])
+    )
+
+    def correlation(weights: torch.Tensor) -> torch.Tensor:
+        xy, xx, yy = (weights @ products).unbind(dim=-1)
+        return xy / (xx * yy).sqrt()
+
+    interval = bca_interval(correlation, SourceResampling([f"{k:03d}" for k in range(len(centred))], seed=seed))
+    return interval.low, interval.high
+
+
+def _centred(values: Values) -> Values:
+    return values - values.mean(axis=0)

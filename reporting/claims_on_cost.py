@@ -1,0 +1,181 @@
+"""Claims about what attacks cost: the cost parts of R7 and R12, C2, C5 and C6.
+
+Batch gradients are maxima, so nothing is resampled: the unit is a trained model, which is a fold of a setting, and the
+interval is the range over folds.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+import torch
+from scipy.stats import friedmanchisquare
+from torch import Tensor
+
+from metrics.attack_summary import THE_SIX
+from metrics.intervals import SourceResampling, bca_interval, clopper_pearson
+from reporting.claims import FEWEST_UNITS, Claim, Finding, range_of
+from reporting.estimates import Estimate, fold_gradients
+from reporting.paper_numbers import ITERATIVE, PaperSetting, Setting, paper_settings
+from reporting.runs import Run
+from reporting.selection import PAPER_CORPORA, Selection, corpora_of
+from reporting.slices import Slice, slice_of
+from reporting.studies import REPRESENTATIONS, STUDIES, TABLES
+from reporting.table import CORPUS_NAMES, label
+
+COST = "batch gradients, five iterative attacks"
+R7C = Claim("R7c", "Without an orthonormal DCT attacks are cheaper", f"{COST}: ortho over no norm", False)
+R12G = Claim("R12g", "ResNet-18 is costlier to attack than GoogLeNet", f"{COST}: ResNet-18 over GoogLeNet", False)
+R12H = Claim("R12h", "GoogLeNet is costlier to attack than AlexNet", f"{COST}: GoogLeNet over AlexNet", False)
+C2 = Claim("C2", "Settings change the cost of attacks", f"{COST}: costliest over cheapest setting", False)
+C5A = Claim("C5a", "DWT is costlier to attack than STFT", f"{COST}: DWT over STFT", False)
+C5B = Claim("C5b", "DWT is costlier to attack than MFCC", f"{COST}: DWT over MFCC", False)
+C6 = Claim(
+    "C6", "CWA is the costliest attack", "share of models on which CWA takes most batch gradients of the six", False
+)
+
+PAIRS: dict[Claim, tuple[str, Setting, Setting]] = {
+    R7C: ("figure2_dct_norm", "ortho", None),
+    R12G: ("section5a_classifiers", "resnet18", "googlenet"),
+    R12H: ("section5a_classifiers", "googlenet", "alexnet"),
+}
+SIGNIFICANT = 0.05
+
+
+def cost_findings(selection: Selection) -> list[Finding]:
+    """Judge every claim about cost, on the paper's numbers and on each corpus of ours."""
+    findings = [R7C.stated(1 / (1 - 0.085), "stated: 8.5 % cheaper; no data")]
+    findings += [claim.stated(None, "stated in the text; no data") for claim in (R12G, R12H)]
+    findings += [_paper_spread(), _paper_ratio(C5A, 2), _paper_ratio(C5B, 1), _paper_costliest()]
+    for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
+        ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
+        for claim, (key, first, second) in PAIRS.items():
+            slices = [slice_of(STUDIES[key], selection.runs, corpus, name) for name in STUDIES[key].representations]
+            both = [found for found in slices if first in found.runs and second in found.runs]
+            sides = [[found.runs[value] for found in both] for value in (first, second)]
+            findings.append(_judge_ratio(claim, ours, sides, _command(selection, key, corpus)))
+        tables = [
+            slice_of(STUDIES[key], selection.runs, corpus, r) for key, r in zip(TABLES, REPRESENTATIONS, strict=False)
+        ]
+        findings += [_spread(found, ours, selection) for found in tables]
+        for claim, other in ((C5A, 1), (C5B, 0)):
+            sides = [list(tables[place].runs.values()) for place in (2, other)]
+            key = TABLES[2 if not sides[0] else other]
+            findings.append(_judge_ratio(claim, ours, sides, _command(selection, key, corpus)))
+        findings.append(_costliest([run for run in selection.runs if run.corpus == corpus], ours))
+    return findings
+
+
+def fold_costs(runs: Sequence[Run]) -> dict[int, float]:
+    """Mean over the five iterative attacks of log batch gradients on each fold, then over runs."""
+    folds: dict[int, list[float]] = {}
+    for run in runs:
+        for fold, gradients in fold_gradients(run).items():
+            if all(gradients.get(attack, 0) > 0 for attack in ITERATIVE):
+                logs = [math.log(gradients[attack]) for attack in ITERATIVE]
+                folds.setdefault(fold, []).append(statistics.fmean(logs))
+    return {fold: statistics.fmean(values) for fold, values in sorted(folds.items())}
+
+
+def cost_ratio(first: Sequence[Sequence[Run]], second: Sequence[Sequence[Run]]) -> Estimate | None:
+    """Geometric mean cost of some settings over that of others, fold by fold on the folds that all have."""
+    sides = [[costs for runs in side if (costs := fold_costs(runs))] for side in (first, second)]
+    if not all(sides):
+        return None
+    common = set.intersection(*(set(costs) for side in sides for costs in side))
+    logs = [
+        statistics.fmean(costs[fold] for costs in sides[0]) - statistics.fmean(costs[fold] for costs in sides[1])
+        for fold in sorted(common)
+    ]
+    names = dict.fromkeys(run.name for side in (first, second) for runs in side for run in runs if run.attacks)
+    found = range_of(logs, names)
+    if found is None:
+        return None
+    low, high = math.exp(min(logs)), math.exp(max(logs))
+    return Estimate(math.exp(found.value), low, high, None, found.n, found.runs, interval=found.interval)
+
+
+def _judge_ratio(claim: Claim, ours: str, sides: Sequence[Sequence[Sequence[Run]]], missing: str) -> Finding:
+    found = cost_ratio(*sides)
+    units = found.n if found else None
+    return claim.judge(ours, found, f"{units or 0} folds", "range over folds", null=1.0, units=units, missing=missing)
+
+
+def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
+    """Friedman's test over folds as blocks; with two settings the range of their ratio."""
+    costs = {value: fold_costs(runs) for value, runs in found.runs.items()}
+    costs = {value: folds for value, folds in costs.items() if folds}
+    study = found.study
+    numbers = f"{ours}, {found.representation}"
+    if len(costs) < 2:
+        return C2.missing(numbers, _command(selection, study.key, found.corpus))
+    ordered = sorted(costs, key=lambda value: statistics.fmean(costs[value].values()))
+    cheapest, costliest = ordered[0], ordered[-1]
+    ratio = cost_ratio([found.runs[costliest]], [found.runs[cheapest]])
+    note = f"{study.label} {label(costliest)} over {label(cheapest)}"
+    common = sorted(set.intersection(*(set(folds) for folds in costs.values())))
+    finding = C2.judge(numbers, ratio, f"{len(costs)} settings, {len(common)} folds", note, null=1.0, units=len(common))
+    if len(costs) > 2 and len(common) >= FEWEST_UNITS:
+        p = float(friedmanchisquare(*([folds[fold] for fold in common] for folds in costs.values())).pvalue)
+        verdict = "holds" if p < SIGNIFICANT else "undecided"
+        return Finding(**{**vars(finding), "verdict": verdict, "note": f"{note}; Friedman p = {p:.3f}"})
+    return finding
+
+
+def _costliest(runs: Sequence[Run], ours: str) -> Finding:
+    models = [gradients for run in runs for gradients in fold_gradients(run).values() if set(THE_SIX) <= set(gradients)]
+    if not models:
+        return C6.missing(ours, "no run of it is attacked with all six yet")
+    most = sum(max(THE_SIX, key=lambda attack: gradients[attack]) == "cwa" for gradients in models)
+    interval = clopper_pearson(most, len(models), len(models))
+    names = tuple(run.name for run in runs if run.attacks)
+    found = Estimate(most / len(models), interval.low, interval.high, None, len(models), names)
+    return C6.judge(ours, found, f"{most} of {len(models)} models", "Clopper-Pearson, more than half", null=0.5)
+
+
+def _paper_costliest() -> Finding:
+    rows = [row for table in (1, 2, 3) for row in paper_settings(table)]
+    most = sum(max(THE_SIX, key=lambda attack: row.gradients[attack]) == "cwa" for row in rows)
+    interval = clopper_pearson(most, len(rows), len(rows))
+    found = Estimate(most / len(rows), interval.low, interval.high, None, len(rows), ())
+    return C6.judge("paper", found, f"{most} of {len(rows)} models", "Clopper-Pearson, more than half", null=0.5)
+
+
+def _paper_spread() -> Finding:
+    ratios = []
+    for table in (1, 2, 3):
+        for corpus in PAPER_CORPORA:
+            costs = [_log_cost(row) for row in paper_settings(table) if row.corpus == corpus]
+            ratios.append(math.exp(max(costs) - min(costs)))
+    median = statistics.median(ratios)
+    note = "median and range over strata; one number a setting, so chance is not excluded"
+    return C2.finding("paper", (median, min(ratios), max(ratios)), "9 strata", "undecided", note)
+
+
+def _paper_ratio(claim: Claim, other: int) -> Finding:
+    """Ratio of geometric means over settings, averaged over corpora, settings resampled."""
+    rows = [(row, 0) for row in paper_settings(3)] + [(row, 1) for row in paper_settings(other)]
+    logs = torch.tensor([_log_cost(row) for row, _ in rows], dtype=torch.float64)
+    members = [
+        [torch.tensor([row.corpus == corpus and side == k for row, side in rows]) for k in (0, 1)]
+        for corpus in PAPER_CORPORA
+    ]
+
+    def ratio(weights: Tensor) -> Tensor:
+        def mean(chosen: Tensor) -> Tensor:
+            return (weights * logs)[..., chosen].sum(-1) / weights[..., chosen].sum(-1)
+
+        return torch.stack([mean(one) - mean(two) for one, two in members]).mean(dim=0).exp()
+
+    value = float(ratio(torch.ones(len(rows), dtype=torch.float64)))
+    interval = bca_interval(ratio, SourceResampling([f"{place:03d}" for place in range(len(rows))]))
+    found = Estimate(value, interval.low, interval.high, None, len(rows), ())
+    return claim.judge("paper", found, f"{len(rows)} settings", "settings resampled", null=1.0)
+
+
+def _log_cost(row: PaperSetting) -> float:
+    return statistics.fmean(math.log(row.gradients[attack]) for attack in ITERATIVE)
+
+
+def _command(selection: Selection, key: str, corpus: str) -> str:
+    return STUDIES[key].command(selection.profile, corpus if corpus in PAPER_CORPORA else None)

@@ -1,0 +1,124 @@
+"""Figures 1 to 5: one setting against accuracy and against the cost of six attacks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from reporting.accuracy import Accuracies
+from reporting.estimates import Estimate, six_cost, six_gradients
+from reporting.paper_numbers import Setting
+from reporting.report_figure import COLOURS, ReportFigure, new_figure
+from reporting.selection import PAPER_CORPORA, Selection, corpora_of
+from reporting.slices import Slice, slice_of
+from reporting.studies import STUDIES, Study
+from reporting.table import CORPUS_NAMES, describe, label
+
+STATED = {
+    "figure1_n_mfcc": "The paper says: 13 coefficients are 14 % less accurate than 20 or more, and cheaper to fool.",
+    "figure2_dct_norm": "The paper says: without normalisation accuracy falls by 7 % and cost by 8.5 %.",
+    "figure3_lifter": "The paper says: above d = 2.5 accuracy falls to about 48 %; best d are 0, 0.5 and 0.3 on "
+    "ESC-10, ESC-50 and UrbanSound8K.",
+    "figure4_stft_window": "The paper says: half the transform is best on ESC-50 and UrbanSound8K, all of it on "
+    "ESC-10.",
+    "figure5_dwt_frame": "The paper says: frames of 30 ms cost accuracy, and so do long ones of 50 ms.",
+}
+"""The paper draws these figures and prints no numbers; this is what its text says of them."""
+
+
+def study_figure(key: str, selection: Selection, accuracies: Accuracies) -> ReportFigure:
+    """Draw one of Figures 1 to 5, one column a corpus.
+
+    Args:
+        key: name of the study.
+        selection: runs that may stand in one figure.
+        accuracies: intervals of accuracies.
+    """
+    study = STUDIES[key]
+    all_gradients = key == "figure1_n_mfcc"
+    corpora = [c for c in corpora_of(selection.runs) if any(_slices(study, selection, c))]
+    drawn = [found for corpus in corpora for found in _slices(study, selection, corpus)]
+    commands = [
+        study.command(selection.profile, corpus)
+        for corpus in dict.fromkeys([*PAPER_CORPORA, *corpora])
+        if not all(len(found.runs) == len(study.values) for found in _slices(study, selection, corpus))
+        or corpus not in corpora
+    ]
+    measure = "batch gradients" if all_gradients else "cost to AUC > 0.9"
+    caption = (
+        f"Accuracy with 95 % interval, and {measure}, mean of the six attacks, with the range over folds "
+        f"(≥: some attack does not get there). split={selection.split}; budgets: {selection.profile or 'none yet'}. "
+        + " ".join(f"{CORPUS_NAMES.get(f.corpus, f.corpus)}: {describe(f.others, ['augmentation'])}." for f in drawn)
+        + f" {STATED[key]}"
+    )
+    if not drawn:
+        return ReportFigure(key, study.title, caption, "", None, [], tuple(commands))
+    figure = new_figure(3.4 * len(drawn) + 0.6, 4.6)
+    axes = figure.subplots(2, len(drawn), squeeze=False, sharex="col")
+    numbers: list[dict[str, Any]] = []
+    for column, found in enumerate(drawn):
+        colour = COLOURS.get(found.representation, "black")
+        accuracy = {value: accuracies.mean(runs) for value, runs in found.runs.items()}
+        cost = {value: (six_gradients if all_gradients else six_cost)(runs) for value, runs in found.runs.items()}
+        _points(axes[0, column], study, accuracy, colour, scale=100)
+        _points(axes[1, column], study, cost, colour, scale=1)
+        axes[0, column].set_title(CORPUS_NAMES.get(found.corpus, found.corpus), fontsize=10)
+        axes[1, column].set_xlabel(study.label)
+        numbers += _numbers(found, "accuracy", accuracy) + _numbers(found, measure, cost)
+    axes[0, 0].set_ylabel("accuracy (%)")
+    axes[1, 0].set_ylabel(measure)
+    return ReportFigure(key, study.title, caption, _alt(study, numbers), figure, numbers, tuple(commands))
+
+
+def _slices(study: Study, selection: Selection, corpus: str) -> list[Slice]:
+    found = [slice_of(study, selection.runs, corpus, name) for name in study.representations]
+    return [one for one in found if one.runs]
+
+
+def _points(axes: Axes, study: Study, estimates: dict[Setting, Estimate | None], colour: str, *, scale: float) -> None:
+    places, values, below, above = [], [], [], []
+    for place, value in enumerate(study.values):
+        found = estimates.get(value)
+        if found is None:
+            continue
+        places.append(place)
+        values.append(scale * found.value)
+        below.append(max(0.0, scale * (found.value - (found.value if found.low is None else found.low))))
+        above.append(max(0.0, scale * ((found.value if found.high is None else found.high) - found.value)))
+        if found.censored:
+            axes.annotate("≥", (place, scale * found.value), xytext=(5, 4), textcoords="offset points", fontsize=9)
+    if values:
+        axes.errorbar(places, values, yerr=[below, above], color=colour, marker="o", capsize=3, linewidth=1)
+    else:
+        axes.text(0.5, 0.5, "not attacked yet", ha="center", va="center", transform=axes.transAxes, fontsize=9)
+    axes.set_xticks(range(len(study.values)), [label(value) for value in study.values], fontsize=8)
+    axes.set_xlim(-0.5, len(study.values) - 0.5)
+    axes.grid(axis="y", linewidth=0.4, alpha=0.6)
+
+
+def _numbers(found: Slice, measure: str, estimates: dict[Setting, Estimate | None]) -> list[dict[str, Any]]:
+    return [
+        {
+            "corpus": found.corpus,
+            "representation": found.representation,
+            found.study.varied: "none" if value is None else value,
+            "measure": measure,
+            "value": one.value,
+            "low": one.low,
+            "high": one.high,
+            "interval": one.interval,
+            "n": one.n,
+            "censored": int(one.censored),
+            "runs": " ".join(one.runs),
+        }
+        for value in found.study.values
+        if (one := estimates.get(value)) is not None
+    ]
+
+
+def _alt(study: Study, numbers: Sequence[dict[str, Any]]) -> str:
+    said = []
+    for row in numbers:
+        value = f"{100 * row['value']:.1f} %" if row["measure"] == "accuracy" else f"{row['value']:,.0f}"
+        said.append(f"{row['corpus']}, {study.label} {row[study.varied]}: {row['measure']} {value}")
+    return f"{study.title}. " + "; ".join(said) + "."

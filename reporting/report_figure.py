@@ -1,0 +1,79 @@
+"""A figure of the report: the drawing, the numbers in it, and what to do where there are none."""
+
+import csv
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from storage import write_atomically, write_text
+
+COLOURS = {"MFCC": "#b3500f", "STFT": "#0b6cb0", "DWT": "#3d7a1f"}
+"""Told apart in print and by most colour-blind readers; each also has a marker of its own."""
+MARKERS = {"MFCC": "o", "STFT": "s", "DWT": "^"}
+DOTS_PER_INCH = 110
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """A figure of the report.
+
+    Attributes:
+        key: name of the files it is written to.
+        title: heading.
+        caption: what it shows.
+        alt: what a reader who does not see it has to know.
+        drawing: the figure, None where there is nothing to draw.
+        numbers: one dictionary a drawn point, with the runs it came from.
+        commands: what fills what is missing.
+    """
+
+    key: str
+    title: str
+    caption: str
+    alt: str
+    drawing: Figure | None
+    numbers: list[dict[str, Any]] = field(repr=False)
+    commands: tuple[str, ...] = ()
+
+    def png(self) -> bytes:
+        """The drawing as a picture; empty without one."""
+        if self.drawing is None:
+            return b""
+        file = io.BytesIO()
+        # Without the program's version, so that the same numbers give the same file.
+        self.drawing.savefig(file, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+        return file.getvalue()
+
+    def write(self, folder: Path) -> bytes:
+        """Write PNG, PDF and CSV, where there is something to draw.
+
+        Returns:
+            The PNG.
+        """
+        picture = self.png()
+        if self.drawing is not None:
+            with write_atomically(folder / f"{self.key}.png") as temporary:
+                temporary.write_bytes(picture)
+            with write_atomically(folder / f"{self.key}.pdf") as temporary:
+                self.drawing.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Producer": None})
+            write_text(folder / f"{self.key}.csv", _as_csv(self.numbers))
+        return picture
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty drawing of a size in inches, without a window or global state."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()

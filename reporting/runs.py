@@ -1,0 +1,202 @@
+"""What lies in a folder of runs: trained classifiers, what their attacks found, what carried over to others."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from storage import DataError
+
+SKIPPED = {"wandb", "attacks", "transfer", "lightning_logs"}
+DEPTH = 3
+"""Folders of runs may themselves be sorted into folders, this deep."""
+
+
+@dataclass(frozen=True)
+class AttackResults:
+    """What a run's ``attacks/summary.json`` says, without the bulk.
+
+    Attributes:
+        profile: name of the profile of budgets.
+        clips: size of the stratified subset of each test part, None for all.
+        seed: seed of targets and of the resampling.
+        n: clips of S over folds.
+        n_test: attacked test clips over folds.
+        means: numbers of each attack over folds.
+        six: means over the six attacks, None where they are not all there on the same folds.
+        folds: one row a fold and attack.
+        curve: one row an attack and budget: fooling rate, AUC and cost, means over folds.
+        checks: trust checks that failed or could not be judged.
+        checks_passed: number of trust checks that hold.
+    """
+
+    profile: str
+    clips: int | None
+    seed: int
+    n: int
+    n_test: int
+    means: dict[str, dict[str, Any]] = field(repr=False)
+    six: dict[str, Any] | None = field(repr=False)
+    folds: list[dict[str, Any]] = field(repr=False)
+    curve: list[dict[str, Any]] = field(repr=False)
+    checks: list[dict[str, Any]] = field(repr=False)
+    checks_passed: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained and perhaps attacked setting.
+
+    Attributes:
+        name: path of the run below the folder of runs; only for people, never for matching.
+        path: its folder.
+        corpus: name of the corpus.
+        split: how clips were divided.
+        settings: settings of the representation, its class as ``representation``, and ``architecture`` and
+            ``augmentation``.
+        seed: seed of the training.
+        summary: the rest of ``summary.json``.
+        attacks: what attacks found, None before the first.
+        transfers: rows of every ``transfer/*/summary.json``, each with its ``profile``.
+    """
+
+    name: str
+    path: Path
+    corpus: str
+    split: str
+    settings: dict[str, Any]
+    seed: int
+    summary: dict[str, Any] = field(repr=False)
+    attacks: AttackResults | None = field(repr=False)
+    transfers: list[dict[str, Any]] = field(repr=False)
+
+    @property
+    def representation(self) -> str:
+        """Class of the representation."""
+        return str(self.settings["representation"])
+
+    @property
+    def folds(self) -> list[int]:
+        """Numbers of the folds that are trained and tested."""
+        return [int(row["fold"]) for row in self.summary["folds"]]
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """Read every finished or partly finished run below a folder.
+
+    Args:
+        folder: where runs lie, each in a folder with a ``summary.json``.
+
+    Returns:
+        Runs in the order of their names.
+
+    Raises:
+        DataError: if the folder is missing, holds no run, or a file of a run cannot be read.
+    """
+    if not folder.is_dir():
+        raise DataError(f"expected a folder of runs at {folder}, found none; train with train.py first")
+    runs = [read_run(path, str(path.relative_to(folder))) for path in sorted(_run_folders(folder))]
+    if not runs:
+        raise DataError(f"expected runs with a summary.json in {folder}, found none; train with train.py first")
+    return runs
+
+
+def read_run(path: Path, name: str | None = None) -> Run:
+    """Read one run.
+
+    Args:
+        path: its folder.
+        name: what to call it; the folder's name by default.
+
+    Raises:
+        DataError: if a file cannot be read or lacks what it must say.
+    """
+    summary = _read(path / "summary.json")
+    try:
+        representation = dict(summary["representation"])
+        settings = {
+            "representation": representation.pop("class"),
+            **representation,
+            "architecture": summary["architecture"],
+            "augmentation": summary["recipe"]["data"]["init_args"].get("augmentation"),
+        }
+        # A list of two sizes has to serve as a part of a key.
+        settings = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+        attacks = path / "attacks" / "summary.json"
+        return Run(
+            name=name or path.name,
+            path=path,
+            corpus=summary["corpus"],
+            split=summary["split"],
+            settings=settings,
+            seed=summary["seed"],
+            summary=summary,
+            attacks=_attack_results(_read(attacks)) if attacks.is_file() else None,
+            transfers=[row for file in sorted(path.glob("transfer/*/summary.json")) for row in _transfer_rows(file)],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"expected the summary of a run in {path}, found one without {error}; run its command again"
+        ) from error
+
+
+def _run_folders(folder: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        here = Path(root)
+        if "summary.json" in files and here != folder:
+            folders.clear()
+            yield here
+        elif len(here.relative_to(folder).parts) >= DEPTH:
+            folders.clear()
+        else:
+            folders[:] = [name for name in folders if name not in SKIPPED and not name.startswith((".", "fold"))]
+
+
+def _attack_results(summary: Mapping[str, Any]) -> AttackResults:
+    checks = summary.get("checks") or []
+    failed = [check for check in checks if not check["passed"]]
+    return AttackResults(
+        profile=str(summary["profile"]),
+        clips=summary["clips"],
+        seed=summary["seed"],
+        n=summary["n"],
+        n_test=summary["n_test"],
+        means=summary["means"],
+        six=summary["six"] or None,
+        folds=summary["attacks"],
+        curve=_curve(summary["budgets"]),
+        checks=failed,
+        checks_passed=len(checks) - len(failed),
+    )
+
+
+def _curve(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Plain means over folds of each attack's budgets."""
+    grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault((row["attack"], row["budget"]), []).append(row)
+    curve = []
+    for (attack, budget), some in sorted(grouped.items()):
+        point = {"attack": attack, "budget": budget, "delta": some[0]["settings"].get("delta")}
+        point["settings"] = some[0]["settings"]
+        for name in ("fooling_rate", "auc", "batch_gradients"):
+            values = [row[name] for row in some if row[name] is not None]
+            point[name] = sum(values) / len(values) if values else None
+        point["n"] = sum(row["n"] for row in some)
+        curve.append(point)
+    return curve
+
+
+def _transfer_rows(path: Path) -> list[dict[str, Any]]:
+    summary = _read(path)
+    common = {key: summary.get(key) for key in ("profile", "source_run", "source_architecture")}
+    return [{**row, **common} for row in summary["rows"]]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"expected JSON in {path}, found a file that cannot be read; run its command again") from error

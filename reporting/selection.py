@@ -1,0 +1,80 @@
+"""Which runs may stand in one table: the same split, and attacks of the same profile of budgets."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from reporting.runs import Run
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Runs that may be compared, and what was left out.
+
+    Attributes:
+        runs: what tables and figures are made of; attacks and transfers of other profiles are taken off.
+        split: the split of all of them.
+        profile: the profile of budgets of all of their attacks; None where nothing was attacked.
+        other_splits: runs that were left out, by split.
+        other_profiles: attacked runs whose attacks were left out, by profile.
+    """
+
+    runs: tuple[Run, ...]
+    split: str
+    profile: str | None
+    other_splits: dict[str, int]
+    other_profiles: dict[str, int]
+
+
+def select_runs(runs: Sequence[Run], split: str | None = None, profile: str | None = None) -> Selection:
+    """Keep the runs of one split and the attacks of one profile.
+
+    Args:
+        runs: everything that was found.
+        split: ``grouped``, ``official`` or ``random``; the most frequent one by default.
+        profile: name of a profile of budgets; the most frequent one of the kept runs by default.
+
+    Raises:
+        ValueError: if no run has that split, or none was attacked with that profile.
+    """
+    splits = Counter(run.split for run in runs)
+    split = _chosen(splits, split, "a run with split")
+    kept = [run for run in runs if run.split == split]
+    profiles = Counter(profile for run in kept for profile in _profiles(run))
+    if profiles or profile is not None:
+        profile = _chosen(profiles, profile, "a run attacked with budgets")
+    return Selection(
+        runs=tuple(_with_profile(run, profile) for run in kept),
+        split=split,
+        profile=profile,
+        other_splits={name: number for name, number in splits.items() if name != split},
+        other_profiles={name: number for name, number in profiles.items() if name != profile},
+    )
+
+
+def _profiles(run: Run) -> set[str]:
+    profiles = {str(row["profile"]) for row in run.transfers}
+    return profiles | ({run.attacks.profile} if run.attacks else set())
+
+
+def _with_profile(run: Run, profile: str | None) -> Run:
+    attacks = run.attacks if run.attacks and run.attacks.profile == profile else None
+    return replace(run, attacks=attacks, transfers=[row for row in run.transfers if row["profile"] == profile])
+
+
+def _chosen(found: Counter[str], wanted: str | None, what: str) -> str:
+    if wanted is None:
+        # Ties go to the first name, so that the choice does not hang on the order of folders.
+        return min(found, key=lambda name: (-found[name], name))
+    if wanted not in found:
+        raise ValueError(f"expected {what} among {', '.join(sorted(found)) or 'none'}, got {wanted!r}")
+    return wanted
+
+
+def corpora_of(runs: Iterable[Run]) -> list[str]:
+    """Names of the corpora, the paper's first and in its order."""
+    found = {run.corpus for run in runs}
+    return [name for name in PAPER_CORPORA if name in found] + sorted(found - set(PAPER_CORPORA))
+
+
+PAPER_CORPORA = ("ESC10", "ESC50", "UrbanSound8K")

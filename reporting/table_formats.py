@@ -1,0 +1,134 @@
+"""A table as Markdown, CSV and LaTeX."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from reporting.estimates import Estimate
+from reporting.table import Kind, Quantity, Table
+from storage import write_text
+
+MISSING = "missing"
+LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", ">": "$>$", "<": "$<$"})
+
+
+def number(kind: Kind, value: float) -> str:
+    """A number as it is printed: percent, three digits of an area or ratio, whole gradients."""
+    match kind:
+        case "percent":
+            return f"{100 * value:.1f}"
+        case "count":
+            return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:.1f}"
+        case _:
+            return f"{value:.3f}"
+
+
+def ours(quantity: Quantity) -> str:
+    """What was measured, with >= where it is a lower bound; the word for missing where nothing was."""
+    found = quantity.ours
+    if found is None:
+        return MISSING
+    return f"{'≥ ' if found.censored else ''}{number(quantity.kind, found.value)}"
+
+
+def interval(quantity: Quantity) -> str:
+    """The interval of what was measured, empty without one."""
+    found = quantity.ours
+    if found is None or found.low is None or found.high is None:
+        return ""
+    return f"[{number(quantity.kind, found.low)}, {number(quantity.kind, found.high)}]"
+
+
+def paper(quantity: Quantity) -> str:
+    """The paper's number, empty without one."""
+    return "" if quantity.paper is None else number(quantity.kind, quantity.paper)
+
+
+def markdown(table: Table) -> str:
+    """Headings, one line a row with ours, interval, n and the paper's number in each cell, and what is missing."""
+    headings = [*table.headings, *table.columns, "runs"]
+    lines = [f"### {table.title}", "", table.caption, "", _line(headings), _line(["---"] * len(headings))]
+    for row in table.rows:
+        cells = ["; ".join(_in_words(quantity) for quantity in cell) for cell in row.cells]
+        lines.append(_line([*row.labels, *cells, ", ".join(row.runs) or MISSING]))
+    if table.commands:
+        lines += ["", "Missing cells are filled by", "", "```", *table.commands, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def as_csv(table: Table) -> str:
+    """One line a number, at full precision, with the runs that it came from."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    names = ["value", "low", "high", "interval", "spread_over_folds", "n", "censored", "paper", "runs"]
+    writer.writerow([*table.headings, "quantity", *names])
+    for row in table.rows:
+        for quantity in (quantity for cell in row.cells for quantity in cell):
+            found = quantity.ours
+            printed = "" if quantity.paper is None else round(quantity.paper, 10)
+            values = _columns(found) if found else [""] * 7
+            writer.writerow([*row.labels, quantity.name, *values, printed, " ".join(found.runs) if found else ""])
+    return file.getvalue()
+
+
+def latex(table: Table) -> str:
+    """A floating table for booktabs: each setting as a line of ours, its intervals, and the paper's."""
+    columns = "l" * (len(table.headings) + 1) + "r" * len(table.columns)
+    heads = " & ".join(text.translate(LATEX) for text in (*table.headings, "", *table.columns))
+    lines = [
+        r"\begin{table*}",
+        r"\centering\scriptsize",
+        rf"\caption{{{_escaped(table.title)}. {_escaped(table.caption)}}}",
+    ]
+    lines += [
+        rf"\label{{tab:{table.key}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        rf"{heads} \\",
+        r"\midrule",
+    ]
+    for row in table.rows:
+        for name, written in (("ours", ours), ("interval", interval), ("paper", paper)):
+            labels = row.labels if name == "ours" else ("",) * len(row.labels)
+            cells = [", ".join(filter(None, map(written, cell))) for cell in row.cells]
+            lines.append(" & ".join(map(_escaped, (*labels, name, *cells))) + r" \\")
+        lines.append(r"\addlinespace")
+    return "\n".join([*lines[:-1], r"\bottomrule", r"\end{tabular}", r"\end{table*}"]) + "\n"
+
+
+def write_table(table: Table, folder: Path) -> list[Path]:
+    """Write all three formats to ``<key>.md``, ``<key>.csv`` and ``<key>.tex``."""
+    paths = []
+    for suffix, text in ((".md", markdown(table)), (".csv", as_csv(table)), (".tex", latex(table))):
+        paths.append(folder / f"{table.key}{suffix}")
+        write_text(paths[-1], text)
+    return paths
+
+
+def _in_words(quantity: Quantity) -> str:
+    return " ".join(_parts(quantity))
+
+
+def _parts(quantity: Quantity) -> Iterator[str]:
+    yield ours(quantity)
+    if quantity.ours:
+        if interval(quantity):
+            yield interval(quantity)
+        if quantity.ours.n is not None:
+            yield f"n={quantity.ours.n}"
+    if quantity.paper is not None:
+        yield f"(paper {paper(quantity)})"
+
+
+def _columns(found: Estimate) -> list[object]:
+    values = [found.value, found.low, found.high, found.interval, found.spread, found.n, int(found.censored)]
+    return ["" if value is None else value for value in values]
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _escaped(text: str) -> str:
+    return text.translate(LATEX).replace("≥ ", r"$\geq$")

@@ -1,0 +1,162 @@
+"""Tables I to IV and what goes beyond them: rows of settings, ours beside the paper's number."""
+
+from collections.abc import Callable, Sequence
+
+from metrics.attack_summary import THE_SIX
+from reporting.accuracy import Accuracies
+from reporting.estimates import (
+    attack_auc,
+    attack_gradients,
+    parameters,
+    six_auc,
+    six_cost,
+    six_fooling_rate,
+    six_gradients,
+)
+from reporting.paper_numbers import PaperSetting, Setting, paper_settings
+from reporting.runs import Run
+from reporting.selection import PAPER_CORPORA, Selection, corpora_of
+from reporting.slices import Slice, same_setting, slice_of
+from reporting.studies import STUDIES, TABLES, Study
+from reporting.table import CORPUS_NAMES, NAMES, Quantity, Row, Table, describe, label
+
+SEVEN = (*THE_SIX, "lbfgs")
+
+
+def paper_table(number: int, selection: Selection, accuracies: Accuracies) -> Table:
+    """Table I, II, III or IV.
+
+    Args:
+        number: 1 to 4.
+        selection: runs that may stand in one table.
+        accuracies: intervals of accuracies.
+    """
+    study = STUDIES[TABLES[number - 1]]
+    printed = {(row.corpus, row.value): row for row in paper_settings(number)}
+    attacked = number != 4
+    columns = ("accuracy (%)",) + (
+        (*(NAMES[attack] for attack in SEVEN), "mean of the six") if attacked else ("mean AUC of the six (%)",)
+    )
+
+    def cells(runs: Sequence[Run], corpus: str, value: Setting) -> tuple[tuple[Quantity, ...], ...]:
+        paper = printed.get((corpus, value))
+        first = (Quantity("accuracy", "percent", accuracies.mean(runs), paper.accuracy if paper else None),)
+        six = Quantity("six_auc", "auc" if attacked else "percent", six_auc(runs), paper.auc_six if paper else None)
+        if not attacked:
+            return first, (six,)
+        return (first, *(_attack_cell(runs, attack, paper) for attack in SEVEN), (six,))
+
+    return _study_table(study, selection, columns, cells)
+
+
+def setting_table(key: str, selection: Selection, accuracies: Accuracies) -> Table:
+    """A comparison that the paper reports in words only, or not at all.
+
+    Args:
+        key: name of the study.
+        selection: runs that may stand in one table.
+        accuracies: intervals of accuracies.
+    """
+    columns = tuple(_summary_headings())
+    return _study_table(STUDIES[key], selection, columns, lambda runs, *_: _summary_cells(runs, accuracies))
+
+
+def overview(selection: Selection, accuracies: Accuracies) -> Table:
+    """Every setting that was trained, whatever table it belongs to."""
+    rows = []
+    for group in same_setting(sorted(selection.runs, key=lambda run: _place(run.corpus))):
+        first = group[0]
+        labels = (CORPUS_NAMES.get(first.corpus, first.corpus), NAMES.get(first.settings["architecture"], "?"))
+        rows.append(
+            Row(
+                (*labels, describe(first.settings), f"{max(run.summary['leakage'] for run in group):.0%}"),
+                _summary_cells(group, accuracies),
+                tuple(run.name for run in group),
+            )
+        )
+    return Table(
+        "all_settings",
+        "All settings",
+        f"Every trained setting. {_conditions(selection)}",
+        ("corpus", "classifier", "setting", "leakage"),
+        tuple(_summary_headings()),
+        tuple(rows),
+        (),
+    )
+
+
+def _study_table(
+    study: Study,
+    selection: Selection,
+    columns: tuple[str, ...],
+    cells: Callable[[Sequence[Run], str, Setting], tuple[tuple[Quantity, ...], ...]],
+) -> Table:
+    several = len(study.representations) > 1
+    rows: list[Row] = []
+    commands: list[str] = []
+    others: list[str] = []
+    for corpus in _corpora(study, selection):
+        for representation in study.representations:
+            found = slice_of(study, selection.runs, corpus, representation)
+            if found.runs:
+                others.append(_shared(found))
+            for value in study.values:
+                runs = found.runs.get(value, [])
+                labels = (CORPUS_NAMES.get(corpus, corpus), *((representation,) if several else ()), label(value))
+                row = Row(labels, cells(runs, corpus, value), tuple(run.name for run in runs))
+                rows.append(row)
+                if any(
+                    quantity.ours is None and quantity.name != "parameters" for cell in row.cells for quantity in cell
+                ):
+                    commands.append(study.command(selection.profile, corpus))
+    caption = f"{_conditions(selection)} {' '.join(others)}".strip()
+    headings = ("corpus", *(("representation",) if several else ()), study.label)
+    return Table(study.key, study.title, caption, headings, columns, tuple(rows), tuple(dict.fromkeys(commands)))
+
+
+def _corpora(study: Study, selection: Selection) -> list[str]:
+    """The paper's corpora, and any other that has a run of the study."""
+    there = [corpus for corpus in corpora_of(selection.runs) if corpus not in PAPER_CORPORA]
+    used = [c for c in there if any(slice_of(study, selection.runs, c, r).runs for r in study.representations)]
+    return [*PAPER_CORPORA, *used]
+
+
+def _attack_cell(runs: Sequence[Run], attack: str, paper: PaperSetting | None) -> tuple[Quantity, ...]:
+    auc = paper.auc.get(attack) if paper else None
+    gradients = paper.gradients.get(attack) if paper else None
+    return (
+        Quantity(f"{attack}_auc", "auc", attack_auc(runs, attack), auc),
+        Quantity(f"{attack}_gradients", "count", attack_gradients(runs, attack), gradients),
+    )
+
+
+def _summary_headings() -> list[str]:
+    six = ["AUC", "fooling rate (%)", "batch gradients", "cost to AUC > 0.9"]
+    return ["accuracy (%)", "parameters", *(f"{name}, mean of the six" for name in six)]
+
+
+def _summary_cells(runs: Sequence[Run], accuracies: Accuracies) -> tuple[tuple[Quantity, ...], ...]:
+    return (
+        (Quantity("accuracy", "percent", accuracies.mean(runs)),),
+        (Quantity("parameters", "count", parameters(runs)),),
+        (Quantity("six_auc", "auc", six_auc(runs)),),
+        (Quantity("six_fooling_rate", "percent", six_fooling_rate(runs)),),
+        (Quantity("six_gradients", "count", six_gradients(runs)),),
+        (Quantity("six_cost_auc90", "count", six_cost(runs)),),
+    )
+
+
+def _conditions(selection: Selection) -> str:
+    attacks = f"budgets: {selection.profile}" if selection.profile else "no run of it is attacked yet"
+    return (
+        f"split={selection.split}; {attacks}. Ours: mean over budgets, folds and seeds with a 95 % interval "
+        "(gradients: range over folds), n clips that are right when clean (accuracy: tested clips)."
+    )
+
+
+def _shared(found: Slice) -> str:
+    return f"{CORPUS_NAMES.get(found.corpus, found.corpus)}: {describe(found.others, ['augmentation'])}."
+
+
+def _place(corpus: str) -> tuple[int, str]:
+    return PAPER_CORPORA.index(corpus) if corpus in PAPER_CORPORA else len(PAPER_CORPORA), corpus

@@ -1,0 +1,160 @@
+"""Table V: how much of what fools one classifier fools another."""
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from metrics.attack_summary import THE_SIX
+from reporting.estimates import SEEDS, Estimate
+from reporting.paper_numbers import paper_transfers
+from reporting.runs import Run
+from reporting.selection import PAPER_CORPORA, Selection, corpora_of
+from reporting.studies import REPRESENTATIONS, TRANSFER_SWEEP
+from reporting.table import CORPUS_NAMES, NAMES, Quantity, Row, Table, describe
+
+SIX = len(THE_SIX)
+ARCHITECTURES = ("resnet18", "googlenet", "alexnet")
+COMMAND = (
+    f"python sweep.py configs/sweeps/{TRANSFER_SWEEP}.yaml --budgets {{profile}} "
+    "--only data={corpus} -- --data.root DIR"
+)
+
+
+@dataclass(frozen=True)
+class Transfers:
+    """Ratios of one corpus and representation, all models with the same settings of the representation.
+
+    Attributes:
+        settings: these settings.
+        ratios: by source and target architecture.
+        folds: ratios of single folds.
+        attacks: number of attacks that the ratio is a mean of, where it is not six.
+    """
+
+    settings: dict[str, Any]
+    ratios: dict[tuple[str, str], Estimate]
+    folds: dict[tuple[str, str], list[float]] = field(repr=False)
+    attacks: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def ratio(self, source: str, target: str) -> Estimate | None:
+        """The ratio of a pair; 1 for a model with itself, which need not be computed."""
+        if source == target and (source, target) not in self.ratios:
+            runs = dict.fromkeys(run for pair, one in self.ratios.items() if pair[0] == source for run in one.runs[:1])
+            return Estimate(1.0, None, None, None, None, tuple(runs), interval="by definition") if runs else None
+        return self.ratios.get((source, target))
+
+
+def transfers_of(runs: Sequence[Run], corpus: str, representation: str) -> Transfers | None:
+    """Ratios over the six attacks, of the setting that most pairs of models share.
+
+    Args:
+        runs: runs that may stand in one table.
+        corpus: name of the corpus.
+        representation: class of the representation.
+    """
+    groups: dict[tuple[tuple[str, Any], ...], list[Run]] = {}
+    for run in runs:
+        if run.transfers and run.corpus == corpus and run.representation == representation:
+            key = tuple(sorted(item for item in run.settings.items() if item[0] != "architecture"))
+            groups.setdefault(key, []).append(run)
+    if not groups:
+        return None
+    chosen = min(groups, key=lambda key: (-sum(len(run.transfers) for run in groups[key]), repr(key)))
+    rows: dict[tuple[str, str], dict[tuple[str, str], dict[str, Any]]] = {}
+    folds: dict[tuple[str, str], dict[tuple[str, str, int], float]] = {}
+    for run in groups[chosen]:
+        for row in run.transfers:
+            if row["attack"] is not None or row["ratio"] is None:
+                continue
+            pair = (str(row["source_architecture"]), str(row["target_architecture"]))
+            models = (run.name, str(row["target_run"]))
+            if row["fold"] is None:
+                # A pair that was computed twice counts once, with the larger denominator.
+                known = rows.setdefault(pair, {}).get(models)
+                if known is None or row["denominator"] > known["denominator"]:
+                    rows[pair][models] = row
+            else:
+                folds.setdefault(pair, {})[*models, row["fold"]] = float(row["ratio"])
+    per_fold = {pair: list(values.values()) for pair, values in folds.items()}
+    ratios = {pair: _estimate(some, per_fold.get(pair, [])) for pair, some in rows.items()}
+    counted = {pair: min(int(row.get("attacks", SIX)) for row in some.values()) for pair, some in rows.items()}
+    fewer = {pair: number for pair, number in counted.items() if number < SIX}
+    return Transfers(dict(chosen), ratios, per_fold, fewer) if ratios else None
+
+
+def transfer_table(selection: Selection) -> Table:
+    """Table V in the paper's shape: row = corpus and source, column = representation and target."""
+    printed = {(t.corpus, t.representation, t.source, t.target): t.ratio for t in paper_transfers()}
+    architectures = [*ARCHITECTURES, *_more_targets(selection)]
+    rows: list[Row] = []
+    commands: list[str] = []
+    notes: list[str] = []
+    for corpus in _corpora(selection):
+        found = {name: transfers_of(selection.runs, corpus, name) for name in REPRESENTATIONS}
+        notes += [f"{CORPUS_NAMES.get(corpus, corpus)}: {describe(t.settings)}." for t in found.values() if t]
+        notes += [_fewer(name, transfers) for name, transfers in found.items() if transfers and transfers.attacks]
+        for source in ARCHITECTURES:
+            cells = []
+            for name in REPRESENTATIONS:
+                transfers = found[name]
+                for target in architectures:
+                    ours = transfers.ratio(source, target) if transfers else None
+                    paper = printed.get((corpus, name, source, target))
+                    cells.append((Quantity(f"{name}_{target}", "ratio", ours, paper),))
+                    if ours is None and target in ARCHITECTURES and source != target:
+                        commands.append(COMMAND.format(profile=selection.profile or "reduced", corpus=corpus))
+            runs = tuple(dict.fromkeys(run for cell in cells for q in cell if q.ours for run in q.ours.runs))
+            rows.append(Row((CORPUS_NAMES.get(corpus, corpus), NAMES[source]), tuple(cells), runs))
+    attacks = f"budgets: {selection.profile}" if selection.profile else "no run of it is attacked yet"
+    caption = (
+        f"Row = source, column = target. Share of the clips right for both and fooling the source that fool the target "
+        f"too, summed over budgets, mean of the six attacks; n is the sum of denominators. split={selection.split}; "
+        f"{attacks}. {' '.join(notes)}"
+    ).strip()
+    return Table(
+        TRANSFER_SWEEP,
+        "Table V. Transfer",
+        caption,
+        ("corpus", "source"),
+        tuple(f"{name}, {NAMES.get(target, target)}" for name in REPRESENTATIONS for target in architectures),
+        tuple(rows),
+        tuple(dict.fromkeys(commands)),
+    )
+
+
+def _fewer(representation: str, transfers: Transfers) -> str:
+    """Says which ratios are no mean of six attacks."""
+    pairs = [
+        f"{NAMES.get(source, source)} to {NAMES.get(target, target)} ({number})"
+        for (source, target), number in transfers.attacks.items()
+    ]
+    return f"{representation}, mean of fewer than six attacks: {', '.join(pairs)}."
+
+
+def _estimate(rows: dict[tuple[str, str], dict[str, Any]], folds: Sequence[float]) -> Estimate:
+    ends = [
+        [row[f"ratio_{end}"] for row in rows.values() if row[f"ratio_{end}"] is not None] for end in ("low", "high")
+    ]
+    low, high = (statistics.fmean(values) if len(values) == len(rows) else None for values in ends)
+    return Estimate(
+        value=statistics.fmean(row["ratio"] for row in rows.values()),
+        low=low,
+        high=high,
+        spread=statistics.stdev(folds) if len(folds) > 1 else None,
+        n=int(sum(row["denominator"] for row in rows.values())),
+        runs=tuple(dict.fromkeys(run for models in rows for run in models)),
+        interval="95 %" if len(rows) == 1 else SEEDS,
+    )
+
+
+def _more_targets(selection: Selection) -> list[str]:
+    """Targets beyond the paper's three, the baselines for example."""
+    counted = Counter(str(row["target_architecture"]) for run in selection.runs for row in run.transfers)
+    return [name for name in sorted(counted) if name not in ARCHITECTURES]
+
+
+def _corpora(selection: Selection) -> list[str]:
+    used = corpora_of([run for run in selection.runs if run.transfers])
+    return [*PAPER_CORPORA, *(corpus for corpus in used if corpus not in PAPER_CORPORA)]

@@ -1,0 +1,106 @@
+"""What speaks against a number: leakage, failed trust checks, and how the runs differ from the paper."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reporting.runs import Run
+from reporting.selection import Selection
+from reporting.slices import same_setting
+from storage.run_folder import differing_keys
+
+NOT_COMPARED = {"root", "cache_dir", "cache_maps", "fold", "seed", "num_workers", "download"}
+DEVIATIONS = (
+    (
+        "AUC",
+        "The paper never defines its AUC. Here the score is the loss on the true label, positives are adversarials, "
+        "negatives the same clips clean: 0.5 is no effect.",
+    ),
+    (
+        "Clips",
+        "Attacks are judged on test clips that are classified correctly when clean; the paper does not say which.",
+    ),
+    (
+        "Splits",
+        "Copies are made from training clips only, after the split. The paper draws its test clips at random, so "
+        "that clips of one recording stand on both sides.",
+    ),
+    ("DWT", "It is the continuous wavelet transform that the paper's tool computes."),
+    ("Lifter", "librosa's code is followed; Eq. 21 copies a misprint of its old documentation."),
+    ("Pictures", "One channel in [0, 1] instead of an 8-bit colour picture."),
+    ("DeepFool", "Untargeted; the paper calls it targeted and names a library that has no such variant."),
+    ("BIM", "Steps of delta / 10 from the current point; Eq. 5 steps by delta from the clean one."),
+    ("JSMA", "Its number of iterations is read with gamma on the scale of 0 to 255; as printed it would be below 3."),
+    ("ResNet-56", "Exists in the CIFAR form only (0.85 M parameters), so the paper's ratio of sizes cannot hold."),
+    ("Training", "Optimiser, schedule, epochs and regularisation are ours; the paper names none."),
+)
+"""Readings that change a number, whatever was run."""
+
+
+@dataclass(frozen=True)
+class CheckSummary:
+    """Trust checks of one run: how many hold, and those that do not."""
+
+    run: str
+    passed: int
+    failed: list[dict[str, Any]]
+
+
+def trust_checks(selection: Selection) -> list[CheckSummary]:
+    """The checks of every attacked run, those with a failed hard check first."""
+    summaries = [
+        CheckSummary(run.name, run.attacks.checks_passed, run.attacks.checks) for run in selection.runs if run.attacks
+    ]
+    return sorted(summaries, key=lambda summary: (-_hard(summary), -len(summary.failed), summary.run))
+
+
+def leakage(selection: Selection) -> list[tuple[str, str, float]]:
+    """Corpus, split and share of test clips that share a recording with training or validation, the highest first."""
+    shares: dict[tuple[str, str], float] = {}
+    for run in selection.runs:
+        key = (run.corpus, run.split)
+        shares[key] = max(shares.get(key, 0.0), float(run.summary["leakage"]))
+    return sorted(((*key, share) for key, share in shares.items()), key=lambda row: (-row[2], row))
+
+
+def run_deviations(selection: Selection) -> list[tuple[str, str]]:
+    """What these runs do differently from the paper, or from one another."""
+    found: list[tuple[str, str]] = []
+    if selection.split != "random":
+        found.append(("Split", f"All runs use split={selection.split}; the paper's would be random."))
+    if selection.profile not in (None, "paper"):
+        found.append(("Budgets", f"Attacks use the profile {selection.profile}, not all budgets of the paper."))
+    clips = sorted({run.attacks.clips for run in selection.runs if run.attacks and run.attacks.clips is not None})
+    if clips:
+        found.append(
+            ("Subset", f"Attacks see a stratified subset of {' or '.join(map(str, clips))} test clips a fold.")
+        )
+    partial = [run for run in selection.runs if run.summary["folds_finished"] < run.summary["folds_in_all"]]
+    if partial:
+        found.append(("Folds", f"Not all folds are trained: {_named(partial)}."))
+    for group in same_setting(selection.runs):
+        keys = sorted(_differences(group))
+        if keys:
+            found.append(
+                ("Recipes", f"Averaged as seeds of one setting, but they differ in {', '.join(keys)}: {_named(group)}.")
+            )
+    for what, others in (("split", selection.other_splits), ("budgets", selection.other_profiles)):
+        for name, number in sorted(others.items()):
+            found.append(("Left out", f"{number} runs with {what} {name}; show them with --{what} {name}."))
+    return found
+
+
+def _differences(group: Sequence[Run]) -> set[str]:
+    """Settings of training in which runs of one setting differ."""
+    first = group[0].summary["recipe"]
+    keys = {key for run in group[1:] for key in differing_keys(first, run.summary["recipe"])}
+    return {key for key in keys if key.rsplit(".", 1)[-1] not in NOT_COMPARED}
+
+
+def _named(runs: Sequence[Run]) -> str:
+    names = [run.name for run in runs]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _hard(summary: CheckSummary) -> int:
+    return sum(check["kind"] == "hard" for check in summary.failed)
