@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pooch
@@ -96,6 +96,7 @@ class SoundDataModule(LightningDataModule):
         self.cache_maps = cache_maps
         self.download = download
         self.seed = seed
+        self._next_epoch = 0
         self._tested: int | None = None
         self._trains = True
         self._table: ClipTable | None = None
@@ -226,6 +227,17 @@ class SoundDataModule(LightningDataModule):
         """Test clips, without copies, each exactly once over all processes."""
         return self._loader(self.test_set)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The epoch whose order comes next: training goes on from the ends of epochs only."""
+        return {"next_epoch": self.trainer.fit_loop.epoch_progress.current.ready if self.trainer is not None else 0}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the order of the next epoch.
+
+        Lightning draws the first batches of a resumed fold before it knows the epoch.
+        """
+        self._next_epoch = int(state_dict["next_epoch"])
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Turn waveforms into maps on the device; maps from the cache pass as they are."""
         if batch.inputs.ndim == 4:
@@ -262,6 +274,7 @@ class SoundDataModule(LightningDataModule):
             rank=trainer.global_rank if trainer is not None else 0,
             processes=trainer.world_size if trainer is not None else 1,
         )
+        batches.set_epoch(self._next_epoch)
         on_gpu = trainer is not None and trainer.strategy.root_device.type == "cuda"
         return DataLoader(
             dataset,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sweeps
+import wandb
 import yaml
 from rich.console import Console
 from wandb import wandb_agent
@@ -480,7 +481,9 @@ def test_after_kill_9_a_sweep_continues_and_repeats_only_the_unit_in_progress(li
 
 
 @pytest.mark.slow
-def test_weights_and_biases_own_agent_runs_a_point(light_sweep, tmp_path, monkeypatch):
+def test_weights_and_biases_own_agent_runs_a_point(light_sweep, tmp_path, monkeypatch, request):
+    # W&B reads the environment once a process, and would keep this one's folder for later tests.
+    request.addfinalizer(wandb.teardown)
     for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_DIR", "WANDB_RUN_GROUP"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

@@ -112,6 +112,7 @@ def test_a_checkpoint_says_by_itself_how_its_data_are_rebuilt(small, tmp_path):
 def test_a_killed_run_continues_and_ends_as_if_it_had_not_been_killed(small, tmp_path):
     longer = [*small, "--trainer.max_epochs", "4", "--folds", "1"]
     train.main([*longer, "--name", "undisturbed"])
+    assert torch.load(tmp_path / "runs/undisturbed/fold1/best.ckpt", weights_only=True)["epoch"] > 1
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
     killed = tmp_path / "runs" / "killed" / "fold1"
     process = subprocess.Popen(
