@@ -58,8 +58,8 @@ def _logger(name: str, folder: Path, *, group: str, job: str, project: str, mode
     # Artifacts are staged beside the run, so that nothing is written elsewhere and a later sync finds them.
     os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve() / "wandb"))
     os.environ.setdefault("WANDB_SILENT", "true")
-    offline = resolved == "offline"
-    return WandbLogger(project=project, name=name, group=group, job_type=job, save_dir=folder, offline=offline)
+    # Said to wandb.init itself: the logger's own flag goes through the environment, which W&B reads once a process.
+    return WandbLogger(project=project, name=name, group=group, job_type=job, save_dir=folder, mode=resolved)
 
 
 class WandbRecord(Callback):
