@@ -12,7 +12,7 @@ from attacks.active_set import ActiveSet, Ledger, Problem
 from attacks.base import Attack
 from attacks.box_projection import box_distance, project
 from attacks.fgsm import NORMS
-from attacks.losses import at_least_float32, input_gradient, is_zero
+from attacks.losses import at_least_float32, input_gradient, is_zero, margin
 from attacks.outcome import Outcome, average_over_targets
 from attacks.stepwise import StepwiseAttack
 
@@ -43,8 +43,8 @@ class DeepFool(StepwiseAttack):
             original adds such a constant to every step, which costs distance where nothing creeps.
         candidates: how many classes are looked at, the label included: those with the largest clean logits; None means
             all. It is of no use in a targeted attack.
-        bisection_steps: halvings of the line from the input to the adversarial after the attack, which cost a forward
-            each and no gradient.
+        bisection_steps: divisions of the line from the input to the adversarial after the attack, by false position on
+            the margin, which cost a forward each and no gradient.
         bounds: lower and upper end of what an input may hold.
         seed: seed of the random targets.
         targeted: towards a random wrong label; else to the nearest.
@@ -166,10 +166,14 @@ class DeepFool(StepwiseAttack):
     def _bisect(self, problem: Problem, ledger: Ledger) -> None:
         """Move adversarials towards their inputs as far as the goal stays reached.
 
+        The line is divided where the margin would be zero if it were linear between the ends (false position, with the
+        Illinois rule against an end that stays), at least a sixteenth away from both: two or three steps find what
+        eight halvings do.
+
         A clip that has reached its goal at one budget has the same adversarial at every later one, so the last budget
         is worked on and the others take it over.
         """
-        assert ledger.logits is not None
+        assert ledger.logits is not None and ledger.logits_clean is not None
         last = len(ledger.budgets) - 1
         goals = self.reached(ledger.logits[last], problem.labels, problem.targets)
         goals &= ledger.recorded_counts["iterations"][last] > 0
@@ -186,12 +190,21 @@ class DeepFool(StepwiseAttack):
         shape = (-1, *(1 for _ in inputs.shape[1:]))
         low = inputs.new_zeros(len(rows))
         high = torch.ones_like(low)
+        excess_low = self._excess(ledger.logits_clean[rows], labels, targets)
+        excess_high = self._excess(best_logits, labels, targets)
+        before = None
         for _ in range(self.bisection_steps):
-            middle = (low + high) / 2
+            share = (excess_low / (excess_low - excess_high)).nan_to_num(0.5).clamp(1 / 16, 15 / 16)
+            middle = low + (high - low) * share.to(low.dtype)
             candidate = self.clip_to_bounds(inputs + middle.view(shape) * direction)
             logits = at_least_float32(self.logits(candidate))
             inside = self.reached(logits, labels, targets)
+            excess = self._excess(logits, labels, targets)
             high, low = torch.where(inside, middle, high), torch.where(inside, low, middle)
+            again = torch.zeros_like(inside) if before is None else inside == before
+            excess_high = torch.where(inside, excess, torch.where(again, excess_high / 2, excess_high))
+            excess_low = torch.where(inside, torch.where(again, excess_low / 2, excess_low), excess)
+            before = inside
             adversarial = torch.where(inside.view(shape), candidate, adversarial)
             best_logits = torch.where(inside[:, None], logits, best_logits)
         ledger.adversarial[last, rows] = adversarial
@@ -201,6 +214,12 @@ class DeepFool(StepwiseAttack):
             ledger.adversarial[budget, reached] = ledger.adversarial[last, reached]
             ledger.logits[budget, reached] = ledger.logits[last, reached]
             ledger.recorded_counts["forward_rows"][budget, reached] += self.bisection_steps
+
+
+    @staticmethod
+    def _excess(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+        """By how much the goal is reached ``(clips,)``, negative where it is not."""
+        return -margin(logits, labels) if targets is None else margin(logits, targets)
 
 
 class DeepFoolOverTargets(DeepFool):

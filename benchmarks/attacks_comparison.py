@@ -19,7 +19,7 @@ from attacks.outcome import distances
 from benchmarks.attacks_peers import DEEPFOOL_SETTINGS, ITERATIONS, SEARCH_SETTINGS, SEARCH_STEPS, STEPS, Attacker
 
 LARGE_DELTA = 1.0
-BISECTION_STEPS = 8
+BISECTION_STEPS = 2
 OURS, BISECTED = "ours", f"ours, bisection {BISECTION_STEPS}"
 
 

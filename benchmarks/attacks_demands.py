@@ -54,21 +54,21 @@ def demands(lines: Sequence[Line], overheads: Mapping[str, Timing], memory_gib: 
         yield Demand(text, f"{memory_gib:.2f} GiB", memory_gib <= LARGEST_MEMORY_GIB)
 
 
+def _time_beside(attack: str, who: str, ours: Line, peer: str, theirs: Line, share: float) -> Demand:
+    found = f"{ours.seconds / theirs.seconds:.3f}, of own times {ours.cpu_seconds / theirs.cpu_seconds:.3f}"
+    if (attack, peer) == ("cwa", "torchattacks"):
+        taken = theirs.gradient_rows / len(ours.l2)
+        found += f" (it stopped after {taken:g} of {ITERATIONS} steps, with a success of {theirs.success:.0%})"
+    met = ours.seconds <= share * theirs.seconds
+    return Demand(f"{attack} ({who}): time at most {share:.3g} of {peer}'s", found, met)
+
+
 def _against_peers(attack: str, sides: Mapping[str, Line]) -> Iterator[Demand]:
-    mine = sides[OURS]
     peers = {who: line for who, line in sides.items() if who not in (OURS, BISECTED)}
-    for who, share in LARGEST_SHARE_OF_TIME.get(attack, {}).items():
-        if who in peers:
-            text = f"{attack}: time at most {share:.3g} of {who}'s"
-            found = (
-                f"{mine.seconds / peers[who].seconds:.3f}, of own times {mine.cpu_seconds / peers[who].cpu_seconds:.3f}"
-            )
-            if (attack, who) == ("cwa", "torchattacks"):
-                taken = peers[who].gradient_rows / len(mine.l2)
-                found += (
-                    f" (it stopped after {taken:g} of {ITERATIONS} steps, with a success of {peers[who].success:.0%})"
-                )
-            yield Demand(text, found, mine.seconds <= share * peers[who].seconds)
+    for ours in (OURS, BISECTED):
+        for peer, share in LARGEST_SHARE_OF_TIME.get(attack, {}).items():
+            if ours in sides and peer in peers:
+                yield _time_beside(attack, ours, sides[ours], peer, peers[peer], share)
     if peers:
         best = min(peers.values(), key=lambda line: line.median_l2)
         for who in (OURS, BISECTED):
