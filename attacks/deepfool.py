@@ -173,7 +173,8 @@ class DeepFool(StepwiseAttack):
         A clip that has reached its goal at one budget has the same adversarial at every later one, so the last budget
         is worked on and the others take it over.
         """
-        assert ledger.logits is not None and ledger.logits_clean is not None
+        assert ledger.logits is not None
+        assert ledger.logits_clean is not None
         last = len(ledger.budgets) - 1
         goals = self.reached(ledger.logits[last], problem.labels, problem.targets)
         goals &= ledger.recorded_counts["iterations"][last] > 0
@@ -214,7 +215,6 @@ class DeepFool(StepwiseAttack):
             ledger.adversarial[budget, reached] = ledger.adversarial[last, reached]
             ledger.logits[budget, reached] = ledger.logits[last, reached]
             ledger.recorded_counts["forward_rows"][budget, reached] += self.bisection_steps
-
 
     @staticmethod
     def _excess(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
