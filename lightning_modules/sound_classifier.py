@@ -35,9 +35,6 @@ class SoundClassifier(LightningModule):
         label_smoothing: share of the target spread over all classes.
         mixup: parameter of the Beta distribution that mixes pairs of clips (Zhang et al. 2018); 0 = off.
         time_roll: shift each training map in time by a random circular amount.
-        coarse_share: share of the epochs, from the first, that see maps reduced by ``coarse_factor``: a quarter of
-            the work for most of training (progressive resizing).
-        coarse_factor: how many times fewer rows and columns a coarse map has.
         seed: seed of the augmentation.
 
     Raises:
@@ -56,21 +53,16 @@ class SoundClassifier(LightningModule):
         label_smoothing: float = 0.1,
         mixup: float = 0.3,
         time_roll: bool = True,
-        coarse_share: float = 0.0,
-        coarse_factor: int = 2,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        for name, value in (("label_smoothing", label_smoothing), ("coarse_share", coarse_share)):
-            if not 0 <= value < 1:
-                raise ValueError(f"expected {name} from 0 to below 1, got {value}")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"expected label_smoothing from 0 to below 1, got {label_smoothing}")
         for name, value in (("mixup", mixup), ("weight_decay", weight_decay)):
             if value < 0:
                 raise ValueError(f"expected {name} of at least 0, got {value}")
         if learning_rate <= 0:
             raise ValueError(f"expected a learning rate above 0, got {learning_rate}")
-        if coarse_factor < 1:
-            raise ValueError(f"expected coarse_factor of at least 1, got {coarse_factor}")
         self.save_hyperparameters()
         # Channels last is the layout that convolutions are fastest in, on CPUs and GPUs alike.
         self.classifier = build_classifier(architecture, num_classes, pretrained).to(memory_format=torch.channels_last)
@@ -96,8 +88,6 @@ class SoundClassifier(LightningModule):
         maps, labels = batch.inputs, F.one_hot(batch.labels, self.hparams["num_classes"]).float()
         if self.hparams["time_roll"]:
             maps = roll_in_time(maps, self.generator)
-        if self.current_epoch < self.coarse_epochs:
-            maps = F.interpolate(maps, scale_factor=1 / self.hparams["coarse_factor"], mode="bilinear", antialias=True)
         if self.hparams["mixup"] > 0:
             maps, labels = mix_up(maps, labels, self.hparams["mixup"], self.generator)
         loss = F.cross_entropy(self(maps), labels, label_smoothing=self.hparams["label_smoothing"])
@@ -123,12 +113,6 @@ class SoundClassifier(LightningModule):
         """Make the checkpoint say by itself which corpus, representation and fold it belongs to."""
         checkpoint.update(self.provenance)
         keep_average(self.trainer, checkpoint)
-
-    @property
-    def coarse_epochs(self) -> int:
-        """How many epochs, from the first, see coarse maps."""
-        epochs = self.trainer.max_epochs if self.trainer.max_epochs is not None else 0
-        return round(self.hparams["coarse_share"] * max(0, epochs))
 
     def configure_optimizers(self) -> Any:
         """AdamW with the chosen schedule."""

@@ -1,5 +1,6 @@
 """A checkpoint read back: the classifier, and the corpus and representation it was trained on."""
 
+import inspect
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,13 @@ def load_classifier(path: Path | str) -> TrainedClassifier:
     """
     checkpoint = read_checkpoint(path)
     settings = {**checkpoint["hyper_parameters"], "pretrained": False}
+    known = inspect.signature(SoundClassifier).parameters
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise DataError(
+            f"expected a checkpoint of this version at {path}, found one with settings that it does not have "
+            f"({', '.join(unknown)}); use the version that wrote it, or train again"
+        )
     model = SoundClassifier(**settings)
     try:
         model.load_state_dict(checkpoint["state_dict"])

@@ -1,4 +1,4 @@
-"""What the Trainer runs: coarse epochs, reproducible random numbers, refused settings."""
+"""What the Trainer runs: reproducible random numbers, refused settings."""
 
 import pytest
 import torch
@@ -13,17 +13,14 @@ def tiny(**settings):
     return SoundClassifier(num_classes=3, architecture="resnet56", **settings)
 
 
-class SizesSeen(torch.nn.Module):
-    """A classifier that notes the size of the maps it gets."""
+class MeanClassifier(torch.nn.Module):
+    """A classifier of the mean of a map."""
 
     def __init__(self):
         super().__init__()
         self.weights = torch.nn.Linear(1, 3)
-        self.sizes = []
 
     def forward(self, maps):
-        if self.training:
-            self.sizes.append(tuple(maps.shape[2:]))
         return self.weights(maps.mean((2, 3)))
 
 
@@ -43,18 +40,11 @@ def fit(model, epochs=4):
     return trainer
 
 
-def test_the_first_epochs_see_coarse_maps_and_the_rest_whole_ones():
-    model = tiny(coarse_share=0.5)
-    model.classifier = SizesSeen()
-    fit(model)
-    assert model.classifier.sizes == [(8, 8)] * 4 + [(16, 16)] * 4
-
-
 def test_training_is_the_same_for_the_same_seed_and_not_for_another():
     models = []
     for seed in (0, 0, 1):
         model = tiny(seed=seed)
-        model.classifier = SizesSeen()
+        model.classifier = MeanClassifier()
         torch.manual_seed(5)
         torch.nn.init.normal_(model.classifier.weights.weight)
         fit(model)
@@ -67,7 +57,7 @@ def test_the_learning_rate_ends_near_zero_unless_it_is_constant():
     rates = {}
     for schedule in ("one_cycle", "cosine", "constant"):
         model = tiny(schedule=schedule)
-        model.classifier = SizesSeen()
+        model.classifier = MeanClassifier()
         trainer = fit(model, epochs=20)
         rates[schedule] = trainer.optimizers[0].param_groups[0]["lr"]
     assert rates["constant"] == 2e-3
@@ -86,10 +76,9 @@ def test_the_parameter_count_survives_freezing():
     ("settings", "message"),
     [
         ({"label_smoothing": 1.0}, "expected label_smoothing from 0 to below 1, got 1.0"),
-        ({"coarse_share": -0.1}, "expected coarse_share from 0 to below 1, got -0.1"),
         ({"mixup": -1.0}, "expected mixup of at least 0, got -1.0"),
         ({"learning_rate": 0.0}, "expected a learning rate above 0, got 0.0"),
-        ({"coarse_factor": 0}, "expected coarse_factor of at least 1, got 0"),
+        ({"weight_decay": -0.1}, "expected weight_decay of at least 0, got -0.1"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):

@@ -107,6 +107,12 @@ def test_a_checkpoint_says_by_itself_how_its_data_are_rebuilt(small, tmp_path):
     batch = next(iter(data.test_dataloader()))
     assert trained.model(data.on_after_batch_transfer(batch, 0).inputs).shape == (len(batch.labels), 10)
 
+    checkpoint = torch.load(trained.path, weights_only=True)
+    checkpoint["hyper_parameters"]["warp"] = 1.0
+    torch.save(checkpoint, trained.path)
+    with pytest.raises(DataError, match=r"settings that it does not have \(warp\); use the version that wrote it"):
+        load_classifier(trained.path)
+
 
 @pytest.mark.slow
 def test_a_killed_run_continues_and_ends_as_if_it_had_not_been_killed(small, tmp_path):
