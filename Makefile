@@ -34,7 +34,7 @@ lint: install
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
+# A process a core, each with one thread; what is finished is not done again.
 demo: install
-	$(BIN)/python train.py --config configs/train/demo.yaml --overwrite
-	$(BIN)/python attack.py --checkpoints runs/demo --budgets smoke --clips 10 --save-adversarials
+	OMP_NUM_THREADS=1 $(BIN)/python sweep.py configs/sweeps/demo.yaml --jobs 2
 	$(BIN)/python report.py runs --output report

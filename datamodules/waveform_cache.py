@@ -66,6 +66,7 @@ class WaveformCache:
         self.variants = variant_names(augmentation)
         self.samples = round(table.clip_seconds * sample_rate)
         self.workers = workers or os.cpu_count() or 1
+        self._checked = False
         self.identities = np.repeat(_file_identities(table), len(self.variants))
         self.store = EntryStore(
             cache_dir, self.key, len(table) * len(self.variants), (self.samples,), identities=self.identities
@@ -98,9 +99,11 @@ class WaveformCache:
         return clip * len(self.variants) + variant
 
     def check_files(self) -> None:
-        """Check every listed file that has not been decoded before, see :func:`datamodules.audio.check_files`."""
-        originals = [self.entry(clip, 0) for clip in range(len(self.table))]
-        check_files(self.table, [index // len(self.variants) for index in self.store.missing(originals)])
+        """Check, once, every listed file that is not decoded yet, see :func:`datamodules.audio.check_files`."""
+        if not self._checked:
+            originals = [self.entry(clip, 0) for clip in range(len(self.table))]
+            check_files(self.table, [index // len(self.variants) for index in self.store.missing(originals)])
+            self._checked = True
 
     def prepare(self, clips: Sequence[int], augmented_clips: Sequence[int] = ()) -> None:
         """Build what is not there yet: the originals of ``clips``, all variants of ``augmented_clips``.

@@ -18,6 +18,7 @@ from rich.console import Console
 from wandb import wandb_agent
 
 import sweep
+from commands.attack_cli import SEVEN
 from commands.door import UsageError
 from commands.point_cli import PointCLI, setting
 from commands.point_record import attack_numbers, point_numbers
@@ -29,7 +30,8 @@ from storage import DataError, write_json
 from tests.corpus_fixtures import write_esc_corpus
 
 PROJECT = Path(sweep.__file__).parent
-SWEEPS = sorted((PROJECT / "configs" / "sweeps").glob("*.yaml"))
+DEMO = PROJECT / "configs" / "sweeps" / "demo.yaml"
+SWEEPS = sorted(set((PROJECT / "configs" / "sweeps").glob("*.yaml")) - {DEMO})
 CORPORA = {"ESC10", "ESC50", "UrbanSound8K"}
 STFT = str(PROJECT / "configs" / "train" / "esc10_stft.yaml")
 # The settings of the paper, as spec.md and its tables have them.
@@ -158,7 +160,7 @@ def test_there_is_a_sweep_for_every_table_figure_and_section():
     assert {file.stem for file in SWEEPS} == set(PAPER)
 
 
-@pytest.mark.parametrize("file", SWEEPS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [*SWEEPS, DEMO], ids=lambda file: file.stem)
 def test_weights_and_biases_finds_no_fault_and_makes_the_same_grid(file):
     content = yaml.safe_load(file.read_text())
     assert sweeps.schema_violations_from_proposed_config(content) == []
@@ -194,6 +196,21 @@ def test_every_key_is_a_flag_and_reaches_the_setting_it_names(file, parser, monk
     assert {setting(parser.settings, "data.split")} == {"official"}
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+", name) for name in names)
     assert len(set(names)) == len(names)
+
+
+def test_the_demo_trains_two_architectures_on_two_representations_and_attacks_with_all_seven(parser, monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    read = SweepFile.read(DEMO)
+    runs = set()
+    for parameters in read.points():
+        parser.read(read.arguments(parameters))
+        point = Point(parser)
+        assert setting(parser.settings, "data") == "SyntheticSounds"
+        assert parser.settings["attacks"] == list(SEVEN)
+        assert parser.settings["budgets"] == "smoke"
+        assert [step.what.split()[0] for step in point.steps()] == ["train.py", "train.py", "transfer.py"]
+        runs |= {run.path.name for run in point.runs.values()}
+    assert runs == {"demo-stft", "demo-stft-googlenet", "demo-dwt", "demo-dwt-googlenet"}
 
 
 def test_a_setting_has_one_name_in_every_sweep(parser, monkeypatch):

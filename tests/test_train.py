@@ -251,4 +251,5 @@ def test_every_config_parses_and_its_classes_accept_it(config):
 
     cli = TrainCLI(["--config", str(config), "--data.root", "nowhere"])
     data = cli.build_data()
-    assert config.stem in (f"{data.corpus}_{type(data.representation).__name__}".lower(), "demo")
+    representation = type(data.representation).__name__.lower()
+    assert config.stem in (f"{data.corpus.lower()}_{representation}", f"demo_{representation}")
