@@ -10,32 +10,10 @@ from attacks.lbfgs import LBFGS
 from attacks.lockstep import minimise_in_lock_step
 from attacks.outcome import concatenate
 from tests.row_by_row import RowByRow
-from tests.victims import FailingVictim, LinearVictim, TinyConvolution, linear_problem, maps
+from tests.victims import FailingVictim, LinearVictim, TinyConvolution, linear_problem, maps, target_region_distance
 
 COUNTS = ("iterations", "gradients", "full_jacobian_gradients", "forward_rows", "zero_gradients")
 OPTIONS = {"maxiter": 60, "ftol": 1e-12, "gtol": 1e-9}
-
-
-def target_region_distance(victim, inputs, targets):
-    """Distance to where the target wins, a quadratic programme with linear constraints, by SLSQP."""
-    weight, bias = victim.weight.detach().double().numpy(), victim.bias.detach().double().numpy()
-    distances = []
-    for clean, target in zip(inputs.flatten(1).double().numpy(), targets.tolist(), strict=True):
-        matrix = np.delete(weight[target] - weight, target, axis=0)
-        offset = np.delete(bias[target] - bias, target)
-        constraint = {"type": "ineq", "fun": lambda z, a=matrix, b=offset: a @ z + b, "jac": lambda z, a=matrix: a}
-        solved = minimize(
-            lambda z, x=clean: np.sum((z - x) ** 2),
-            clean,
-            jac=lambda z, x=clean: 2 * (z - x),
-            bounds=[(0, 1)] * len(clean),
-            constraints=[constraint],
-            method="SLSQP",
-            options={"maxiter": 300, "ftol": 1e-12},
-        )
-        assert solved.success
-        distances.append(np.sqrt(solved.fun))
-    return torch.tensor(distances)
 
 
 @pytest.mark.parametrize(("classes", "steps", "tolerance"), [(2, 12, 1.01), (10, 9, 1.15)])

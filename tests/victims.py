@@ -1,6 +1,8 @@
 """Victims that are small enough to be worked out by hand or by brute force."""
 
+import numpy as np
 import torch
+from scipy.optimize import minimize
 from torch import Tensor, nn
 
 
@@ -126,3 +128,25 @@ def exact_box_distance(victim: LinearVictim, inputs: Tensor, labels: Tensor, nor
         length = change.norm(dim=1) if norm == "l2" else change.abs().amax(dim=1)
         best = torch.where(feasible, torch.minimum(best, length), best)
     return best
+
+
+def target_region_distance(victim: LinearVictim, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Distance to where the target of a linear victim wins inside [0, 1], a quadratic programme, by SLSQP (float64)."""
+    weight, bias = victim.weight.detach().double().numpy(), victim.bias.detach().double().numpy()
+    distances = []
+    for clean, target in zip(inputs.flatten(1).double().numpy(), targets.tolist(), strict=True):
+        matrix = np.delete(weight[target] - weight, target, axis=0)
+        offset = np.delete(bias[target] - bias, target)
+        constraint = {"type": "ineq", "fun": lambda z, a=matrix, b=offset: a @ z + b, "jac": lambda z, a=matrix: a}
+        solved = minimize(
+            lambda z, x=clean: np.sum((z - x) ** 2),
+            clean,
+            jac=lambda z, x=clean: 2 * (z - x),
+            bounds=[(0, 1)] * len(clean),
+            constraints=[constraint],
+            method="SLSQP",
+            options={"maxiter": 300, "ftol": 1e-12},
+        )
+        assert solved.success
+        distances.append(np.sqrt(solved.fun))
+    return torch.tensor(distances)
