@@ -59,7 +59,10 @@ def _logger(name: str, folder: Path, *, group: str, job: str, project: str, mode
     os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve() / "wandb"))
     os.environ.setdefault("WANDB_SILENT", "true")
     # Said to wandb.init itself: the logger's own flag goes through the environment, which W&B reads once a process.
-    return WandbLogger(project=project, name=name, group=group, job_type=job, save_dir=folder, mode=resolved)
+    logger = WandbLogger(project=project, name=name, group=group, job_type=job, save_dir=folder, mode=resolved)
+    # Lightning hands this on even when nobody gave it, and W&B then warns that it means nothing any more.
+    logger._wandb_init.pop("anonymous", None)
+    return logger
 
 
 class WandbRecord(Callback):
