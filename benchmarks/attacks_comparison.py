@@ -20,7 +20,10 @@ from benchmarks.attacks_peers import DEEPFOOL_SETTINGS, ITERATIONS, SEARCH_SETTI
 
 LARGE_DELTA = 1.0
 BISECTION_STEPS = 2
-OURS, BISECTED = "ours", f"ours, bisection {BISECTION_STEPS}"
+CANDIDATES = 5
+OURS = "ours"
+BISECTED, FEWER = f"ours, bisection {BISECTION_STEPS}", f"ours, {CANDIDATES} classes, bisection {BISECTION_STEPS}"
+OUR_SIDES = (OURS, BISECTED, FEWER)
 
 
 @dataclass
@@ -107,6 +110,11 @@ OURS_BESIDE_PEERS: dict[str, tuple[tuple[str, str, Attacker], ...]] = {
     "deepfool": (
         (OURS, DEEPFOOL_SETTINGS, our_attack("deepfool", iterations=STEPS)),
         (BISECTED, DEEPFOOL_SETTINGS, our_attack("deepfool", iterations=STEPS, bisection_steps=BISECTION_STEPS)),
+        (
+            FEWER,
+            f"l2, {STEPS} steps, {CANDIDATES} classes",
+            our_attack("deepfool", iterations=STEPS, bisection_steps=BISECTION_STEPS, candidates=CANDIDATES),
+        ),
     ),
     "cwa": ((OURS, SEARCH_SETTINGS, our_attack("cwa_untargeted", search_steps=SEARCH_STEPS, iterations=ITERATIONS)),),
 }

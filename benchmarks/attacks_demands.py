@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.attacks_comparison import BISECTED, OURS, Line
+from benchmarks.attacks_comparison import OUR_SIDES, OURS, Line
 from benchmarks.attacks_overhead import Timing
 from benchmarks.attacks_peers import ITERATIONS
 
@@ -64,14 +64,14 @@ def _time_beside(attack: str, who: str, ours: Line, peer: str, theirs: Line, sha
 
 
 def _against_peers(attack: str, sides: Mapping[str, Line]) -> Iterator[Demand]:
-    peers = {who: line for who, line in sides.items() if who not in (OURS, BISECTED)}
-    for ours in (OURS, BISECTED):
+    peers = {who: line for who, line in sides.items() if who not in OUR_SIDES}
+    for ours in OUR_SIDES:
         for peer, share in LARGEST_SHARE_OF_TIME.get(attack, {}).items():
             if ours in sides and peer in peers:
                 yield _time_beside(attack, ours, sides[ours], peer, peers[peer], share)
     if peers:
         best = min(peers.values(), key=lambda line: line.median_l2)
-        for who in (OURS, BISECTED):
+        for who in OUR_SIDES:
             if who in sides:
                 text = f"{attack} ({who}): median l2 not above the best peer's ({best.who})"
                 found = f"{sides[who].median_l2:.5f} against {best.median_l2:.5f}"
