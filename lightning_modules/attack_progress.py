@@ -14,12 +14,13 @@ from lightning_modules.attack_evaluation import AttackEvaluation
 from lightning_modules.cross_validation import data_of
 from lightning_modules.progress import duration
 
+QUIET_SECONDS = 30.0
 # Backward rows that one unit of an attack's budget costs, where it is not one.
 GRADIENTS = {"deepfool": 9.0, "deepfool_targeted": 9.0, "jsma": 2.0, "jsma_single": 2.0, "check_square": 200.0}
 
 
 class AttackProgress(ProgressBar):
-    """One bar over all folds; where the output is not a terminal, a line a batch.
+    """One bar over all folds; where the output is not a terminal, a line a batch, and one every half minute between.
 
     The time left is reckoned attack by attack, from the seconds that each has taken so far; before its first batch is
     through, an attack is taken to cost what its budgets allow.
@@ -45,7 +46,7 @@ class AttackProgress(ProgressBar):
         self.bar = self.progress.add_task("attacking", total=1.0, left="")
         self.seconds: dict[str, float] = {}
         self.clips: dict[str, int] = {}
-        self.moment = time.monotonic()
+        self.moment = self.said = time.monotonic()
 
     def disable(self) -> None:
         """Show nothing: the call of Lightning on every process but the first."""
@@ -79,9 +80,10 @@ class AttackProgress(ProgressBar):
         left, share = self.remaining()
         text = f"{plan.name} on fold {self.fold} ({self.folds_done + 1} of {self.folds}), {duration(left)} left"
         self.progress.update(self.bar, completed=share, left=text)
-        if not self.console.is_terminal and plan is self.plans[-1]:
-            attacked = f"{self.done[plan.name]} of {self.clips_a_fold} clips attacked"
-            fold = f"fold {self.fold} ({self.folds_done + 1} of {self.folds})"
+        if not self.console.is_terminal and (plan is self.plans[-1] or now - self.said >= QUIET_SECONDS):
+            self.said = now
+            attacked = f"{self.done[self.plans[-1].name]} of {self.clips_a_fold} clips attacked"
+            fold = f"fold {self.fold} ({self.folds_done + 1} of {self.folds}), {plan.name}"
             self.console.print(f"{fold}, {attacked}, {duration(left)} left in all", soft_wrap=True, highlight=False)
 
     def remaining(self) -> tuple[float, float]:
