@@ -36,5 +36,5 @@ test: install
 
 # A process a core, each with one thread; what is finished is not done again.
 demo: install
-	OMP_NUM_THREADS=1 $(BIN)/python sweep.py configs/sweeps/demo.yaml --jobs 2
-	$(BIN)/python report.py runs --output report
+	OMP_NUM_THREADS=1 $(BIN)/python sweep.py configs/sweeps/demo.yaml --jobs 2 -- --runs_dir runs/demo
+	$(BIN)/python report.py runs/demo --output report

@@ -78,10 +78,14 @@ def show(name: str, run: AttackRun, summary: dict[str, Any]) -> None:
         table.add_column(heading, justify="left" if heading == "attack" else "right", no_wrap=True)
     for attack, mean in summary["means"].items():
         cost = mean["cost_auc90"]
-        low, rate, high = (100 * mean[f"fooling_rate{end}"] for end in ("_low", "", "_high"))
+        # Recordings of one source alone have no interval.
+        low, rate, high = (
+            None if mean[f"fooling_rate{end}"] is None else 100 * mean[f"fooling_rate{end}"]
+            for end in ("_low", "", "_high")
+        )
         table.add_row(
             attack,
-            f"{rate:.1f} \\[{low:.1f}, {high:.1f}]",
+            f"{rate:.1f}" if low is None or high is None else f"{rate:.1f} \\[{low:.1f}, {high:.1f}]",
             f"{mean['auc']:.3f}",
             f"{mean['target_rate']:.1%}",
             f"{mean['batch_gradients']:.0f}",

@@ -93,8 +93,9 @@ def show(summaries: dict[str, dict[str, Any]]) -> None:
 def _cell(cell: dict[str, Any] | None) -> str:
     if cell is None or cell["ratio"] is None:
         return "-"
-    ends = f"[{cell['ratio_low']:.3f} .. {cell['ratio_high']:.3f}]"
-    return f"{cell['ratio']:.3f} {ends}\n{cell['numerator']} / {cell['denominator']}"
+    # Recordings of one source alone have no interval.
+    ends = "" if cell["ratio_low"] is None else f" [{cell['ratio_low']:.3f} .. {cell['ratio_high']:.3f}]"
+    return f"{cell['ratio']:.3f}{ends}\n{cell['numerator']} / {cell['denominator']}"
 
 
 if __name__ == "__main__":

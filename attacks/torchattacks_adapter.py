@@ -8,6 +8,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torchattacks
 from torch import Tensor, nn
@@ -124,9 +125,15 @@ class TorchAttacksAttack(Attack):
         aims = problem.labels if problem.targets is None else problem.targets
         seed = int(random_uniform(problem.clips[rows[:1]], self.seed, ()).item() * 2**53)
         devices = [problem.inputs.device] if problem.inputs.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices), counter.counting() as counts:
-            torch.manual_seed(seed)
-            adversarial = attack(problem.inputs[rows].clone(), aims[rows].clone()).detach()
+        # Some of the library's attacks draw from NumPy's global generator.
+        state = np.random.get_state()  # noqa: NPY002
+        try:
+            with torch.random.fork_rng(devices=devices), counter.counting() as counts:
+                torch.manual_seed(seed)
+                np.random.seed(seed % 2**32)  # noqa: NPY002
+                adversarial = attack(problem.inputs[rows].clone(), aims[rows].clone()).detach()
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
         with torch.no_grad():
             logits = at_least_float32(self.logits(adversarial))
         self._spend_shares(ledger, rows, counts)

@@ -130,7 +130,17 @@ class AttackCLI:
         for name in self.settings["checkpoints"]:
             run = TrainedRun.of(Path(name))
             known = runs.setdefault(run.path, run)
+            lost = [path for fold, path in run.checkpoints.items() if known.checkpoints.get(fold, path) != path]
+            if lost:
+                raise UsageError(
+                    f"expected one checkpoint a fold in {run.path}, got a second, {lost[0].name}; "
+                    "give the others a folder of their own"
+                )
             known.checkpoints.update(run.checkpoints)
+        names = [run.name for run in runs.values()]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise UsageError(f"expected runs of different names, got two called {twice}; results are told apart by it")
         chosen = self.settings["folds"]
         if chosen != "all":
             numbers = chosen if isinstance(chosen, list) else str(chosen).split(",")
@@ -172,7 +182,7 @@ class AttackCLI:
 
     def build_trainer(self, **settings: Any) -> Trainer:
         """A Trainer for tests that may differentiate."""
-        return Trainer(**{**self.settings["trainer"], **TRAINER_DEFAULTS, **settings})
+        return Trainer(**{**TRAINER_DEFAULTS, **self.settings["trainer"], **settings})
 
     def _plans(self) -> list[AttackPlan]:
         settings = self.settings

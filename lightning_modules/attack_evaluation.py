@@ -97,7 +97,9 @@ class AttackEvaluation(LightningModule):
         rows, adversarials = attack_batch(plan, counter, inputs, labels, clips, seed=self.seed)
         if self.save_adversarials:
             # Before the rows: a clip counts as finished when its rows are there.
-            for clip, clean, maps in zip(clips.tolist(), inputs.cpu(), adversarials.transpose(0, 1), strict=True):
+            for clip, clean, maps in zip(
+                clips.tolist(), inputs.float().cpu(), adversarials.float().transpose(0, 1), strict=True
+            ):
                 self.store.write_adversarials(self.fold, "clean", clip, clean[None].numpy())
                 self.store.write_adversarials(self.fold, plan.name, clip, maps.numpy())
         self.store.write_part(self.fold, plan.name, self._with_clip(rows))

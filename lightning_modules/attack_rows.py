@@ -52,8 +52,9 @@ def attack_batch(
         frame = outcome_rows(outcome, inputs, clips)
         frame |= judged_again(attack.with_settings(**settings), victim.victim, outcome, inputs, clips, seed)
         frame |= {"attack": plan.name, "budget": budget, "settings": json.dumps(settings, sort_keys=True)}
-        frame |= {"seed": seed, "seconds": seconds, "hook_agrees": agrees, **settings}
-        frames.append(pd.DataFrame(frame))
+        frame |= {"seed": seed, "seconds": seconds, "hook_agrees": agrees}
+        # What was measured stands before what was allowed: both have iterations.
+        frames.append(pd.DataFrame({**settings, **frame}))
     return pd.concat(frames, ignore_index=True), torch.stack([outcome.adversarial.cpu() for outcome in outcomes])
 
 

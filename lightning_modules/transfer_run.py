@@ -40,6 +40,7 @@ class Target:
     @torch.no_grad()
     def judge(self, maps: Tensor) -> tuple[NDArray[np.int64], Tensor | None]:
         """Classes ``(clips,)`` of maps ``(clips, 1, rows, columns)``, and logits where there are any."""
+        maps = maps.float()
         if isinstance(self.classifier, Baseline):
             return self.classifier.predict(maps.numpy()), None
         device = next(self.classifier.parameters()).device
@@ -111,6 +112,8 @@ def transfer_rows(attack: AttackRun, source: TrainedRun, targets: Sequence[Train
     frames = []
     for fold in sorted(attack.data):
         of_fold = outcomes[(outcomes["fold"] == fold) & outcomes["attack"].isin(chosen)]
+        if not len(of_fold):
+            continue
         clean = _clean_maps(attack, fold, of_fold["clip"].unique())
         for run in targets:
             target = load_target(run, fold)
@@ -121,6 +124,8 @@ def transfer_rows(attack: AttackRun, source: TrainedRun, targets: Sequence[Train
 
 def _clean_maps(attack: AttackRun, fold: int, clips: NDArray[np.int64]) -> dict[int, Tensor]:
     data = attack.data[fold]
+    # One process judges, whatever the attacks ran on, and it needs all clips.
+    data.trainer = None
     data.prepare_data()
     data.setup("test")
     wanted = set(clips.tolist())

@@ -17,14 +17,14 @@ def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
         float64 ``(clips,)``, at least 0.
 
     Raises:
-        ValueError: if there is not one label a row of logits, or if a logit is NaN.
+        ValueError: if there is not one label a row of logits, or if a logit is not finite.
     """
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(
             f"expected logits (clips, classes) and a label a clip, got {tuple(logits.shape)} and {tuple(labels.shape)}"
         )
-    if logits.isnan().any():
-        raise ValueError("expected logits that are numbers, got NaN")
+    if not logits.isfinite().all():
+        raise ValueError("expected finite logits, got NaN or an infinity")
     log_probabilities = logits.detach().cpu().double().log_softmax(dim=1)
     return -log_probabilities.gather(1, labels.cpu().long()[:, None]).squeeze(1)
 

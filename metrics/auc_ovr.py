@@ -25,14 +25,14 @@ def auc_ovr(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Te
         float64 of the weights' leading shape, in [0, 1]; NaN where fewer than two classes are present.
 
     Raises:
-        ValueError: if there is not one label a row of logits, or if a logit is NaN.
+        ValueError: if there is not one label a row of logits, or if a logit is not finite.
     """
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(
             f"expected logits (clips, classes) and a label a clip, got {tuple(logits.shape)} and {tuple(labels.shape)}"
         )
-    if logits.isnan().any():
-        raise ValueError("expected logits that are numbers, got NaN")
+    if not logits.isfinite().all():
+        raise ValueError("expected finite logits, got NaN or an infinity")
     # log p ranks as p does, and does not tie where p underflows.
     scores, labels = logits.detach().cpu().double().log_softmax(dim=1), labels.cpu()
     weights = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights.double()

@@ -46,8 +46,9 @@ def _cell(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
     numerators, denominators = _counts(rows, "success")
     hits, hit_denominators = _counts(rows, "target_hit")
     numerator, denominator = int(numerators.sum()), int(denominators.sum())
+    ratio = transfer_ratio(numerators, denominators)
     cell = {
-        "ratio": transfer_ratio(numerators, denominators),
+        "ratio": ratio,
         "numerator": numerator,
         "denominator": denominator,
         "target_hit_ratio": transfer_ratio(hits, hit_denominators),
@@ -55,7 +56,7 @@ def _cell(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
         "n": int(rows.loc[_both_correct(rows), ["fold", "clip"]].drop_duplicates().shape[0]),
         "auc_on_target": _auc_on_target(rows),
     }
-    return cell | _interval([rows], numerator, denominator, seed)
+    return cell | _interval([rows], ratio, denominator, seed)
 
 
 def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
         "target_hit_ratio": mean_transfer_ratio(hits)[0],
         "auc_on_target": float(np.mean(areas)) if areas else None,
     }
-    return cell | _interval(attacks, numerator, denominator, seed)
+    return cell | _interval(attacks, ratio, denominator, seed)
 
 
 def _both_correct(rows: pd.DataFrame) -> "pd.Series[bool]":
@@ -89,9 +90,12 @@ def _counts(rows: pd.DataFrame, what: str) -> tuple[Tensor, Tensor]:
     return torch.tensor([pair[0] for pair in pairs]), torch.tensor([pair[1] for pair in pairs])
 
 
-def _interval(attacks: Sequence[pd.DataFrame], numerator: int, denominator: int, seed: int) -> dict[str, Any]:
+def _interval(attacks: Sequence[pd.DataFrame], ratio: float, denominator: int, seed: int) -> dict[str, Any]:
     """Interval of the ratio, or of its mean over attacks, with recordings as clusters."""
     together = pd.concat(attacks)
+    # Clips, not their rows: budgets and attacks on one clip are no further evidence.
+    counted = together[together["source_success"].astype(bool) & _both_correct(together)]
+    clips = len(counted.drop_duplicates(["fold", "clip"]))
     sources = together.drop_duplicates("source")["source"].tolist()
     place = {source: position for position, source in enumerate(sources)}
     sums: list[tuple[Tensor, Tensor]] = []
@@ -103,9 +107,9 @@ def _interval(attacks: Sequence[pd.DataFrame], numerator: int, denominator: int,
         sums.append((zero.index_add(0, at, _truth(both).double()), zero.index_add(0, at, _truth(fools).double())))
     if not denominator:
         return {"ratio_low": math.nan, "ratio_high": math.nan}
-    if min(numerator, denominator - numerator) <= NEAR_THE_END:
+    if min(ratio, 1 - ratio) * clips <= NEAR_THE_END:
         active = int((torch.stack([pair[1] for pair in sums]).sum(dim=0) > 0).sum())
-        ends = clopper_pearson(numerator, denominator, active)
+        ends = clopper_pearson(ratio * clips, clips, active)
     else:
         ends = bca_interval(_ratio_of(sums), SourceResampling(sources, seed=seed))
     return {"ratio_low": ends.low, "ratio_high": ends.high}

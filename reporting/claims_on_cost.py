@@ -51,7 +51,8 @@ def cost_findings(selection: Selection) -> list[Finding]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
         for claim, (key, first, second) in PAIRS.items():
             slices = [slice_of(STUDIES[key], selection.runs, corpus, name) for name in STUDIES[key].representations]
-            both = [found for found in slices if first in found.runs and second in found.runs]
+            # Attacked on both sides, or a side would lean towards the representations that it has more of.
+            both = [f for f in slices if all(fold_costs(f.runs.get(value, [])) for value in (first, second))]
             sides = [[found.runs[value] for found in both] for value in (first, second)]
             findings.append(_judge_ratio(claim, ours, sides, _command(selection, key, corpus)))
         tables = [
@@ -178,4 +179,4 @@ def _log_cost(row: PaperSetting) -> float:
 
 
 def _command(selection: Selection, key: str, corpus: str) -> str:
-    return STUDIES[key].command(selection.profile, corpus if corpus in PAPER_CORPORA else None)
+    return selection.sweep_command(key, corpus) or ""

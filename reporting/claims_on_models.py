@@ -58,7 +58,7 @@ def model_findings(selection: Selection) -> list[Finding]:
     for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
         slices = [slice_of(study, selection.runs, corpus, name) for name in study.representations]
-        missing = study.command(selection.profile, corpus if corpus in PAPER_CORPORA else None)
+        missing = selection.sweep_command(study.key, corpus) or ""
         findings += [_size(claim, pair, stated, slices, ours, missing) for claim, (*pair, stated) in SIZES.items()]
         findings.append(_highest_rate(slices, ours, missing))
     return findings

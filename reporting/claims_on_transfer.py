@@ -9,8 +9,9 @@ from reporting.claims import Claim, Finding
 from reporting.estimates import Estimate
 from reporting.paper_numbers import paper_transfers
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
+from reporting.studies import TRANSFER_SWEEP
 from reporting.table import CORPUS_NAMES
-from reporting.transfer_table import COMMAND, transfers_of
+from reporting.transfer_table import transfers_of
 
 Pair = tuple[str, str, str]
 
@@ -29,7 +30,7 @@ def transfer_findings(selection: Selection) -> list[Finding]:
     findings = [_judge(claim, "paper", printed["MFCC"], printed[other], (), "") for other, claim in C4.items()]
     for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
-        missing = COMMAND.format(profile=selection.profile or "reduced", corpus=corpus)
+        missing = selection.sweep_command(TRANSFER_SWEEP, corpus) or ""
         found: dict[str, dict[Pair, float]] = {}
         names: list[str] = []
         for representation in ("MFCC", *C4):

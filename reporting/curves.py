@@ -1,5 +1,6 @@
 """Security and cost curves: how the fooling rate grows with what an attacker may change, and with what it costs."""
 
+import shlex
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -137,8 +138,8 @@ def _mean_line(rows: Sequence[dict[str, Any]], across: str) -> list[tuple[float,
 
 def _commands(selection: Selection) -> tuple[str, ...]:
     return tuple(
-        f"python attack.py --checkpoints {run.path} --attacks {' '.join(ALL)} "
-        f"--budgets {selection.profile or 'reduced'}"
+        f"python attack.py --checkpoints {shlex.quote(str(run.path))} --attacks {' '.join(ALL)} "
+        f"{selection.attack_flags}"
         for run in selection.runs[:3]
     )
 

@@ -39,10 +39,11 @@ def study_figure(key: str, selection: Selection, accuracies: Accuracies) -> Repo
     corpora = [c for c in corpora_of(selection.runs) if any(_slices(study, selection, c))]
     drawn = [found for corpus in corpora for found in _slices(study, selection, corpus)]
     commands = [
-        study.command(selection.profile, corpus)
-        for corpus in dict.fromkeys([*PAPER_CORPORA, *corpora])
+        command
+        for corpus in PAPER_CORPORA
         if not all(len(found.runs) == len(study.values) for found in _slices(study, selection, corpus))
         or corpus not in corpora
+        if (command := selection.sweep_command(study.key, corpus))
     ]
     measure = "batch gradients" if all_gradients else "cost to AUC > 0.9"
     caption = (

@@ -61,6 +61,10 @@ class ReportFigure:
             with write_atomically(folder / f"{self.key}.pdf") as temporary:
                 self.drawing.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Producer": None})
             write_text(folder / f"{self.key}.csv", _as_csv(self.numbers))
+        else:
+            # What an earlier report drew from runs that are no longer there.
+            for suffix in ("png", "pdf", "csv"):
+                (folder / f"{self.key}.{suffix}").unlink(missing_ok=True)
         return picture
 
 

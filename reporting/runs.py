@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from storage import DataError
 
+FOLD_OR_HIDDEN = re.compile(r"fold\d+|\..*")
 SKIPPED = {"wandb", "attacks", "transfer", "lightning_logs"}
 DEPTH = 3
 """Folders of runs may themselves be sorted into folders, this deep."""
@@ -98,6 +100,8 @@ def read_runs(folder: Path) -> list[Run]:
     if not folder.is_dir():
         raise DataError(f"expected a folder of runs at {folder}, found none; train with train.py first")
     runs = [read_run(path, str(path.relative_to(folder))) for path in sorted(_run_folders(folder))]
+    if not runs and (folder / "summary.json").is_file():
+        raise DataError(f"expected a folder of runs, found the run {folder} itself; give {folder.parent}")
     if not runs:
         raise DataError(f"expected runs with a summary.json in {folder}, found none; train with train.py first")
     return runs
@@ -151,7 +155,7 @@ def _run_folders(folder: Path) -> Iterator[Path]:
         elif len(here.relative_to(folder).parts) >= DEPTH:
             folders.clear()
         else:
-            folders[:] = [name for name in folders if name not in SKIPPED and not name.startswith((".", "fold"))]
+            folders[:] = [name for name in folders if name not in SKIPPED and not FOLD_OR_HIDDEN.fullmatch(name)]
 
 
 def _attack_results(summary: Mapping[str, Any]) -> AttackResults:

@@ -25,6 +25,23 @@ class Selection:
     other_splits: dict[str, int]
     other_profiles: dict[str, int]
 
+    @property
+    def attack_flags(self) -> str:
+        """Budgets and clips of the attacks that are shown, as the programs take them."""
+        clips = Counter(run.attacks.clips for run in self.runs if run.attacks is not None).most_common(1)
+        chosen = clips[0][0] if clips else None
+        return f"--budgets {self.profile or 'reduced'}" + (f" --clips {chosen}" if chosen is not None else "")
+
+    def sweep_command(self, sweep: str, corpus: str) -> str | None:
+        """The command that fills what is missing of a corpus in a sweep; None where the sweep has no such corpus."""
+        if corpus not in PAPER_CORPORA:
+            return None
+        split = "" if self.split == "official" else f" --data.split={self.split}"
+        return (
+            f"python sweep.py configs/sweeps/{sweep}.yaml {self.attack_flags} "
+            f"--only data={corpus} -- --data.root DIR{split}"
+        )
+
 
 def select_runs(runs: Sequence[Run], split: str | None = None, profile: str | None = None) -> Selection:
     """Keep the runs of one split and the attacks of one profile.

@@ -1,5 +1,6 @@
 """Figure 6: one dog bark, clean and after six attacks, in every representation."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,8 +180,8 @@ def _map_file(run: Path, fold: int, attack: str, clip: int) -> Path:
 def _commands(selection: Selection) -> tuple[str, ...]:
     runs = [run for run in selection.runs if run.settings["architecture"] == RESNET["architecture"]]
     first = {run.representation: run for run in reversed(runs)}
-    names = " ".join(str(first[name].path) for name in REPRESENTATIONS if name in first) or "runs/<run>"
+    names = shlex.join(str(first[name].path) for name in REPRESENTATIONS if name in first) or "runs/<run>"
     return (
         f"python attack.py --checkpoints {names} --attacks {' '.join(THE_SIX)} "
-        f"--budgets {selection.profile or 'reduced'} --save-adversarials --overwrite",
+        f"{selection.attack_flags} --save-adversarials",
     )

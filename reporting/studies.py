@@ -32,11 +32,6 @@ class Study:
     representations: tuple[str, ...]
     fixed: dict[str, Any]
 
-    def command(self, profile: str | None, corpus: str | None = None) -> str:
-        """The command that fills what is missing."""
-        command = f"python sweep.py configs/sweeps/{self.key}.yaml --budgets {profile or 'reduced'}"
-        return command + (f" --only data={corpus} -- --data.root DIR" if corpus else "")
-
 
 STUDIES: dict[str, Study] = {
     study.key: study

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from classifiers.baselines import BASELINES
 from metrics.attack_summary import THE_SIX
 from reporting.accuracy import Accuracies
 from reporting.estimates import (
@@ -93,7 +94,7 @@ def _study_table(
 ) -> Table:
     several = len(study.representations) > 1
     rows: list[Row] = []
-    commands: list[str] = []
+    commands: list[str | None] = []
     others: list[str] = []
     for corpus in _corpora(study, selection):
         for representation in study.representations:
@@ -105,13 +106,15 @@ def _study_table(
                 labels = (CORPUS_NAMES.get(corpus, corpus), *((representation,) if several else ()), label(value))
                 row = Row(labels, cells(runs, corpus, value), tuple(run.name for run in runs))
                 rows.append(row)
-                if any(
-                    quantity.ours is None and quantity.name != "parameters" for cell in row.cells for quantity in cell
-                ):
-                    commands.append(study.command(selection.profile, corpus))
+                # An SVM or a forest has no gradients to attack with, and no parameters to count.
+                never = ("parameters", "six_") if value in BASELINES else ("parameters",)
+                wanted = [quantity for cell in row.cells for quantity in cell if not quantity.name.startswith(never)]
+                if any(quantity.ours is None for quantity in wanted):
+                    commands.append(selection.sweep_command(study.key, corpus))
     caption = f"{_conditions(selection)} {' '.join(others)}".strip()
     headings = ("corpus", *(("representation",) if several else ()), study.label)
-    return Table(study.key, study.title, caption, headings, columns, tuple(rows), tuple(dict.fromkeys(commands)))
+    asked = tuple(command for command in dict.fromkeys(commands) if command)
+    return Table(study.key, study.title, caption, headings, columns, tuple(rows), asked)
 
 
 def _corpora(study: Study, selection: Selection) -> list[str]:

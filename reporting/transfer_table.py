@@ -16,10 +16,6 @@ from reporting.table import CORPUS_NAMES, NAMES, Quantity, Row, Table, describe
 
 SIX = len(THE_SIX)
 ARCHITECTURES = ("resnet18", "googlenet", "alexnet")
-COMMAND = (
-    f"python sweep.py configs/sweeps/{TRANSFER_SWEEP}.yaml --budgets {{profile}} "
-    "--only data={corpus} -- --data.root DIR"
-)
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,11 @@ class Transfers:
 
     def ratio(self, source: str, target: str) -> Estimate | None:
         """The ratio of a pair; 1 for a model with itself, which need not be computed."""
-        if source == target and (source, target) not in self.ratios:
+        if source == target:
+            computed = self.ratios.get((source, target))
             runs = dict.fromkeys(run for pair, one in self.ratios.items() if pair[0] == source for run in one.runs[:1])
-            return Estimate(1.0, None, None, None, None, tuple(runs), interval="by definition") if runs else None
+            clips = computed.n if computed else None
+            return Estimate(1.0, None, None, None, clips, tuple(runs), interval="by definition") if runs else None
         return self.ratios.get((source, target))
 
 
@@ -89,7 +87,7 @@ def transfer_table(selection: Selection) -> Table:
     printed = {(t.corpus, t.representation, t.source, t.target): t.ratio for t in paper_transfers()}
     architectures = [*ARCHITECTURES, *_more_targets(selection)]
     rows: list[Row] = []
-    commands: list[str] = []
+    commands: list[str | None] = []
     notes: list[str] = []
     for corpus in _corpora(selection):
         found = {name: transfers_of(selection.runs, corpus, name) for name in REPRESENTATIONS}
@@ -104,7 +102,7 @@ def transfer_table(selection: Selection) -> Table:
                     paper = printed.get((corpus, name, source, target))
                     cells.append((Quantity(f"{name}_{target}", "ratio", ours, paper),))
                     if ours is None and target in ARCHITECTURES and source != target:
-                        commands.append(COMMAND.format(profile=selection.profile or "reduced", corpus=corpus))
+                        commands.append(selection.sweep_command(TRANSFER_SWEEP, corpus))
             runs = tuple(dict.fromkeys(run for cell in cells for q in cell if q.ours for run in q.ours.runs))
             rows.append(Row((CORPUS_NAMES.get(corpus, corpus), NAMES[source]), tuple(cells), runs))
     attacks = f"budgets: {selection.profile}" if selection.profile else "no run of it is attacked yet"
@@ -120,7 +118,7 @@ def transfer_table(selection: Selection) -> Table:
         ("corpus", "source"),
         tuple(f"{name}, {NAMES.get(target, target)}" for name in REPRESENTATIONS for target in architectures),
         tuple(rows),
-        tuple(dict.fromkeys(commands)),
+        tuple(command for command in dict.fromkeys(commands) if command),
     )
 
 

@@ -271,6 +271,22 @@ def test_what_is_no_checkpoint_is_named(trained, tmp_path, path, message):
         attack.main([*flags(trained, tmp_path), "--folds", "all", "--checkpoints", str(trained / path)])
 
 
+def test_runs_and_folds_that_would_hide_one_another_are_refused(trained, tmp_path):
+    checkpoint = trained / "runs" / "tones" / "fold1" / "best.ckpt"
+    for name in ("a.ckpt", "b.ckpt", "other/tones/fold1/best.ckpt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(checkpoint.read_bytes())
+    for paths, message in (
+        ((tmp_path / "a.ckpt", tmp_path / "b.ckpt"), r"expected one checkpoint a fold in .*, got a second, b\.ckpt"),
+        (
+            (checkpoint, tmp_path / "other/tones/fold1/best.ckpt"),
+            "expected runs of different names, got two",
+        ),
+    ):
+        with pytest.raises(UsageError, match=message):
+            attack.main([*flags(trained, tmp_path / "out"), "--checkpoints", *map(str, paths)])
+
+
 def test_a_missing_recording_is_named_before_any_attack(trained, tmp_path):
     empty = tmp_path / "corpus"
     (empty / "meta").mkdir(parents=True)

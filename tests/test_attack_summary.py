@@ -8,11 +8,13 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from lightning_modules.attack_run import whole_attacks
 from lightning_modules.attack_store import AttackStore
 from metrics.attack_summary import attack_row, budget_rows, mean_over_folds
 from metrics.attack_tables import summarise
 from metrics.attacked_fold import AttackedFold
 from metrics.intervals import SourceResampling
+from metrics.trust_checks import SQUARE
 from storage import DataError
 
 DELTAS = (0.01, 0.1, 1.0)
@@ -104,6 +106,17 @@ def test_an_attack_averages_over_budgets_and_then_over_reporting_batches_by_clip
     logs = np.log(DELTAS)
     assert entry["auc_budget"] == pytest.approx(np.trapezoid(rates, logs) / (logs[-1] - logs[0]))
     assert entry["fooling_rate"] == pytest.approx(rates.mean())
+
+
+def test_an_attack_on_some_of_a_folds_clips_is_left_out_and_said(caplog):
+    clips = pd.DataFrame({"fold": 1, "clip": range(5), "clean_correct": [True, True, True, True, False]})
+    outcomes = pd.DataFrame(
+        [(1, attack, clip) for attack, n in (("bim_b", 4), ("cwa", 2), (SQUARE, 3)) for clip in range(n)],
+        columns=["fold", "attack", "clip"],
+    )
+    kept = whole_attacks(outcomes, clips)
+    assert kept.groupby("attack")["clip"].count().to_dict() == {"bim_b": 4, SQUARE: 3}
+    assert "cwa on fold 1 is left out: it is finished on 2 of 4 clips" in caplog.text
 
 
 def test_means_over_folds_have_intervals_that_hold_them():

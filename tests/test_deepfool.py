@@ -7,6 +7,7 @@ from attacks import ATTACKS
 from attacks.box_projection import box_distance, project
 from attacks.deepfool import DeepFool
 from attacks.gradient_counter import GradientCounter
+from attacks.losses import margin
 from tests.victims import (
     LinearVictim,
     MaskedVictim,
@@ -178,6 +179,21 @@ def test_a_nonlinear_victim_falls_every_time_and_bisection_only_helps():
         assert (after.l2 <= before.l2 + 1e-9).all()
         assert (after.l2 < before.l2)[before.success].any()
         assert torch.equal(victim(after.adversarial).argmax(dim=1) != labels, after.success)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 8])
+def test_what_bisection_keeps_fools_alone_too(steps):
+    victim = TinyConvolution()
+    inputs = maps(48, zeros=0.6)
+    labels = victim(inputs).argmax(dim=1)
+    outcome = DeepFool(victim, bisection_steps=steps).run(inputs, labels)
+    alone = torch.cat([victim(one[None]).argmax(dim=1) for one in outcome.adversarial])
+    assert outcome.success.all()
+    assert torch.equal(alone != labels, outcome.success)
+    # A tie would be anybody's: what is left of the margin is not less than a share of what there was before.
+    before = DeepFool(victim).run(inputs, labels).logits_adversarial
+    clean, plain, left = (margin(z, labels) for z in (outcome.logits_clean, before, outcome.logits_adversarial))
+    assert (-left >= 0.99 * torch.minimum(1e-3 * clean, -plain / 4)).all()
 
 
 def test_impossible_settings():

@@ -158,3 +158,17 @@ def test_a_ratio_of_one_has_an_exact_interval():
     cell = summarise_transfer(made_up([True] * 12))[0]
     assert (cell["ratio"], cell["ratio_high"]) == (1, 1)
     assert cell["ratio_low"] == pytest.approx(0.025 ** (1 / 12), abs=1e-6)
+
+
+def test_the_interval_of_a_mean_over_attacks_holds_it_and_counts_clips_once():
+    # One clip fools by FGSM and is carried; of a hundred by JSMA none is.
+    rows = [made_up([True]), made_up([False] * 100).assign(attack="jsma")]
+    cell = next(c for c in summarise_transfer(pd.concat(rows)) if c["attack"] is None and c["fold"] is None)
+    assert cell["ratio"] == 0.5
+    assert cell["ratio_low"] <= 0.5 <= cell["ratio_high"]
+
+    # Twelve clips carried at each of five budgets are evidence of twelve clips.
+    budgets = [made_up([True] * 12).assign(budget=budget) for budget in range(5)]
+    cell = summarise_transfer(pd.concat(budgets))[0]
+    assert (cell["numerator"], cell["denominator"]) == (60, 60)
+    assert cell["ratio_low"] == pytest.approx(0.025 ** (1 / 12), abs=1e-6)
