@@ -18,7 +18,7 @@ from attacks.torchattacks_adapter import TorchAttacksAttack
 from commands.door import UsageError
 from commands.train_cli import OneSentenceParser
 from lightning_modules.attack_run import AttackRun
-from lightning_modules.attack_store import AttackStore
+from lightning_modules.attack_store import DEFAULT_PRECISION, AttackStore
 from lightning_modules.trained_run import TrainedRun
 from lightning_modules.weights_and_biases import WandbMode
 from metrics.trust_checks import SQUARE, UNBOUNDED
@@ -178,6 +178,7 @@ class AttackCLI:
             seed=settings["seed"],
             data=settings["data"],
             save_adversarials=keep,
+            precision=str(settings["trainer"]["precision"] or DEFAULT_PRECISION),
         )
 
     def build_trainer(self, **settings: Any) -> Trainer:

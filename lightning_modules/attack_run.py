@@ -14,7 +14,7 @@ from pytorch_lightning import Trainer
 from attacks.plan import AttackPlan
 from lightning_modules.attack_evaluation import AttackEvaluation
 from lightning_modules.attack_example import AttackExample
-from lightning_modules.attack_store import AttackStore
+from lightning_modules.attack_store import DEFAULT_PRECISION, AttackStore
 from lightning_modules.environment import git_commit, package_versions
 from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
 from lightning_modules.trained_run import TrainedRun, sha256
@@ -39,6 +39,7 @@ class AttackRun:
         seed: seed of everything random.
         data: settings of the DataModule that this machine replaces, ``root`` for example; None keeps the checkpoint's.
         save_adversarials: keep every adversarial map.
+        precision: what the Trainer computes in; results of another are never joined.
 
     Raises:
         DataError: if a checkpoint cannot be used.
@@ -57,6 +58,7 @@ class AttackRun:
         seed: int = 0,
         data: Mapping[str, Any] | None = None,
         save_adversarials: bool = False,
+        precision: str = DEFAULT_PRECISION,
     ) -> None:
         self.store = store
         self.plans = [*plans, *beside]
@@ -65,6 +67,7 @@ class AttackRun:
         self.clips = clips
         self.seed = seed
         self.save_adversarials = save_adversarials
+        self.precision = precision
         self.trained: dict[int, TrainedClassifier] = {}
         for path in run.checkpoints.values():
             classifier = load_classifier(path)
@@ -77,7 +80,10 @@ class AttackRun:
     def settings(self) -> dict[str, Any]:
         """What decides the results, and what they were computed with."""
         return {
-            "common": {"seed": self.seed, "clips": self.clips, "budgets": self.budgets},
+            "common": {
+                **{"seed": self.seed, "clips": self.clips, "budgets": self.budgets},
+                "precision": self.precision,
+            },
             "attacks": {plan.name: {"budgets": plan.budgets, "definition": plan.definition} for plan in self.plans},
             "checkpoints": {str(fold): sha256(trained.path) for fold, trained in self.trained.items()},
             "recipe": next(iter(self.trained.values())).recipe,
@@ -157,7 +163,7 @@ class AttackRun:
         for fold, findings in self.store.victim_findings().items():
             checks += [Check(kind="soft", fold=int(fold), attack=None, **finding) for finding in findings]
         summary["checks"] = [check.as_dict() for check in checks]
-        summary |= {name: stored[name] for name in ("recipe", "versions", "git_commit")}
+        summary |= {name: stored[name] for name in ("recipe", "checkpoints", "versions", "git_commit")}
         summary = json.loads(json.dumps(_without_nan(summary)))
         write_json(self.store.summary_file, summary)
         return summary

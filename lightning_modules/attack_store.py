@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from storage import DataError, write_atomically, write_json
 
 CLEAN = "clean"
+DEFAULT_PRECISION = "32-true"
 """Name of the parts that hold the clean predictions of a batch instead of an attack's outcomes."""
 
 
@@ -90,6 +91,9 @@ class AttackStore:
         # Through JSON, so that tuples and numbers compare as they come back from the file.
         for group in ("common", "attacks", "checkpoints"):
             before, now = stored.get(group, {}), json.loads(json.dumps(settings[group]))
+            if group == "common" and "precision" in now:
+                # Folders that were begun before it was written down.
+                before = {"precision": DEFAULT_PRECISION, **before}
             for key in before.keys() & now.keys() if group != "common" else before.keys() | now.keys():
                 if stored and before.get(key) != now.get(key):
                     raise ValueError(

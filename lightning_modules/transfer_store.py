@@ -11,7 +11,7 @@ from lightning_modules.environment import git_commit, package_versions
 from metrics.transfer_summary import summarise_transfer
 from storage import write_atomically, write_json
 
-SAME = ("profile", "seed", "clips", "recipe")
+SAME = ("profile", "seed", "clips", "recipe", "checkpoints")
 
 
 class TransferStore:

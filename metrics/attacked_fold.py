@@ -88,8 +88,14 @@ class AttackedFold:
         for number in self.batches.unique():
             members = (self.batches == number).nonzero().squeeze(1)
             part = None if weights is None else weights[..., members]
-            areas = [self._area(budget, members, part) for budget in range(len(self.settings))]
-            total = total + torch.stack(areas).mean(dim=0) * (len(members) / len(self))
+            area = torch.stack([self._area(budget, members, part) for budget in range(len(self.settings))]).mean(dim=0)
+            # In a draw of recordings a batch counts as many clips as were drawn of it, and nothing without any.
+            share = (
+                torch.tensor(len(members) / len(self))
+                if weights is None or part is None
+                else part.sum(-1) / weights.sum(-1)
+            )
+            total = total + torch.where(share > 0, area * share, 0.0)
         return total
 
     def _area(self, budget: int, members: Tensor, weights: Tensor | None) -> Tensor:

@@ -108,6 +108,21 @@ def test_an_attack_averages_over_budgets_and_then_over_reporting_batches_by_clip
     assert entry["fooling_rate"] == pytest.approx(rates.mean())
 
 
+def test_a_draw_without_a_reporting_batch_counts_the_others_alone():
+    rows = made_up(clips=26, batch_size=25)
+    attacked = AttackedFold.of(rows)
+    weights = torch.ones(3, 26, dtype=torch.float64)
+    weights[1, 25] = 0
+    weights[2, :25] = 2
+    found = attacked.mean_area(weights)
+    some = rows[rows["reporting_batch"] == 0]
+    first = np.mean([auc_by_scikit(part) for _, part in some.groupby("budget")])
+    last = np.mean([auc_by_scikit(part) for _, part in rows[rows["reporting_batch"] == 1].groupby("budget")])
+    expected = [(25 * first + last) / 26, first, (50 * first + last) / 51]
+    assert found.tolist() == pytest.approx(expected, abs=1e-6)
+    assert float(attacked.mean_area()) == pytest.approx(expected[0], abs=1e-6)
+
+
 def test_an_attack_on_some_of_a_folds_clips_is_left_out_and_said(caplog):
     clips = pd.DataFrame({"fold": 1, "clip": range(5), "clean_correct": [True, True, True, True, False]})
     outcomes = pd.DataFrame(
