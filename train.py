@@ -56,7 +56,10 @@ def main(args: Sequence[str] | None = None) -> dict[str, Any]:
     data.check()
     run = cli.open_run(data.number_of_folds)
     pending = [fold for fold in cli.chosen_folds(data.number_of_folds) if run.record(fold) is None]
-    validation = CrossValidation(run, cli.recipe, seed=cli.settings["seed"], folds=data.number_of_folds)
+    training = {name: cli.identity[name] for name in ("trainer", "early_stopping", "weight_average")}
+    validation = CrossValidation(
+        run, cli.recipe, training=training, seed=cli.settings["seed"], folds=data.number_of_folds
+    )
     if cli.settings["model"]["architecture"] in BASELINES:
         for fold in pending:
             train_baseline(cli.build_data(fold), validation)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attacks.active_set import ActiveSet, Ledger
+from attacks.counts import require_count
 from attacks.fgsm import goal_gradient
 from attacks.losses import LOSSES, is_zero
 from attacks.stepwise import StepwiseAttack
@@ -61,8 +62,7 @@ class BIM(StepwiseAttack):
         """Raise ``ValueError`` for a negative delta or step size, less than one step, or an unknown loss."""
         if not self.delta >= 0:
             raise ValueError(f"expected delta of at least 0, got {self.delta}")
-        if self.steps < 1:
-            raise ValueError(f"expected at least 1 step, got {self.steps}")
+        require_count("steps", self.steps, 1)
         if self.step_size is not None and not self.step_size > 0:
             raise ValueError(f"expected a step size above 0, got {self.step_size}")
         if self.loss not in LOSSES:

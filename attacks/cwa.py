@@ -9,6 +9,7 @@ from attacks.active_set import ActiveSet, Ledger, Problem
 from attacks.base import Attack
 from attacks.box_smoother import BoxSmoother
 from attacks.constant_search import ConstantSearch, Nearest
+from attacks.counts import require_count
 from attacks.losses import at_least_float32, input_gradient, is_zero, margin
 
 DECAYS = (0.9, 0.999)
@@ -76,10 +77,8 @@ class CWA(Attack):
 
     def check_settings(self) -> None:
         """Raise ``ValueError`` for settings that make no sense."""
-        if self.search_steps < 1 or self.iterations < 1:
-            raise ValueError(
-                f"expected at least 1 search step and 1 iteration, got {self.search_steps} and {self.iterations}"
-            )
+        require_count("search_steps", self.search_steps, 1)
+        require_count("iterations", self.iterations, 1)
         if not self.learning_rate > 0:
             raise ValueError(f"expected a learning rate above 0, got {self.learning_rate}")
         if not self.kappa >= 0:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from attacks.active_set import ActiveSet, Ledger, Problem
 from attacks.base import Attack
 from attacks.box_projection import box_distance, project
+from attacks.counts import require_count
 from attacks.fgsm import NORMS
 from attacks.losses import at_least_float32, input_gradient, is_zero, margin
 from attacks.outcome import Outcome, average_over_targets
@@ -82,18 +83,16 @@ class DeepFool(StepwiseAttack):
 
     def check_settings(self) -> None:
         """Raise ``ValueError`` for a setting out of its range."""
-        if self.iterations < 1:
-            raise ValueError(f"expected at least 1 iteration, got {self.iterations}")
+        require_count("iterations", self.iterations, 1)
         if self.norm not in NORMS:
             raise ValueError(f"expected a norm among {list(NORMS)}, got {self.norm!r}")
         if not self.overshoot >= 0:
             raise ValueError(f"expected an overshoot of at least 0, got {self.overshoot}")
         if self.shortest_step is not None and not self.shortest_step >= 0:
             raise ValueError(f"expected a shortest step of at least 0, got {self.shortest_step}")
-        if self.candidates is not None and self.candidates < 2:
-            raise ValueError(f"expected at least 2 candidate classes, the label included, got {self.candidates}")
-        if self.bisection_steps < 0:
-            raise ValueError(f"expected at least 0 bisection steps, got {self.bisection_steps}")
+        if self.candidates is not None:
+            require_count("candidate classes, the label included,", self.candidates, 2)
+        require_count("bisection_steps", self.bisection_steps, 0)
 
     def _perturb(self, problem: Problem, ledger: Ledger) -> None:
         super()._perturb(problem, ledger)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attacks.active_set import ActiveSet, Ledger
+from attacks.counts import require_count
 from attacks.losses import input_gradient, is_zero
 from attacks.saliency import best_pair, best_pixel
 from attacks.stepwise import StepwiseAttack
@@ -59,8 +60,7 @@ class JSMA(StepwiseAttack):
 
     def check_settings(self) -> None:
         """Raise ``ValueError`` for settings that make no sense."""
-        if self.iterations < 0:
-            raise ValueError(f"expected iterations of at least 0, got {self.iterations}")
+        require_count("iterations", self.iterations, 0)
         if not 0 < abs(self.theta) <= 1:
             raise ValueError(f"expected theta in [-1, 1] and not 0, got {self.theta}")
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from attacks.active_set import ActiveSet, Ledger, Problem
 from attacks.base import Attack
 from attacks.constant_search import ConstantSearch, Nearest
+from attacks.counts import require_count
 from attacks.lockstep import Array, minimise_in_lock_step
 from attacks.losses import at_least_float32, cross_entropy, input_gradient, is_zero
 
@@ -67,10 +68,8 @@ class LBFGS(Attack):
 
     def check_settings(self) -> None:
         """Raise ``ValueError`` for settings that make no sense."""
-        if self.search_steps < 1 or self.iterations < 1:
-            raise ValueError(
-                f"expected at least 1 search step and 1 iteration, got {self.search_steps} and {self.iterations}"
-            )
+        require_count("search_steps", self.search_steps, 1)
+        require_count("iterations", self.iterations, 1)
         if not (self.value_tolerance >= 0 and self.gradient_tolerance >= 0):
             raise ValueError(
                 f"expected tolerances of at least 0, got {self.value_tolerance} and {self.gradient_tolerance}"

@@ -16,6 +16,8 @@ from attacks.base import Attack
 from attacks.budgets import Budget, expand_grid, read_yaml
 from attacks.torchattacks_adapter import TorchAttacksAttack
 
+RESERVED = ("clean", "check_")
+"""Beginnings of names that results already use: of clean predictions, and of what is run for the trust checks."""
 FILE_KEYS = {"class_path", "init_args", "budgets", "targeted", "batched"}
 
 
@@ -75,6 +77,8 @@ def plan_attack(name: str, profile: Mapping[str, list[Budget]]) -> AttackPlan:
 def _plan_from_file(path: Path) -> AttackPlan:
     if not path.is_file():
         raise ValueError(f"expected an attack in {path}, found no such file")
+    if path.name.startswith(RESERVED):
+        raise ValueError(f"expected a file whose name does not begin with {' or '.join(RESERVED)}, got {path.name}")
     content = read_yaml(path)
     unknown = sorted(set(content) - FILE_KEYS)
     if "class_path" not in content or unknown:

@@ -15,7 +15,7 @@ from attacks import ATTACKS
 from attacks.budgets import read_profile
 from attacks.plan import AttackPlan, plan_attack
 from attacks.torchattacks_adapter import TorchAttacksAttack
-from commands.door import UsageError
+from commands.door import UsageError, refuse_deletion_by_many
 from commands.train_cli import OneSentenceParser
 from lightning_modules.attack_run import AttackRun
 from lightning_modules.attack_store import DEFAULT_PRECISION, AttackStore
@@ -188,8 +188,11 @@ class AttackCLI:
     def _plans(self) -> list[AttackPlan]:
         settings = self.settings
         names = list(dict.fromkeys(settings["attacks"]))
+        refuse_deletion_by_many(settings["overwrite"])
         if settings["clips"] is not None and settings["clips"] < 1:
             raise UsageError(f"expected --clips of at least 1, got {settings['clips']}")
+        if settings["data"]["batch_size"] < 1:
+            raise UsageError(f"expected --data.batch_size of at least 1, got {settings['data']['batch_size']}")
         try:
             profile = read_profile(settings["budgets"])
             plans = [plan_attack(name, profile) for name in names]
@@ -198,6 +201,12 @@ class AttackCLI:
         doubled = {plan.name for plan in plans if sum(other.name == plan.name for other in plans) > 1}
         if doubled:
             raise UsageError(f"expected attacks of different names, got two called {min(doubled)}")
+        for plan in plans:
+            if plan.name in ("bim_a", "bim_b") and not all("delta" in budget for budget in plan.budgets):
+                raise UsageError(
+                    f"expected a delta in every budget of {plan.name}, at which the trust checks compare it, "
+                    f"got {plan.budgets[0]} in {settings['budgets']}"
+                )
         return plans
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from lightning_modules.environment import is_one_of_many
 from storage import DataError
 
 USAGE_ERROR = 2
@@ -33,6 +34,15 @@ def quieten(*more: str) -> None:
         warnings.filterwarnings("ignore", message)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+
+
+def refuse_deletion_by_many(overwrite: bool) -> None:
+    """Raise ``UsageError`` if several processes, none of them before the others, are to delete what one has begun."""
+    if overwrite and is_one_of_many():
+        raise UsageError(
+            "expected --overwrite from one process, got it from several that torchrun or SLURM started at once; "
+            "delete the folder first and leave the flag out"
+        )
 
 
 def run_command(command: Callable[[], Any]) -> None:

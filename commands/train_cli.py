@@ -1,7 +1,6 @@
 """The flags of train.py: Lightning's own, the corpora's, and the few that speak of a whole cross-validation."""
 
 import itertools
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +12,11 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from classifiers import ARCHITECTURES
 from classifiers.baselines import BASELINES
-from commands.door import UsageError
+from commands.door import UsageError, refuse_deletion_by_many
 from commands.parser_message import one_sentence
 from datamodules import CORPORA, SoundDataModule
 from lightning_modules import SoundClassifier
+from lightning_modules.environment import is_launched
 from lightning_modules.trained_classifier import build_data
 from lightning_modules.weights_and_biases import WandbMode
 from representations import REPRESENTATIONS
@@ -145,9 +145,10 @@ class TrainCLI(LightningCLI):
             UsageError: if a run of this name is finished or was started with other settings.
         """
         settings = self.settings
+        refuse_deletion_by_many(settings["overwrite"])
         run = RunFolder(Path(settings["runs_dir"]) / (settings["name"] or self.default_name))
         # A process that another one started must not look again: the first may have finished a fold meanwhile.
-        launched = "LOCAL_RANK" in os.environ
+        launched = is_launched()
         finished = set(self.chosen_folds(number_of_folds)) <= set(run.finished_folds())
         if finished and not settings["overwrite"] and not launched:
             raise UsageError(f"expected a run to train, found {run.path} finished; --overwrite trains it again")

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +14,7 @@ from attacks.plan import AttackPlan
 from lightning_modules.attack_evaluation import AttackEvaluation
 from lightning_modules.attack_example import AttackExample
 from lightning_modules.attack_store import DEFAULT_PRECISION, AttackStore
-from lightning_modules.environment import git_commit, package_versions
+from lightning_modules.environment import git_commit, is_launched, package_versions
 from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
 from lightning_modules.trained_run import TrainedRun, sha256
 from metrics.attack_tables import summarise
@@ -79,6 +78,7 @@ class AttackRun:
     @property
     def settings(self) -> dict[str, Any]:
         """What decides the results, and what they were computed with."""
+        maker = {"git_commit": git_commit(), "versions": package_versions()}
         return {
             "common": {
                 **{"seed": self.seed, "clips": self.clips, "budgets": self.budgets},
@@ -87,8 +87,7 @@ class AttackRun:
             "attacks": {plan.name: {"budgets": plan.budgets, "definition": plan.definition} for plan in self.plans},
             "checkpoints": {str(fold): sha256(trained.path) for fold, trained in self.trained.items()},
             "recipe": next(iter(self.trained.values())).recipe,
-            "versions": package_versions(),
-            "git_commit": git_commit(),
+            "made_by": {plan.name: maker for plan in self.plans},
         }
 
     def open(self, *, overwrite: bool) -> None:
@@ -104,7 +103,7 @@ class AttackRun:
             if self.clips is not None and self.clips > len(data.split.test):
                 raise ValueError(f"expected at most the {len(data.split.test)} test clips, got --clips {self.clips}")
         # A process that another one started must not delete what the first has begun.
-        if overwrite and "LOCAL_RANK" not in os.environ:
+        if overwrite and not is_launched():
             self.store.remove()
         self.store.open(self.settings)
 
@@ -163,7 +162,7 @@ class AttackRun:
         for fold, findings in self.store.victim_findings().items():
             checks += [Check(kind="soft", fold=int(fold), attack=None, **finding) for finding in findings]
         summary["checks"] = [check.as_dict() for check in checks]
-        summary |= {name: stored[name] for name in ("recipe", "checkpoints", "versions", "git_commit")}
+        summary |= {name: stored[name] for name in ("recipe", "checkpoints", "made_by")}
         summary = json.loads(json.dumps(_without_nan(summary)))
         write_json(self.store.summary_file, summary)
         return summary

@@ -102,6 +102,8 @@ class AttackStore:
                         "choose another --output, or --overwrite to attack anew"
                     )
             merged[group] = {**before, **now}
+        # What is there was made by the program that began it.
+        merged["made_by"] = {**settings.get("made_by", {}), **stored.get("made_by", {})}
         write_json(self.settings_file, merged)
 
     def write_part(self, fold: int, attack: str, rows: pd.DataFrame) -> None:

@@ -25,13 +25,17 @@ class CrossValidation(Callback):
     Args:
         run: where the run's files lie.
         recipe: plain settings (``data``, ``model``) from which a checkpoint's corpus and representation are rebuilt.
+        training: how long and how exactly was trained; it is written down beside the recipe.
         seed: seed of the run.
         folds: how many folds the whole cross-validation has.
     """
 
-    def __init__(self, run: RunFolder, recipe: Mapping[str, Any], *, seed: int, folds: int) -> None:
+    def __init__(
+        self, run: RunFolder, recipe: Mapping[str, Any], *, training: Mapping[str, Any], seed: int, folds: int
+    ) -> None:
         self.run = run
         self.recipe = dict(recipe)
+        self.training = dict(training)
         self.seed = seed
         self.folds = folds
         self.started = time.monotonic()
@@ -149,6 +153,7 @@ class CrossValidation(Callback):
             "versions": package_versions(),
             "git_commit": git_commit(),
             "recipe": self.recipe,
+            "training": self.training,
         }
         write_json(self.run.summary_file, summary)
         return summary

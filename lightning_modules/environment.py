@@ -1,11 +1,25 @@
 """What a result was computed with, written beside it so that it can be traced."""
 
+import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "pytorch-lightning", "librosa", "soxr", "numpy", "scikit-learn")
+
+
+def is_launched() -> bool:
+    """Whether another process of the same program started this one, as Lightning does for the second GPU."""
+    return "LOCAL_RANK" in os.environ
+
+
+def is_one_of_many() -> bool:
+    """Whether torchrun or SLURM started several processes of this program at once, none of them before the others."""
+    variables = os.environ
+    return "TORCHELASTIC_RUN_ID" in variables or (
+        "SLURM_PROCID" in variables and int(variables.get("SLURM_NTASKS", "1")) > 1
+    )
 
 
 def package_versions() -> dict[str, str]:

@@ -18,7 +18,7 @@ from classifiers.baselines import Baseline, load_baseline
 from lightning_modules.attack_run import AttackRun
 from lightning_modules.sound_classifier import SoundClassifier
 from lightning_modules.trained_classifier import load_classifier, read_checkpoint
-from lightning_modules.trained_run import TrainedRun
+from lightning_modules.trained_run import TrainedRun, sha256
 from metrics.attack_tables import CHECK
 from storage import DataError
 
@@ -30,11 +30,13 @@ class Target:
     Args:
         run: name of its run.
         architecture: what it is.
+        checkpoint: sha256 of the file that it was loaded from.
         classifier: a ConvNet, or a baseline.
     """
 
     run: str
     architecture: str
+    checkpoint: str
     classifier: SoundClassifier | Baseline
 
     @torch.no_grad()
@@ -59,9 +61,9 @@ def load_target(run: TrainedRun, fold: int) -> Target:
     path = run.checkpoints[fold]
     if path.suffix == ".skops":
         baseline = load_baseline(path)
-        return Target(run.name, baseline.name, baseline)
+        return Target(run.name, baseline.name, sha256(path), baseline)
     model = load_classifier(path).model
-    return Target(run.name, str(model.hparams["architecture"]), model)
+    return Target(run.name, str(model.hparams["architecture"]), sha256(path), model)
 
 
 def recipe_of(run: TrainedRun) -> dict[str, Any]:
@@ -152,6 +154,7 @@ def _judged(place: Any, outcomes: pd.DataFrame, clean: Mapping[int, Tensor], tar
         frame = rows[columns].assign(
             target_run=target.run,
             target_architecture=target.architecture,
+            target_checkpoint=target.checkpoint,
             clean_correct_source=True,
             clean_correct_target=answer == rows["label"].to_numpy(),
             source_success=rows["success"] > 0,

@@ -11,13 +11,14 @@ from lightning_modules.environment import git_commit, package_versions
 from metrics.transfer_summary import summarise_transfer
 from storage import write_atomically, write_json
 
-SAME = ("profile", "seed", "clips", "recipe", "checkpoints")
+SAME = ("profile", "seed", "clips", "recipe")
+CELL = ["target_run", "fold", "attack"]
 
 
 class TransferStore:
     """``runs/<source>/transfer/<name>/``: ``rows.parquet`` and ``summary.json``.
 
-    Targets that were judged earlier under the same settings stay beside new ones.
+    What was judged earlier under the same settings, of other targets, attacks or folds, stays beside the new.
 
     Args:
         path: the folder; it need not exist.
@@ -43,7 +44,7 @@ class TransferStore:
         for cell in cells:
             cell |= _of_source(crafted, cell["fold"], cell["attack"])
         summary = {
-            **{name: crafted[name] for name in ("corpus", "split", "representation", *SAME)},
+            **{name: crafted[name] for name in ("corpus", "split", "representation", *SAME, "checkpoints")},
             "source_run": str(rows["source_run"].iloc[0]),
             "source_architecture": str(rows["source_architecture"].iloc[0]),
             "path": str(self.path),
@@ -62,13 +63,19 @@ class TransferStore:
             stored = json.loads(summary.read_text(encoding="utf-8"))
         except ValueError:
             return rows
-        if any(stored.get(name) != crafted[name] for name in SAME):
+        before, now = stored.get("checkpoints") or {}, crafted["checkpoints"]
+        same = all(stored.get(name) == crafted[name] for name in SAME)
+        if not same or any(before[fold] != now[fold] for fold in before.keys() & now.keys()):
             return rows
         kept = pd.read_parquet(earlier)
-        same = (set(kept["attack"]), set(kept["fold"])) == (set(rows["attack"]), set(rows["fold"]))
-        return (
-            pd.concat([rows, kept[~kept["target_run"].isin(rows["target_run"])]], ignore_index=True) if same else rows
-        )
+        if "target_checkpoint" not in kept:
+            return rows
+        again = kept[CELL].merge(rows[CELL].drop_duplicates(), how="left", indicator="judged")["judged"] == "both"
+        # What a target that is trained anew said before is void for every attack.
+        place = ["target_run", "fold"]
+        newest = kept[place].merge(rows[[*place, "target_checkpoint"]].drop_duplicates(), how="left")
+        void = newest["target_checkpoint"].notna() & (newest["target_checkpoint"] != kept["target_checkpoint"])
+        return pd.concat([rows, kept[~(again | void).to_numpy()]], ignore_index=True)
 
 
 def _of_source(crafted: dict[str, Any], fold: int | None, attack: str | None) -> dict[str, Any]:

@@ -92,8 +92,12 @@ def run_deviations(selection: Selection) -> list[tuple[str, str]]:
 
 def _differences(group: Sequence[Run]) -> set[str]:
     """Settings of training in which runs of one setting differ."""
-    first = group[0].summary["recipe"]
-    keys = {key for run in group[1:] for key in differing_keys(first, run.summary["recipe"])}
+    first, keys = group[0].summary, set()
+    for other in (run.summary for run in group[1:]):
+        keys |= differing_keys(first["recipe"], other["recipe"])
+        # Runs of earlier versions do not say how long they were trained.
+        if "training" in first and "training" in other:
+            keys |= differing_keys(first["training"], other["training"])
     return {key for key in keys if key.rsplit(".", 1)[-1] not in NOT_COMPARED}
 
 

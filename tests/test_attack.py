@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,18 @@ def test_a_finished_attack_is_not_repeated_and_others_are_added(trained, tmp_pat
     assert set(summary["means"]) == {"fgsm", "bim_b"}
 
 
+def test_each_attack_says_what_made_it_also_when_others_are_added_later(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("lightning_modules.attack_run.git_commit", lambda: "first")
+    attack.main([*flags(trained, tmp_path), "--attacks", "fgsm"])
+    monkeypatch.setattr("lightning_modules.attack_run.git_commit", lambda: "second")
+    summary = attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "deepfool"])["tones"]
+    assert {name: made["git_commit"] for name, made in summary["made_by"].items()} == {
+        "fgsm": "first",
+        "deepfool": "second",
+    }
+    assert summary["made_by"]["fgsm"]["versions"]["torch"] == version("torch")
+
+
 def test_a_subset_is_stratified_and_part_of_a_larger_one(trained, tmp_path):
     for clips in (10, 13):
         attack.main([*flags(trained, tmp_path / str(clips)), "--attacks", "fgsm", "--clips", str(clips)])
@@ -239,6 +252,7 @@ def test_an_attack_of_torchattacks_can_be_named(trained, tmp_path):
             "expected a profile of budgets among paper, reduced, smoke, or a YAML file, got 'huge'",
         ),
         (["--clips", "0"], "expected --clips of at least 1, got 0"),
+        (["--data.batch_size", "0"], "expected --data.batch_size of at least 1, got 0"),
         (["--clips", "21"], "expected at most the 20 test clips, got --clips 21"),
         (["--folds", "one"], "expected --folds to be all or numbers such as 1 or 1,2, got 'one'"),
         (["--attacks", "missing.yaml"], "expected an attack in missing.yaml, found no such file"),
@@ -248,6 +262,29 @@ def test_an_attack_of_torchattacks_can_be_named(trained, tmp_path):
 def test_impossible_commands_are_refused_in_one_sentence(trained, tmp_path, change, message):
     with pytest.raises(UsageError, match=message):
         attack.main(flags(trained, tmp_path, *change))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("budgets.yaml", "bim_a: {steps: 20}", "expected a delta in every budget of bim_a, .* got {'steps': 20}"),
+        ("budgets.yaml", "bim_a: {delta: 0.1, steps: 2.5}", "bim_a: expected steps to be a whole number .* got 2.5"),
+        ("clean-cut.yaml", "class_path: torchattacks.PGD", "whose name does not begin with clean or check_"),
+    ],
+)
+def test_files_that_would_be_misread_are_refused(trained, tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    named = {"budgets.yaml": ["--attacks", "bim_a", "--budgets"], "clean-cut.yaml": ["--attacks"]}[name]
+    with pytest.raises(UsageError, match=message):
+        attack.main([*flags(trained, tmp_path / "results"), *named, str(tmp_path / name)])
+
+
+@pytest.mark.parametrize("started", [{"TORCHELASTIC_RUN_ID": "none"}, {"SLURM_PROCID": "0", "SLURM_NTASKS": "2"}])
+def test_processes_that_start_at_once_may_not_delete(trained, tmp_path, monkeypatch, started):
+    for name, value in started.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match="expected --overwrite from one process, got it from several"):
+        attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "--overwrite"])
 
 
 def test_other_settings_in_the_same_folder_are_refused_until_they_may_overwrite(trained, tmp_path):

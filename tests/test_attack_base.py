@@ -194,7 +194,7 @@ def test_the_door_names_what_it_expected():
         ATTACKS["fgsm"](victim).run(inputs, labels, targets=labels)
     with pytest.raises(ValueError, match=r"expected settings of BIM among .*'steps'.*got \['epsilon'\]"):
         attack.run_budgets(inputs, labels, [{"epsilon": 1}])
-    with pytest.raises(ValueError, match="at least 1 step, got 0"):
+    with pytest.raises(ValueError, match="steps to be a whole number of at least 1, got 0"):
         attack.run_budgets(inputs, labels, [{"steps": 0}])
 
 

@@ -69,7 +69,7 @@ def test_bim_b_agrees_with_torchattacks():
 def test_impossible_settings():
     with pytest.raises(ValueError, match="delta of at least 0"):
         BIM(HAND, delta=float("nan"))
-    with pytest.raises(ValueError, match="at least 1 step"):
+    with pytest.raises(ValueError, match="steps to be a whole number of at least 1"):
         BIM(HAND, steps=0)
     with pytest.raises(ValueError, match="step size above 0"):
         BIM(HAND, step_size=0)

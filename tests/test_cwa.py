@@ -232,7 +232,7 @@ def test_the_nearest_success_is_kept_and_the_last_failure():
 def test_the_door():
     victim = LinearVictim(torch.eye(2))
     for settings, message in (
-        ({"search_steps": 0}, "at least 1 search step"),
+        ({"search_steps": 0}, "search_steps to be a whole number of at least 1, got 0"),
         ({"learning_rate": 0.0}, "learning rate above 0, got 0.0"),
         ({"kappa": -1.0}, "kappa of at least 0, got -1.0"),
         ({"smoothness": 1.0}, "box smoother in"),

@@ -199,12 +199,12 @@ def test_what_bisection_keeps_fools_alone_too(steps):
 def test_impossible_settings():
     victim = TinyConvolution()
     for arguments, message in (
-        ({"iterations": 0}, "at least 1 iteration"),
+        ({"iterations": 0}, "iterations to be a whole number of at least 1, got 0"),
         ({"norm": "l0"}, "norm among"),
         ({"overshoot": -0.1}, "overshoot of at least 0"),
         ({"shortest_step": -1.0}, "shortest step of at least 0"),
-        ({"candidates": 1}, "at least 2 candidate classes"),
-        ({"bisection_steps": -1}, "at least 0 bisection steps"),
+        ({"candidates": 1}, "candidate classes, the label included, to be a whole number of at least 2"),
+        ({"bisection_steps": -1}, "bisection_steps to be a whole number of at least 0"),
     ):
         with pytest.raises(ValueError, match=message):
             DeepFool(victim, **arguments)

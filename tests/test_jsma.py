@@ -138,7 +138,7 @@ def test_the_door():
     victim = LinearVictim(torch.eye(2))
     with pytest.raises(ValueError, match=r"expected theta in \[-1, 1\] and not 0, got 0"):
         JSMA(victim, theta=0.0)
-    with pytest.raises(ValueError, match="expected iterations of at least 0, got -1"):
+    with pytest.raises(ValueError, match="iterations to be a whole number of at least 0, got -1"):
         JSMA(victim, iterations=-1)
     with pytest.raises(ValueError, match="expected targeted=True"):
         JSMA(victim, targeted=False)

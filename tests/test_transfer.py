@@ -1,6 +1,7 @@
 """transfer.py: the matrix and its denominators, baselines as targets, and runs that cannot be compared."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -96,6 +97,31 @@ def test_stored_adversarials_are_taken_and_other_targets_stay(runs, judged):
     summary = transfer.main(flags(runs, "first", "forest"))["first"]
     assert {path: path.stat().st_mtime_ns for path in kept.rglob("*.npy")} == before
     assert {cell["target_run"] for cell in summary["rows"]} == {"first", "second", "forest"}
+
+
+def test_other_attacks_and_folds_are_added_and_a_judge_that_was_trained_anew_judges_again(runs, judged, tmp_path):
+    file = tmp_path / "runs" / "first" / "transfer" / "budgets" / "rows.parquet"
+    shutil.copytree(runs / "runs", tmp_path / "runs")
+    shutil.rmtree(file.parent)
+
+    def rows_of(attacks, folds):
+        budgets = str(runs / "budgets.yaml")
+        transfer.main([*flags(tmp_path, "first", "forest", attacks=attacks), "--budgets", budgets, "--folds", folds])
+        return pd.read_parquet(file)
+
+    assert set(rows_of(["fgsm"], "1").groupby(["fold", "attack"]).groups) == {(1, "fgsm")}
+    rows = rows_of(["deepfool"], "1,2")
+    assert set(rows.groupby(["fold", "attack"]).groups) == {(1, "fgsm"), (1, "deepfool"), (2, "deepfool")}
+    together = rows_of(["fgsm"], "2").set_index(["target_run", "fold", "attack", "budget", "clip"]).sort_index()
+    assert together.index.is_unique
+    before = judged[1].set_index(together.index.names).sort_index()
+    pd.testing.assert_series_equal(together["target_success"], before.loc[together.index, "target_success"])
+    # The judge is another one now, on fold 2 alone.
+    stored = tmp_path / "runs" / "forest"
+    shutil.copy(stored / "fold1" / "best.skops", stored / "fold2" / "best.skops")
+    rows = rows_of(["fgsm"], "2")
+    forest = rows[rows["target_run"] == "forest"]
+    assert set(forest.groupby(["fold", "attack"]).groups) == {(1, "fgsm"), (1, "deepfool"), (2, "fgsm")}
 
 
 @pytest.mark.parametrize(
