@@ -17,6 +17,8 @@ from commands.point_record import AGENT_VARIABLES
 from lightning_modules.progress import duration
 
 POLL_SECONDS = 0.2
+REPORT_SECONDS = 30.0
+"""How often a log file instead of a terminal is told where each point is."""
 TAIL_BYTES = 4096
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -70,6 +72,8 @@ class Grid:
         )
         self.whole = self.progress.add_task("sweep", total=self.total, completed=finished, said="")
         self.lines: dict[str, TaskID] = {}
+        self.reported = time.monotonic()
+        self.last_said: dict[str, str] = {}
 
     def run(self) -> dict[str, str]:
         """Run all points.
@@ -87,6 +91,7 @@ class Grid:
                 time.sleep(POLL_SECONDS)
                 for name in list(self.running):
                     self._look_at(name)
+                self._report()
         finally:
             if self.console.is_terminal:
                 self.progress.stop()
@@ -131,6 +136,17 @@ class Grid:
         self._say(
             f"{name}: {said} ({counted}{f', {len(self.failed)} failed' if self.failed else ''}, {self.time_left()})"
         )
+
+    def _report(self) -> None:
+        """Say now and then what each point said last, where no bar shows it."""
+        if self.console.is_terminal or time.monotonic() - self.reported < REPORT_SECONDS:
+            return
+        self.reported = time.monotonic()
+        for name, (point, _, _) in self.running.items():
+            said = last_line(point.log)
+            if said and said != self.last_said.get(name):
+                self.last_said[name] = said
+                self._say(f"{name}: {said}")
 
     def _say(self, line: str) -> None:
         self.console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -421,6 +421,15 @@ while not other.exists():
     assert Grid("light", points, finished=0, jobs=2, console=Console(quiet=True)).run() == {}
 
 
+def test_without_a_terminal_a_sweep_says_now_and_then_where_its_points_are(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("commands.sweep_grid.REPORT_SECONDS", 0.3)
+    program = "import time; print('epoch 1', flush=True); time.sleep(2); print('epoch 2', flush=True); time.sleep(2)"
+    points = [grid_point(tmp_path, "slow", program)]
+    Grid("light", points, finished=0, jobs=1, console=Console(width=200)).run()
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("slow: epoch")]
+    assert said == ["slow: epoch 1", "slow: epoch 2"]
+
+
 def test_the_last_line_of_a_log_is_found_behind_colours_and_redrawn_bars(tmp_path):
     log = tmp_path / "log"
     assert last_line(log) == ""
