@@ -85,6 +85,7 @@ class AttackRun:
                 "precision": self.precision,
             },
             "attacks": {plan.name: {"budgets": plan.budgets, "definition": plan.definition} for plan in self.plans},
+            "subsets": {str(fold): self.clips for fold in self.trained},
             "checkpoints": {str(fold): sha256(trained.path) for fold, trained in self.trained.items()},
             "recipe": next(iter(self.trained.values())).recipe,
             "made_by": {plan.name: maker for plan in self.plans},
@@ -139,7 +140,7 @@ class AttackRun:
         Raises:
             DataError: if there is nothing to attack, because every test clip is wrong when clean.
         """
-        outcomes, clips = self.store.outcomes(), self.store.clips()
+        outcomes, clips = self._current(self.store.outcomes()), self._current(self.store.clips())
         outcomes = whole_attacks(outcomes, clips) if len(outcomes) else outcomes
         if not len(outcomes):
             raise DataError(
@@ -166,6 +167,10 @@ class AttackRun:
         summary = json.loads(json.dumps(_without_nan(summary)))
         write_json(self.store.summary_file, summary)
         return summary
+
+    def _current(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Leave out folds on which fewer clips are attacked than on the others, until they are attacked again."""
+        return rows[rows["fold"].isin(list(self.store.current_folds()))] if len(rows) else rows
 
     def _is_finished(self, fold: int) -> bool:
         clips = self.store.clips()

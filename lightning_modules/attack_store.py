@@ -25,7 +25,7 @@ class AttackStore:
 
     While a run goes on, each attacked batch is a file in ``parts/``; at the end of a fold the parts are merged into
     ``outcomes.parquet`` and ``clips.parquet``. A file is whole or absent, so the parts say what is finished. More
-    attacks and more folds may be added later with the same seed, clips and budgets.
+    attacks, more folds and more clips may be added later with the same seed and budgets.
 
     Args:
         path: the folder; it need not exist.
@@ -80,8 +80,9 @@ class AttackStore:
         """Start the run, or add to it.
 
         Args:
-            settings: ``common`` (the same in the whole folder), ``attacks`` and ``checkpoints`` (each entry as before,
-                new ones are added), and anything else, which is written as it is.
+            settings: ``common`` (the same in the whole folder, but for ``clips``, which may grow: a subset is part of
+                every larger one), ``attacks`` and ``checkpoints`` (each entry as before, new ones are added),
+                ``subsets`` and ``made_by`` (by fold and by attack), and anything else, which is written as it is.
 
         Raises:
             ValueError: if the folder was attacked with other settings; the first that differs is named.
@@ -95,6 +96,8 @@ class AttackStore:
                 # Folders that were begun before it was written down.
                 before = {"precision": DEFAULT_PRECISION, **before}
             for key in before.keys() & now.keys() if group != "common" else before.keys() | now.keys():
+                if key == "clips" and grows(before.get(key), now.get(key)):
+                    continue
                 if stored and before.get(key) != now.get(key):
                     raise ValueError(
                         f"expected the settings that {self.path} was attacked with, got another {key} "
@@ -102,9 +105,17 @@ class AttackStore:
                         "choose another --output, or --overwrite to attack anew"
                     )
             merged[group] = {**before, **now}
+        # Folds that this call does not name keep the clips that they have.
+        then = {fold: stored.get("common", {}).get("clips") for fold in stored.get("checkpoints", {})}
+        merged["subsets"] = {**then, **stored.get("subsets", {}), **settings.get("subsets", {})}
         # What is there was made by the program that began it.
         merged["made_by"] = {**settings.get("made_by", {}), **stored.get("made_by", {})}
         write_json(self.settings_file, merged)
+
+    def current_folds(self) -> set[int]:
+        """Folds that were attacked, or are being attacked, on as many clips as was asked for last."""
+        settings = self.stored_settings()
+        return {int(fold) for fold, clips in settings["subsets"].items() if clips == settings["common"]["clips"]}
 
     def write_part(self, fold: int, attack: str, rows: pd.DataFrame) -> None:
         """Keep the rows of one attacked batch."""
@@ -186,3 +197,8 @@ class AttackStore:
                     ) from error
                 warnings.warn(f"{path} cannot be read; its clips are attacked again", stacklevel=2)
                 path.unlink()
+
+
+def grows(before: int | None, now: int | None) -> bool:
+    """Whether a number of clips is more than before; None means all."""
+    return before is not None and (now is None or now > before)

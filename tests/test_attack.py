@@ -232,6 +232,27 @@ def test_a_subset_is_stratified_and_part_of_a_larger_one(trained, tmp_path):
     assert set(ten["clip"]) < set(thirteen["clip"])
 
 
+def test_more_clips_are_added_to_a_subset_and_fewer_are_refused(trained, tmp_path):
+    growing, whole = tmp_path / "growing", tmp_path / "whole"
+    both = ["--folds", "1,2", "--attacks", "fgsm", "deepfool"]
+    attack.main([*flags(trained, growing), *both, "--clips", "10"])
+    before = rows_of(growing)
+    # One fold and one attack first: the summary then holds nothing that stands on fewer clips.
+    summary = attack.main([*flags(trained, growing), "--folds", "1", "--attacks", "fgsm", "--clips", "13"])["tones"]
+    assert {(row["fold"], row["attack"]) for row in summary["attacks"]} == {(1, "fgsm")}
+    assert (summary["clips"], summary["n_test"]) == (13, 13)
+    attack.main([*flags(trained, growing), *both, "--clips", "13"])
+    summary = attack.main([*flags(trained, whole), *both, "--clips", "13"])["tones"]
+    assert summary["n_test"] == 26
+    same_rows(rows_of(whole), rows_of(growing))
+    # What was there has not been attacked again.
+    key = ["fold", "attack", "budget", "clip"]
+    kept = rows_of(growing).merge(before[key])
+    assert (kept["seconds"] == before["seconds"]).all()
+    with pytest.raises(UsageError, match="got another clips \\(10 instead of 13\\)"):
+        attack.main([*flags(trained, growing), *both, "--clips", "10"])
+
+
 def test_an_attack_of_torchattacks_can_be_named(trained, tmp_path):
     (tmp_path / "pgd.yaml").write_text(
         "class_path: torchattacks.PGD\ninit_args: {steps: 3, random_start: false}\nbudgets: {eps: [0.01, 0.1]}\n"
