@@ -32,7 +32,9 @@ from torch import Tensor, nn
 from torchattacks.attack import Attack as TorchAttack
 
 from attacks.active_set import Ledger, Problem
-from attacks.outcome import NO_TARGET, Outcome, distances
+from attacks.batch_checks import check_inputs, integers
+from attacks.judgement import outcome_of
+from attacks.outcome import Outcome
 from attacks.targets import identities, random_targets
 from attacks.victim import device_of, frozen
 
@@ -275,15 +277,10 @@ class Attack(TorchAttack):
                 "expected inputs within the bounds, got an attack with normalised inputs: "
                 "put the normalisation into the victim, or call the attack itself"
             )
-        if not inputs.is_floating_point() or inputs.ndim < 2 or len(inputs) == 0:
-            raise ValueError(
-                f"expected floating inputs (clips, ...) with at least one clip, "
-                f"got {inputs.dtype} of shape {tuple(inputs.shape)}"
-            )
-        self._check_range(inputs)
+        check_inputs(inputs, self.bounds)
         # A clone, because a tensor made under inference mode cannot take part in autograd.
         inputs = inputs.detach().clone().to(device_of(self.model, inputs.device))
-        clips = identities(inputs) if clips is None else self._integers("clips", clips, inputs).clone()
+        clips = identities(inputs) if clips is None else integers("clips", clips, inputs).clone()
         if targets is not None and not self.targeted:
             raise ValueError(
                 f"expected no targets for an untargeted {self.attack}, got some: "
@@ -293,26 +290,14 @@ class Attack(TorchAttack):
             labels, targets = None, labels
         if labels is None and targets is None:
             raise ValueError(f"expected labels of shape ({len(inputs)},), got None")
-        labels = self._predictions(inputs) if labels is None else self._integers("labels", labels, inputs).clone()
+        labels = self._predictions(inputs) if labels is None else integers("labels", labels, inputs).clone()
         if self.targeted:
             if targets is None:
                 targets = self._chosen_targets(inputs, labels, clips)
-            targets = self._integers("targets", targets, inputs).clone()
+            targets = integers("targets", targets, inputs).clone()
             if bool((targets == labels).any()):
                 raise ValueError("expected targets that differ from the labels, got some that are equal")
         return Problem(inputs, labels, targets, clips)
-
-    def _check_range(self, inputs: Tensor) -> None:
-        # In the precision of the inputs: 0.2 in float32 is larger than 0.2.
-        lower, upper = inputs.new_tensor(self.bounds).tolist()
-        smallest, largest = float(inputs.amin()), float(inputs.amax())
-        # Written so that NaN, which compares false, is refused too.
-        if not (lower <= smallest and largest <= upper):
-            raise ValueError(
-                f"expected inputs within the bounds [{self.bounds[0]}, {self.bounds[1]}], "
-                f"got values from {smallest} to {largest}: "
-                "pass the bounds of the inputs"
-            )
 
     def _chosen_targets(self, inputs: Tensor, labels: Tensor, clips: Tensor) -> Tensor:
         if self.attack_mode == "targeted(random)":
@@ -329,39 +314,3 @@ class Attack(TorchAttack):
     def _predictions(self, inputs: Tensor) -> Tensor:
         with torch.no_grad():
             return self.logits(inputs).argmax(dim=1)
-
-    @staticmethod
-    def _integers(name: str, values: Tensor, inputs: Tensor) -> Tensor:
-        if values.shape != inputs.shape[:1] or values.is_floating_point():
-            raise ValueError(
-                f"expected integer {name} of shape ({len(inputs)},), got {values.dtype} of shape {tuple(values.shape)}"
-            )
-        return values.to(inputs.device, torch.long)
-
-
-def outcome_of(problem: Problem, ledger: Ledger, budget: int) -> Outcome:
-    """Judge what a ledger has recorded for one budget."""
-    assert ledger.logits is not None, "an attack gives the clean logits to its ledger"
-    assert ledger.logits_clean is not None
-    adversarial, logits = ledger.adversarial[budget], ledger.logits[budget]
-    predictions = logits.argmax(dim=1)
-    targets = torch.full_like(problem.labels, NO_TARGET) if problem.targets is None else problem.targets
-    l2, linf, l0 = distances(adversarial, problem.inputs)
-    counts = ledger.recorded_counts
-    return Outcome(
-        adversarial=adversarial,
-        logits_clean=ledger.logits_clean,
-        logits_adversarial=logits,
-        labels=problem.labels,
-        targets=targets,
-        success=predictions != problem.labels,
-        target_hit=predictions == targets,
-        l2=l2,
-        linf=linf,
-        l0=l0,
-        iterations=counts["iterations"][budget],
-        gradients=counts["gradients"][budget],
-        full_jacobian_gradients=counts["full_jacobian_gradients"][budget],
-        forward_rows=counts["forward_rows"][budget],
-        zero_gradients=counts["zero_gradients"][budget],
-    )

@@ -14,8 +14,9 @@ import torchattacks
 from torch import Tensor, nn
 
 from attacks.active_set import ActiveSet, Ledger, Problem
-from attacks.base import Attack, outcome_of
+from attacks.base import Attack
 from attacks.gradient_counter import GradientCounter, GradientCounts
+from attacks.judgement import outcome_of
 from attacks.losses import at_least_float32
 from attacks.outcome import Outcome
 from attacks.targets import random_uniform
