@@ -143,7 +143,7 @@ class Grid:
             return
         self.reported = time.monotonic()
         for name, (point, _, _) in self.running.items():
-            said = last_line(point.log)
+            said = last_line(point.log).removeprefix(f"{name}: ")
             if said and said != self.last_said.get(name):
                 self.last_said[name] = said
                 self._say(f"{name}: {said}")
