@@ -15,11 +15,11 @@ from metrics.batch_gradients import batch_gradients, gradients_by_batch
 from metrics.budget_mean import budget_mean
 from metrics.cost import Cost, cost_auc90, cost_auc90_bounded, mean_cost
 from metrics.intervals import (
-    NEAR_THE_END,
     Interval,
     SourceResampling,
     bca_interval,
     clopper_pearson,
+    near_the_end,
     rate_interval,
 )
 from metrics.medians import median_over_all, median_over_successes
@@ -168,7 +168,7 @@ def _pooled_rate(
 ) -> dict[str, Any]:
     """Interval of a mean fooling rate; Clopper-Pearson near its ends, where resampling sees no spread."""
     clips = sum(resampling.weights.shape[1] for resampling in resamplings)
-    if min(rate, 1 - rate) * clips <= NEAR_THE_END:
+    if near_the_end(rate * clips, clips):
         sources = SourceResampling.joined(resamplings).sources
         return _ends("fooling_rate", clopper_pearson(rate * clips, clips, sources))
     return _pooled("fooling_rate", lambda fold, weights: fold.mean_rate("success", weights), attacks, resamplings)

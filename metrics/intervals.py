@@ -182,19 +182,25 @@ def clopper_pearson(successes: float, clips: int, sources: int, confidence: floa
     return Interval(low, high, "clopper_pearson")
 
 
+def near_the_end(successes: float, clips: int) -> bool:
+    """Whether a count is within 3 of 0 or n; a rate times n that misses it by rounding is the count all the same."""
+    return min(successes, clips - successes) <= NEAR_THE_END + 1e-9 * clips
+
+
 def rate_interval(happened: Tensor, resampling: SourceResampling, confidence: float = 0.95) -> Interval:
     """Interval of a rate: :func:`clopper_pearson` for a count within 3 of 0 or n, :func:`bca_interval` between.
 
     Args:
-        happened: bool ``(clips,)``, over S.
+        happened: bool ``(clips,)``, over S, or the share in [0, 1] of a clip's targets for which it happened.
         resampling: draws over the same clips.
         confidence: coverage aimed at, in (0, 1).
 
     Returns:
         The interval, with the method it came from.
     """
-    successes, clips = int(happened.sum()), happened.numel()
-    if min(successes, clips - successes) <= NEAR_THE_END:
+    # A sum of shares is no whole number, and what follows takes it as it is.
+    successes, clips = float(happened.double().sum()), happened.numel()
+    if near_the_end(successes, clips):
         return clopper_pearson(successes, clips, resampling.sources, confidence)
     return bca_interval(lambda weights: fooling_rate(happened, weights), resampling, confidence)
 

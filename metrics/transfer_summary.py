@@ -1,7 +1,7 @@
 """Rows of transferred adversarials -> the cells of Table V, with denominators and intervals."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,9 @@ from torch import Tensor
 
 from metrics.attack_summary import THE_SIX
 from metrics.auc import label_loss, rank_auc
-from metrics.intervals import SourceResampling, bca_interval, clopper_pearson
+from metrics.intervals import SourceResampling, bca_interval, clopper_pearson, near_the_end
+from metrics.transfer_by_recording import counts_by_recording, fools_source, mean_ratio_of
 from metrics.transfer_ratio import mean_transfer_ratio, transfer_counts, transfer_ratio
-
-NEAR_THE_END = 3
 
 
 def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, Any]]:
@@ -25,7 +24,8 @@ def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, A
         seed: seed of the resampling.
 
     Returns:
-        Cells; ``fold`` is None over folds, ``attack`` None for the plain mean over those of the six that were run.
+        Cells; ``fold`` is None over folds, ``attack`` None for the plain mean over those of the six that
+        were run on every fold.
     """
     cells = []
     for target, of_target in rows.groupby("target_run", sort=False):
@@ -36,7 +36,12 @@ def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, A
             place = {"fold": fold, "target_run": str(target)}
             place["target_architecture"] = str(some["target_architecture"].iloc[0])
             cells += [place | {"attack": attack} | _cell(part, seed) for attack, part in attacks.items()]
-            six = [attacks[attack] for attack in THE_SIX if attack in attacks]
+            # An attack that was judged on some of the folds only would weigh those folds more.
+            everywhere = some["fold"].nunique()
+            whole = [
+                attack for attack in THE_SIX if attack in attacks and attacks[attack]["fold"].nunique() == everywhere
+            ]
+            six = [attacks[attack] for attack in whole]
             if six:
                 cells.append(place | {"attack": None} | _mean_cell(six, seed))
     return cells
@@ -92,36 +97,19 @@ def _counts(rows: pd.DataFrame, what: str) -> tuple[Tensor, Tensor]:
 
 def _interval(attacks: Sequence[pd.DataFrame], ratio: float, denominator: int, seed: int) -> dict[str, Any]:
     """Interval of the ratio, or of its mean over attacks, with recordings as clusters."""
-    together = pd.concat(attacks)
-    # Clips, not their rows: budgets and attacks on one clip are no further evidence.
-    counted = together[together["source_success"].astype(bool) & _both_correct(together)]
-    clips = len(counted.drop_duplicates(["fold", "clip"]))
-    sources = together.drop_duplicates("source")["source"].tolist()
-    place = {source: position for position, source in enumerate(sources)}
-    sums: list[tuple[Tensor, Tensor]] = []
-    for rows in attacks:
-        fools = rows["source_success"].astype(bool) & _both_correct(rows)
-        both = fools & rows["target_success"].astype(bool)
-        at = torch.tensor([place[source] for source in rows["source"]])
-        zero = torch.zeros(len(sources), dtype=torch.float64)
-        sums.append((zero.index_add(0, at, _truth(both).double()), zero.index_add(0, at, _truth(fools).double())))
     if not denominator:
         return {"ratio_low": math.nan, "ratio_high": math.nan}
-    if min(ratio, 1 - ratio) * clips <= NEAR_THE_END:
-        active = int((torch.stack([pair[1] for pair in sums]).sum(dim=0) > 0).sum())
-        ends = clopper_pearson(ratio * clips, clips, active)
+    together = pd.concat(attacks)
+    # Clips, not their rows: budgets and attacks on one clip are no further evidence.
+    counted = together[fools_source(together)]
+    clips = len(counted.drop_duplicates(["fold", "clip"]))
+    if near_the_end(ratio * clips, clips):
+        ends = clopper_pearson(ratio * clips, clips, counted["source"].nunique())
     else:
-        ends = bca_interval(_ratio_of(sums), SourceResampling(sources, seed=seed))
+        recordings = together.drop_duplicates("source")["source"].tolist()
+        counts = [counts_by_recording(rows, recordings) for rows in attacks]
+        ends = bca_interval(mean_ratio_of(counts), SourceResampling(recordings, seed=seed))
     return {"ratio_low": ends.low, "ratio_high": ends.high}
-
-
-def _ratio_of(sums: Sequence[tuple[Tensor, Tensor]]) -> Callable[[Tensor], Tensor]:
-    """The ratio as a function of how often each recording counts."""
-
-    def statistic(weights: Tensor) -> Tensor:
-        return torch.stack([(weights @ both) / (weights @ fools) for both, fools in sums]).nanmean(dim=0)
-
-    return statistic
 
 
 def _auc_on_target(rows: pd.DataFrame) -> float | None:

@@ -6,7 +6,7 @@ Tables I to V, a row a model in I to IV and a row a pair of models in V; accurac
 
 ``runs`` reads folders; ``selection`` keeps those that may stand in one table; ``studies`` says which settings each
 table and figure compares and ``slices`` finds their runs; ``estimates`` averages the runs of a cell; ``accuracy``
-resamples recordings for accuracies; ``tables`` and ``figures`` lay out; ``association`` and the ``claims`` modules
-judge; ``assembly`` and ``page`` bind all of it. Nothing here attacks or needs a GPU, and every number comes from
-``metrics``, most of them by way of a run's ``summary.json``.
+resamples recordings for accuracies, ``transfer_difference`` for transfers; ``tables``, ``figures`` and ``curves`` lay
+out; ``association`` and the ``claims`` modules judge; ``assembly`` and ``page`` bind all of it. Nothing here attacks or
+needs a GPU, and every number comes from ``metrics``, most of them by way of a run's ``summary.json``.
 """

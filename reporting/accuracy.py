@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metrics.intervals import NEAR_THE_END, Interval, SourceResampling, bca_interval, clopper_pearson
+from metrics.intervals import Interval, SourceResampling, bca_interval, clopper_pearson, near_the_end
 from metrics.rates import fooling_rate
 from reporting.estimates import Estimate
 from reporting.runs import Run
@@ -46,18 +46,33 @@ class Accuracies:
         self._tested: dict[str, list[TestedFold]] = {}
         self._resamplings: dict[tuple[tuple[str, str], ...], SourceResampling] = {}
         self._clips: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._means: dict[tuple[str, ...], Estimate | None] = {}
 
     def mean(self, runs: Sequence[Run]) -> Estimate | None:
-        """Mean over runs of the mean accuracy over folds; None without a tested run."""
+        """Mean over runs of the mean accuracy over folds; None without a tested run.
+
+        Its n counts the clips that were tested: once each, however many seeds and folds test the same ones.
+        """
+        names = tuple(run.name for run in runs)
+        if names not in self._means:
+            # The overview and up to four tables ask for the same setting.
+            self._means[names] = self._mean(runs)
+        return self._means[names]
+
+    def _mean(self, runs: Sequence[Run]) -> Estimate | None:
         tested = [(run, self.tested(run)) for run in runs if run.summary["accuracy_mean"] is not None]
         if not tested:
             return None
         parts = [fold for _, folds in tested for fold in folds]
         values = [float(fold.correct.double().mean()) for fold in parts]
-        right, clips = sum(int(fold.correct.sum()) for fold in parts), sum(len(fold.clips) for fold in parts)
-        if min(right, clips - right) <= NEAR_THE_END and clips:
-            sources = len({source for fold in parts for source in fold.sources})
-            interval = clopper_pearson(right, clips, sources)
+        clips = len({clip for fold in parts for clip in fold.clips})
+        # Not from the summaries, which hold what was logged in single precision.
+        right = clips * statistics.fmean(
+            statistics.fmean(float(fold.correct.double().mean()) for fold in folds) for _, folds in tested
+        )
+        if near_the_end(right, clips):
+            # A clip that two seeds get right is one trial and not two.
+            interval = clopper_pearson(right, clips, len({source for fold in parts for source in fold.sources}))
         else:
             interval = self._interval([[[folds] for _, folds in tested]], [1.0])
         return Estimate(

@@ -42,11 +42,11 @@ PAIRS: dict[Claim, tuple[str, Setting, Setting]] = {
 SIGNIFICANT = 0.05
 
 
-def cost_findings(selection: Selection) -> list[Finding]:
+def cost_findings(selection: Selection, seed: int = 0) -> list[Finding]:
     """Judge every claim about cost, on the paper's numbers and on each corpus of ours."""
     findings = [R7C.stated(1 / (1 - 0.085), "stated: 8.5 % cheaper; no data")]
     findings += [claim.stated(None, "stated in the text; no data") for claim in (R12G, R12H)]
-    findings += [_paper_spread(), _paper_ratio(C5A, 2), _paper_ratio(C5B, 1), _paper_costliest()]
+    findings += [_paper_spread(), _paper_ratio(C5A, 2, seed), _paper_ratio(C5B, 1, seed), _paper_costliest()]
     for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
         for claim, (key, first, second) in PAIRS.items():
@@ -153,7 +153,7 @@ def _paper_spread() -> Finding:
     return C2.finding("paper", (median, min(ratios), max(ratios)), "9 strata", "undecided", note)
 
 
-def _paper_ratio(claim: Claim, other: int) -> Finding:
+def _paper_ratio(claim: Claim, other: int, seed: int) -> Finding:
     """Ratio of geometric means over settings, averaged over corpora, settings resampled."""
     rows = [(row, 0) for row in paper_settings(3)] + [(row, 1) for row in paper_settings(other)]
     logs = torch.tensor([_log_cost(row) for row, _ in rows], dtype=torch.float64)
@@ -169,7 +169,7 @@ def _paper_ratio(claim: Claim, other: int) -> Finding:
         return torch.stack([mean(one) - mean(two) for one, two in members]).mean(dim=0).exp()
 
     value = float(ratio(torch.ones(len(rows), dtype=torch.float64)))
-    interval = bca_interval(ratio, SourceResampling([f"{place:03d}" for place in range(len(rows))]))
+    interval = bca_interval(ratio, SourceResampling([f"{place:03d}" for place in range(len(rows))], seed=seed))
     found = Estimate(value, interval.low, interval.high, None, len(rows), ())
     return claim.judge("paper", found, f"{len(rows)} settings", "settings resampled", null=1.0)
 

@@ -50,7 +50,7 @@ R12F = Claim(
 )
 
 
-def model_findings(selection: Selection) -> list[Finding]:
+def model_findings(selection: Selection, seed: int = 0) -> list[Finding]:
     """Judge what the paper says of sizes and of the highest fooling rates."""
     findings = [claim.stated(stated, "stated in the text; no data") for claim, (*_, stated) in SIZES.items()]
     findings.append(R12F.stated(FOOLED, "stated: higher than 95 %; no data", 100))
@@ -60,7 +60,7 @@ def model_findings(selection: Selection) -> list[Finding]:
         slices = [slice_of(study, selection.runs, corpus, name) for name in study.representations]
         missing = selection.sweep_command(study.key, corpus) or ""
         findings += [_size(claim, pair, stated, slices, ours, missing) for claim, (*pair, stated) in SIZES.items()]
-        findings.append(_highest_rate(slices, ours, missing))
+        findings.append(_highest_rate(slices, ours, missing, seed))
     return findings
 
 
@@ -76,7 +76,7 @@ def _size(claim: Claim, pair: list[str], stated: float, slices: list[Slice], our
     return claim.missing(ours, missing)
 
 
-def _highest_rate(slices: list[Slice], ours: str, missing: str) -> Finding:
+def _highest_rate(slices: list[Slice], ours: str, missing: str, seed: int) -> Finding:
     """The net that is fooled least, at the attack and budget that fool it most."""
     least: tuple[float, Run, dict[str, object]] | None = None
     nets = set()
@@ -94,7 +94,7 @@ def _highest_rate(slices: list[Slice], ours: str, missing: str) -> Finding:
     if least is None:
         return R12F.missing(ours, missing)
     rate, run, best = least
-    interval = _interval(run, str(best["attack"]), int(str(best["budget"])))
+    interval = _interval(run, str(best["attack"]), int(str(best["budget"])), seed)
     estimate = Estimate(rate, interval[0], interval[1], None, interval[2], (run.name,))
     note = (
         f"{NAMES[str(run.settings['architecture'])]}, least of {len(nets)} nets, {run.representation}; {best['attack']}"
@@ -103,13 +103,13 @@ def _highest_rate(slices: list[Slice], ours: str, missing: str) -> Finding:
     return R12F.judge(ours, estimate, f"{interval[2]} clips", note, null=FOOLED, scale=100)
 
 
-def _interval(run: Run, attack: str, budget: int) -> tuple[float, float, int]:
+def _interval(run: Run, attack: str, budget: int, seed: int) -> tuple[float, float, int]:
     path = run.path / "attacks" / "outcomes.parquet"
     try:
         wanted = [("attack", "==", attack), ("budget", "==", budget)]
         rows = pd.read_parquet(path, columns=["source", "success"], filters=wanted)
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise DataError(f"expected outcomes in {path}, found a file that cannot be read; attack again") from error
-    happened = torch.tensor(rows["success"].to_numpy(float)) > 0
-    interval = rate_interval(happened, SourceResampling(rows["source"].tolist()))
+    happened = torch.tensor(rows["success"].to_numpy(float))
+    interval = rate_interval(happened, SourceResampling(rows["source"].tolist(), seed=seed))
     return interval.low, interval.high, len(rows)

@@ -6,6 +6,7 @@ from reporting.accuracy import Accuracies
 from reporting.association import FEWEST_STRATA, Point, associate
 from reporting.claims import Claim, Finding, Verdict
 from reporting.claims_on_accuracy import accuracy_findings
+from reporting.claims_on_augmentation import augmentation_findings
 from reporting.claims_on_cost import cost_findings
 from reporting.claims_on_models import model_findings
 from reporting.claims_on_transfer import transfer_findings
@@ -19,17 +20,19 @@ def all_findings(
     selection: Selection, accuracies: Accuracies, paper: Sequence[Point], ours: Sequence[Point]
 ) -> list[Finding]:
     """Every claim on the paper's numbers, then on ours, in the order R5, R7, R12, C1 to C7."""
-    findings = accuracy_findings(selection, accuracies) + cost_findings(selection) + model_findings(selection)
-    findings += transfer_findings(selection) + relation_findings(paper, ours)
+    seed = accuracies.seed
+    findings = accuracy_findings(selection, accuracies) + augmentation_findings(selection)
+    findings += cost_findings(selection, seed) + model_findings(selection, seed)
+    findings += transfer_findings(selection, seed) + relation_findings(paper, ours, seed)
     return sorted(findings, key=lambda finding: (_place(finding.claim), finding.numbers != "paper"))
 
 
-def relation_findings(paper: Sequence[Point], ours: Sequence[Point]) -> list[Finding]:
-    """Judge C3 for AUC and for cost."""
+def relation_findings(paper: Sequence[Point], ours: Sequence[Point], seed: int = 0) -> list[Finding]:
+    """Judge C3 for AUC and for cost; the seed is that of permutations and of the resampling of strata."""
     findings = []
     for claim, measure, wanted in ((C3A, "auc", "positive"), (C3B, "log_gradients", "negative")):
         for numbers, points in (("paper", paper), ("ours", ours)):
-            found = associate(points, measure)
+            found = associate(points, measure, seed)
             if found is None:
                 findings.append(claim.missing(numbers, "no stratum has two attacked settings yet"))
                 continue

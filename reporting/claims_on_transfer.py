@@ -1,7 +1,5 @@
 """What carries over: C4, that adversarials of MFCC transfer least."""
 
-from collections.abc import Mapping
-
 import torch
 
 from metrics.intervals import SourceResampling, bca_interval
@@ -11,9 +9,8 @@ from reporting.paper_numbers import paper_transfers
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.studies import TRANSFER_SWEEP
 from reporting.table import CORPUS_NAMES
-from reporting.transfer_table import transfers_of
-
-Pair = tuple[str, str, str]
+from reporting.transfer_difference import transfer_difference
+from reporting.transfer_table import Transfers, transfers_of
 
 C4 = {
     "STFT": Claim("C4a", "MFCC transfers less than STFT", "transfer ratio: STFT less MFCC"),
@@ -21,47 +18,43 @@ C4 = {
 }
 
 
-def transfer_findings(selection: Selection) -> list[Finding]:
+def transfer_findings(selection: Selection, seed: int = 0) -> list[Finding]:
     """Judge C4 over the pairs of different models that both representations have."""
-    printed: dict[str, dict[Pair, float]] = {}
-    for entry in paper_transfers():
-        if entry.source != entry.target:
-            printed.setdefault(entry.representation, {})[entry.corpus, entry.source, entry.target] = entry.ratio
-    findings = [_judge(claim, "paper", printed["MFCC"], printed[other], (), "") for other, claim in C4.items()]
+    findings = [_paper(claim, other, seed) for other, claim in C4.items()]
     for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
         missing = selection.sweep_command(TRANSFER_SWEEP, corpus) or ""
-        found: dict[str, dict[Pair, float]] = {}
-        names: list[str] = []
-        for representation in ("MFCC", *C4):
-            transfers = transfers_of(selection.runs, corpus, representation)
-            for (source, target), ratio in (transfers.ratios if transfers else {}).items():
-                if source != target:
-                    found.setdefault(representation, {})[corpus, source, target] = ratio.value
-                    names += ratio.runs
+        mfcc = transfers_of(selection.runs, corpus, "MFCC")
         for other, claim in C4.items():
-            runs = tuple(dict.fromkeys(names))
-            findings.append(_judge(claim, ours, found.get("MFCC", {}), found.get(other, {}), runs, missing))
+            findings.append(_ours(claim, ours, transfers_of(selection.runs, corpus, other), mfcc, missing, seed))
     return findings
 
 
-def _judge(
-    claim: Claim,
-    numbers: str,
-    mfcc: Mapping[Pair, float],
-    other: Mapping[Pair, float],
-    runs: tuple[str, ...],
-    missing: str,
+def _ours(
+    claim: Claim, numbers: str, other: Transfers | None, mfcc: Transfers | None, missing: str, seed: int
 ) -> Finding:
-    """Paired differences; pairs are resampled."""
-    pairs = sorted(mfcc.keys() & other.keys())
-    if not pairs:
+    """Recordings are resampled, as for every other rate; the models are given."""
+    found = transfer_difference(other, mfcc, seed) if other and mfcc else None
+    if found is None:
         return claim.missing(numbers, missing)
-    differences = torch.tensor([other[pair] - mfcc[pair] for pair in pairs], dtype=torch.float64)
-    resampling = SourceResampling([f"{place:03d}" for place in range(len(pairs))])
+    less = sum(difference > 0 for difference in found.pairs)
+    spread = f"{min(found.pairs):+.2f} to {max(found.pairs):+.2f}"
+    note = f"recordings resampled, given the models; MFCC lower in {less} of {len(found.pairs)} pairs ({spread})"
+    n = f"{found.estimate.n} clips of {found.recordings} recordings, {len(found.pairs)} pairs"
+    return claim.judge(numbers, found.estimate, n, note)
+
+
+def _paper(claim: Claim, other: str, seed: int) -> Finding:
+    """The paper prints a ratio a pair and nothing of its clips, so pairs are resampled."""
+    printed: dict[str, dict[tuple[str, str, str], float]] = {}
+    for entry in paper_transfers():
+        if entry.source != entry.target:
+            printed.setdefault(entry.representation, {})[entry.corpus, entry.source, entry.target] = entry.ratio
+    values = [ratio - printed["MFCC"][pair] for pair, ratio in sorted(printed[other].items())]
+    differences = torch.tensor(values, dtype=torch.float64)
+    resampling = SourceResampling([f"{place:03d}" for place in range(len(values))], seed=seed)
     interval = bca_interval(lambda weights: weights @ differences / weights.sum(dim=-1), resampling)
-    low, high = (None if end != end else end for end in (interval.low, interval.high))
-    found = Estimate(float(differences.mean()), low, high, None, len(pairs), runs)
+    found = Estimate(float(differences.mean()), interval.low, interval.high, None, len(values), ())
     less = int((differences > 0).sum())
-    note = f"pairs of source and target resampled; MFCC lower in {less} of {len(pairs)}"
-    return claim.judge(numbers, found, f"{len(pairs)} pairs", note, units=len(pairs))
+    note = f"pairs of source and target resampled; MFCC lower in {less} of {len(values)}"
+    return claim.judge("paper", found, f"{len(values)} pairs", note, units=len(values))

@@ -1,16 +1,17 @@
 """Security and cost curves: how the fooling rate grows with what an attacker may change, and with what it costs."""
 
 import shlex
-import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
+from classifiers.baselines import BASELINES
 from metrics.attack_summary import THE_SIX
+from reporting.curve_points import Line, Point, best_so_far, curve_points, longest, mean_points, steps
 from reporting.report_figure import COLOURS, MARKERS, ReportFigure, new_figure
-from reporting.runs import Run
 from reporting.selection import Selection, corpora_of
 from reporting.slices import same_setting
 from reporting.studies import RESNET
@@ -20,52 +21,75 @@ BOUNDED = ("fgsm", "bim_a", "bim_b")
 ALL = (*THE_SIX, "lbfgs")
 
 
+@dataclass(frozen=True)
+class Curves:
+    """What one of the two figures draws.
+
+    Attributes:
+        key: name of the files it is written to.
+        title: heading.
+        across: the number drawn across.
+        label: that number in words.
+        attacks: attacks that get a panel.
+        drawstyle: how matplotlib joins points.
+    """
+
+    key: str
+    title: str
+    across: str
+    label: str
+    attacks: tuple[str, ...]
+    drawstyle: str
+
+    def kept(self, points: Sequence[Point]) -> list[Point]:
+        """The points of one setting that are shown, by attack and from left to right."""
+        there = [point for point in points if point["attack"] in self.attacks]
+        # Points of several numbers of steps at one delta would be joined to a line that goes up and down.
+        there = longest(there) if self.across == "delta" else there
+        return sorted(there, key=lambda point: (self.attacks.index(point["attack"]), point[self.across]))
+
+    def line(self, points: Sequence[Point]) -> Line:
+        """The line through the points of one attack, averaged over settings."""
+        means = mean_points(points, self.across)
+        # Budgets of the same cost, or of a higher one that does less, would make it jump.
+        return means if self.across == "delta" else best_so_far(means)
+
+
+SECURITY = Curves(
+    "security_curves",
+    "Security curves: fooling rate against delta",
+    "delta",
+    "delta (share of the range of a map)",
+    BOUNDED,
+    "default",
+)
+COST = Curves(
+    "cost_curves",
+    "Cost curves: fooling rate against batch gradients",
+    "batch_gradients",
+    "batch gradients",
+    ALL,
+    "steps-post",
+)
+
+
 def security_curves(selection: Selection) -> ReportFigure:
-    """Fooling rate against delta, for the attacks that have one."""
-    return _curves(
-        selection,
-        "security_curves",
-        "Security curves: fooling rate against delta",
-        "delta",
-        "delta (share of the range of a map)",
-        BOUNDED,
-    )
+    """Fooling rate against delta, for the attacks that have one, each at its largest number of steps."""
+    figure = _drawn(SECURITY, selection)
+    most = {NAMES[row["attack"]]: number for row in figure.numbers if (number := steps(row["settings"]))}
+    said = ", ".join(f"{attack} {number:,}" for attack, number in most.items())
+    at = f" Lines are of the largest number of steps ({said})." if said else ""
+    return replace(figure, caption=figure.caption + at)
 
 
 def cost_curves(selection: Selection) -> ReportFigure:
     """Fooling rate against batch gradients, for every attack."""
-    return _curves(
-        selection,
-        "cost_curves",
-        "Cost curves: fooling rate against batch gradients",
-        "batch_gradients",
-        "batch gradients",
-        ALL,
-    )
+    figure = _drawn(COST, selection)
+    how = " A line is the highest rate of any budget that costs as much or less; dots are the budgets below it."
+    return replace(figure, caption=figure.caption + how)
 
 
-def curve_points(runs: Sequence[Run], across: str) -> list[dict[str, Any]]:
-    """One point an attack and budget of one setting: fooling rate and what is drawn across, means over its runs."""
-    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for run in runs:
-        for point in run.attacks.curve if run.attacks else []:
-            if point["fooling_rate"] is not None and point[across] is not None:
-                grouped.setdefault((point["attack"], str(sorted(point["settings"].items()))), []).append(point)
-    return [
-        {
-            "attack": attack,
-            "settings": settings,
-            across: statistics.fmean(float(point[across]) for point in some),
-            "fooling_rate": statistics.fmean(float(point["fooling_rate"]) for point in some),
-            "n": sum(point["n"] for point in some),
-        }
-        for (attack, settings), some in grouped.items()
-    ]
-
-
-def _curves(
-    selection: Selection, key: str, title: str, across: str, label: str, attacks: Sequence[str]
-) -> ReportFigure:
+def _drawn(curves: Curves, selection: Selection) -> ReportFigure:
     runs = [run for run in selection.runs if run.attacks and run.settings["architecture"] == RESNET["architecture"]]
     # Where the front-end classifier was not attacked, whatever was attacked is drawn.
     runs = runs or [run for run in selection.runs if run.attacks]
@@ -73,44 +97,52 @@ def _curves(
         "One panel an attack and corpus, one thin line a setting (mean over folds and seeds), the thick line the mean "
         f"over settings of a representation. split={selection.split}; budgets: {selection.profile or 'none yet'}."
     )
-    groups = same_setting(runs)
-    numbers: list[dict[str, Any]] = []
-    for group in groups:
+    numbers: list[Point] = []
+    for group in same_setting(runs):
         common = {"corpus": group[0].corpus, "representation": group[0].representation}
         names = " ".join(run.name for run in group)
-        numbers += [{**common, **p, "runs": names} for p in curve_points(group, across) if p["attack"] in attacks]
+        numbers += [{**common, **p, "runs": names} for p in curves.kept(curve_points(group, curves.across))]
     if not numbers:
-        return ReportFigure(key, title, caption, "", None, [], _commands(selection))
+        return ReportFigure(curves.key, curves.title, caption, "", None, [], _commands(selection))
     corpora = corpora_of(runs)
-    columns = [attack for attack in attacks if any(row["attack"] == attack for row in numbers)]
-    width = max(4.0, 1.9 * len(columns) + 0.8)
-    figure = new_figure(width, 2.3 * len(corpora) + 0.9)
+    columns = [attack for attack in curves.attacks if any(row["attack"] == attack for row in numbers)]
+    figure = new_figure(max(4.0, 1.9 * len(columns) + 0.8), 2.3 * len(corpora) + 0.9)
     axes = figure.subplots(len(corpora), len(columns), squeeze=False, sharey=True)
     shown: dict[str, Any] = {}
     for line, corpus in enumerate(corpora):
         for column, attack in enumerate(columns):
-            panel = axes[line, column]
             here = [row for row in numbers if row["corpus"] == corpus and row["attack"] == attack]
-            for name in dict.fromkeys(row["representation"] for row in here):
-                rows = [row for row in here if row["representation"] == name]
-                colour, marker = COLOURS.get(name, "black"), MARKERS.get(name, "o")
-                for runs_of_setting in dict.fromkeys(row["runs"] for row in rows):
-                    some = sorted((row[across], row["fooling_rate"]) for row in rows if row["runs"] == runs_of_setting)
-                    panel.plot(*zip(*some, strict=True), color=colour, linewidth=0.6, alpha=0.35)
-                mean = _mean_line(rows, across)
-                (shown[name],) = panel.plot(
-                    *zip(*mean, strict=True), color=colour, marker=marker, markersize=4, linewidth=1.6, label=name
-                )
-            _scale(panel, [row[across] for row in here])
-            panel.set_ylim(-0.03, 1.03)
-            panel.grid(linewidth=0.4, alpha=0.6)
-            panel.tick_params(labelsize=8)
+            shown |= _panel(axes[line, column], curves, here)
             if line == 0:
-                panel.set_title(NAMES.get(attack, attack), fontsize=10)
+                axes[line, column].set_title(NAMES.get(attack, attack), fontsize=10)
         axes[line, 0].set_ylabel(f"{CORPUS_NAMES.get(corpus, corpus)}\nfooling rate", fontsize=9)
-    figure.supxlabel(label, fontsize=9)
+    figure.supxlabel(curves.label, fontsize=9)
     figure.legend(handles=list(shown.values()), loc="outside upper right", ncols=len(shown), fontsize=8)
-    return ReportFigure(key, title, caption, _alt(title, numbers, across), figure, numbers)
+    return ReportFigure(curves.key, curves.title, caption, _alt(curves, numbers), figure, numbers)
+
+
+def _panel(panel: Axes, curves: Curves, here: Sequence[Point]) -> dict[str, Any]:
+    """Draw one attack on one corpus; returns the thick line of each representation."""
+    shown: dict[str, Any] = {}
+    for name in dict.fromkeys(row["representation"] for row in here):
+        rows = [row for row in here if row["representation"] == name]
+        style: dict[str, Any] = {"color": COLOURS.get(name, "black"), "drawstyle": curves.drawstyle}
+        for runs in dict.fromkeys(row["runs"] for row in rows):
+            thin = curves.line([row for row in rows if row["runs"] == runs])
+            panel.plot(*zip(*thin, strict=True), linewidth=0.6, alpha=0.35, **style)
+        thick = curves.line(rows)
+        below = [point for point in mean_points(rows, curves.across) if point not in thick]
+        if below:
+            panel.plot(*zip(*below, strict=True), color=style["color"], linestyle="none", marker=".", alpha=0.5)
+        marker = MARKERS.get(name, "o")
+        (shown[name],) = panel.plot(
+            *zip(*thick, strict=True), marker=marker, markersize=4, linewidth=1.6, label=name, **style
+        )
+    _scale(panel, [row[curves.across] for row in here])
+    panel.set_ylim(-0.03, 1.03)
+    panel.grid(linewidth=0.4, alpha=0.6)
+    panel.tick_params(labelsize=8)
+    return shown
 
 
 def _scale(panel: Axes, values: Sequence[float]) -> None:
@@ -124,31 +156,20 @@ def _scale(panel: Axes, values: Sequence[float]) -> None:
         panel.set_xlim(low / 1.5, high * 1.5)
 
 
-def _mean_line(rows: Sequence[dict[str, Any]], across: str) -> list[tuple[float, float]]:
-    """Mean over the settings of a representation, budget by budget."""
-    budgets: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        budgets.setdefault(row["settings"], []).append(row)
-    means = [
-        (statistics.fmean(row[across] for row in some), statistics.fmean(row["fooling_rate"] for row in some))
-        for some in budgets.values()
-    ]
-    return sorted(means)
-
-
 def _commands(selection: Selection) -> tuple[str, ...]:
+    there = [run for run in selection.runs if run.settings["architecture"] not in BASELINES]
     return tuple(
         f"python attack.py --checkpoints {shlex.quote(str(run.path))} --attacks {' '.join(ALL)} "
         f"{selection.attack_flags}"
-        for run in selection.runs[:3]
+        for run in there[:3]
     )
 
 
-def _alt(title: str, numbers: Sequence[dict[str, Any]], across: str) -> str:
+def _alt(curves: Curves, numbers: Sequence[Point]) -> str:
     said = []
     for key in dict.fromkeys((row["corpus"], row["attack"], row["representation"]) for row in numbers):
         some = [row for row in numbers if (row["corpus"], row["attack"], row["representation"]) == key]
-        line = _mean_line(some, across)
+        line = curves.line(some)
         (x0, y0), (x1, y1) = line[0], line[-1]
         said.append(f"{', '.join(key)}: {y0:.0%} at {x0:.4g}, {y1:.0%} at {x1:.4g}")
-    return f"{title}. " + "; ".join(said) + "."
+    return f"{curves.title}. " + "; ".join(said) + "."

@@ -21,7 +21,7 @@ class Estimate:
         low: lower end of the 95 % interval; for gradients the smallest value over folds.
         high: upper end of it; for gradients the largest value over folds.
         spread: standard deviation over the folds of all runs; None with one.
-        n: clips that it was computed from, over folds and runs.
+        n: clips that it was computed from: of attacks counted in each fold and run, of accuracies once.
         runs: names of the runs.
         censored: whether it is only a lower bound.
         interval: what ``low`` and ``high`` are, in words.
@@ -168,16 +168,19 @@ def _over_folds(
     n = 0
     for run in runs:
         folds: dict[int, list[Cost]] = {}
+        clips: dict[int, int] = {}
         for row in run.attacks.folds if run.attacks else []:
             cost = price(row) if row["attack"] in attacks else None
             if cost is not None:
                 folds.setdefault(row["fold"], []).append(cost)
+                clips[row["fold"]] = row["n"]
         whole = [mean_cost(costs) for costs in folds.values() if len(costs) == len(attacks)]
-        if whole and len(whole) == len(folds) and run.attacks:
+        if whole and len(whole) == len(folds):
             names.append(run.name)
             means.append(mean_cost(whole))
             single += [cost.gradients for cost in whole]
-            n += run.attacks.n
+            # An attack may have been run on some folds only.
+            n += sum(clips.values())
     if not means:
         return None
     mean = mean_cost(means)

@@ -14,6 +14,7 @@ FOLD_OR_HIDDEN = re.compile(r"fold\d+|\..*")
 SKIPPED = {"wandb", "attacks", "transfer", "lightning_logs"}
 DEPTH = 3
 """Folders of runs may themselves be sorted into folders, this deep."""
+PER_FOLD = ("fold", "attack", "budget", "fooling_rate", "batch_gradients")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class AttackResults:
         curve: one row an attack and budget: fooling rate, AUC and cost, means over folds.
         checks: trust checks that failed or could not be judged.
         checks_passed: number of trust checks that hold.
+        budgets: one row a fold, attack and budget: fooling rate and cost.
     """
 
     profile: str
@@ -45,6 +47,7 @@ class AttackResults:
     curve: list[dict[str, Any]] = field(repr=False)
     checks: list[dict[str, Any]] = field(repr=False)
     checks_passed: int
+    budgets: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Run:
         seed: seed of the training.
         summary: the rest of ``summary.json``.
         attacks: what attacks found, None before the first.
-        transfers: rows of every ``transfer/*/summary.json``, each with its ``profile``.
+        transfers: cells of every ``transfer/*/summary.json``, each with its ``profile`` and the ``file`` of the rows,
+            one a clip, that it was computed from.
     """
 
     name: str
@@ -173,6 +177,7 @@ def _attack_results(summary: Mapping[str, Any]) -> AttackResults:
         curve=_curve(summary["budgets"]),
         checks=failed,
         checks_passed=len(checks) - len(failed),
+        budgets=[{name: row[name] for name in PER_FOLD} for row in summary["budgets"]],
     )
 
 
@@ -196,6 +201,7 @@ def _curve(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _transfer_rows(path: Path) -> list[dict[str, Any]]:
     summary = _read(path)
     common = {key: summary.get(key) for key in ("profile", "source_run", "source_architecture")}
+    common["file"] = path.with_name("rows.parquet")
     return [{**row, **common} for row in summary["rows"]]
 
 

@@ -9,6 +9,9 @@ from reporting.paper_numbers import Setting
 
 Kind = Literal["percent", "auc", "count", "ratio"]
 
+IMPOSSIBLE = "–"  # noqa: RUF001
+"""Printed where there can be no number, so that nobody waits for one."""
+
 CORPUS_NAMES = {"ESC10": "ESC-10", "ESC50": "ESC-50", "UrbanSound8K": "UrbanSound8K", "SyntheticSounds": "synthetic"}
 NAMES = {
     "fgsm": "FGSM",
@@ -41,12 +44,14 @@ class Quantity:
         kind: how it is printed.
         ours: what was measured, None where it is missing.
         paper: what the paper prints, None where it prints nothing.
+        possible: whether there can be such a number; a classifier without gradients has none from an attack.
     """
 
     name: str
     kind: Kind
     ours: Estimate | None
     paper: float | None = None
+    possible: bool = True
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reporting.estimates import Estimate
-from reporting.table import Kind, Quantity, Table
+from reporting.table import IMPOSSIBLE, Kind, Quantity, Table
 from storage import write_text
 
 MISSING = "missing"
-LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", ">": "$>$", "<": "$<$"})
+LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", ">": "$>$", "<": "$<$", IMPOSSIBLE: "--"})
 
 
 def number(kind: Kind, value: float) -> str:
@@ -25,10 +25,10 @@ def number(kind: Kind, value: float) -> str:
 
 
 def ours(quantity: Quantity) -> str:
-    """What was measured, with >= where it is a lower bound; the word for missing where nothing was."""
+    """What was measured, with >= where it is a lower bound; the word for missing, a dash where nothing can be."""
     found = quantity.ours
     if found is None:
-        return MISSING
+        return MISSING if quantity.possible else IMPOSSIBLE
     return f"{'≥ ' if found.censored else ''}{number(quantity.kind, found.value)}"
 
 
@@ -73,13 +73,13 @@ def as_csv(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """A floating table for booktabs: each setting as a line of ours, its intervals, and the paper's."""
+    """A floating table for booktabs: each setting as a line of ours with n, its intervals, and the paper's."""
     columns = "l" * (len(table.headings) + 1) + "r" * len(table.columns)
     heads = " & ".join(text.translate(LATEX) for text in (*table.headings, "", *table.columns))
     lines = [
         r"\begin{table*}",
         r"\centering\scriptsize",
-        rf"\caption{{{_escaped(table.title)}. {_escaped(table.caption)}}}",
+        rf"\caption{{{_escaped(table.title)}. {_escaped(table.caption)} Subscripts: n.}}",
     ]
     lines += [
         rf"\label{{tab:{table.key}}}",
@@ -89,7 +89,7 @@ def latex(table: Table) -> str:
         r"\midrule",
     ]
     for row in table.rows:
-        for name, written in (("ours", ours), ("interval", interval), ("paper", paper)):
+        for name, written in (("ours", _ours_with_n), ("interval", interval), ("paper", paper)):
             labels = row.labels if name == "ours" else ("",) * len(row.labels)
             cells = [", ".join(filter(None, map(written, cell))) for cell in row.cells]
             lines.append(" & ".join(map(_escaped, (*labels, name, *cells))) + r" \\")
@@ -119,6 +119,13 @@ def _parts(quantity: Quantity) -> Iterator[str]:
             yield f"n={quantity.ours.n}"
     if quantity.paper is not None:
         yield f"(paper {paper(quantity)})"
+
+
+def _ours_with_n(quantity: Quantity) -> str:
+    """For LaTeX: n as a subscript, so that a column stays no wider than its intervals."""
+    found = quantity.ours
+    n = rf"\textsubscript{{{found.n}}}" if found and found.n is not None else ""
+    return ours(quantity) + n
 
 
 def _columns(found: Estimate) -> list[object]:

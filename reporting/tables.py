@@ -19,7 +19,7 @@ from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.slices import Slice, same_setting, slice_of
 from reporting.studies import STUDIES, TABLES, Study
-from reporting.table import CORPUS_NAMES, NAMES, Quantity, Row, Table, describe, label
+from reporting.table import CORPUS_NAMES, IMPOSSIBLE, NAMES, Quantity, Row, Table, describe, label
 
 SEVEN = (*THE_SIX, "lbfgs")
 
@@ -59,7 +59,12 @@ def setting_table(key: str, selection: Selection, accuracies: Accuracies) -> Tab
         accuracies: intervals of accuracies.
     """
     columns = tuple(_summary_headings())
-    return _study_table(STUDIES[key], selection, columns, lambda runs, *_: _summary_cells(runs, accuracies))
+
+    def cells(runs: Sequence[Run], corpus: str, value: Setting) -> tuple[tuple[Quantity, ...], ...]:
+        del corpus
+        return _summary_cells(runs, accuracies, attackable=value not in BASELINES)
+
+    return _study_table(STUDIES[key], selection, columns, cells)
 
 
 def overview(selection: Selection, accuracies: Accuracies) -> Table:
@@ -71,14 +76,14 @@ def overview(selection: Selection, accuracies: Accuracies) -> Table:
         rows.append(
             Row(
                 (*labels, describe(first.settings), f"{max(run.summary['leakage'] for run in group):.0%}"),
-                _summary_cells(group, accuracies),
+                _summary_cells(group, accuracies, attackable=first.settings["architecture"] not in BASELINES),
                 tuple(run.name for run in group),
             )
         )
     return Table(
         "all_settings",
         "All settings",
-        f"Every trained setting. {_conditions(selection)}",
+        f"Every trained setting. {_conditions(selection)} {_dashes(rows)}".strip(),
         ("corpus", "classifier", "setting", "leakage"),
         tuple(_summary_headings()),
         tuple(rows),
@@ -106,12 +111,10 @@ def _study_table(
                 labels = (CORPUS_NAMES.get(corpus, corpus), *((representation,) if several else ()), label(value))
                 row = Row(labels, cells(runs, corpus, value), tuple(run.name for run in runs))
                 rows.append(row)
-                # An SVM or a forest has no gradients to attack with, and no parameters to count.
-                never = ("parameters", "six_") if value in BASELINES else ("parameters",)
-                wanted = [quantity for cell in row.cells for quantity in cell if not quantity.name.startswith(never)]
+                wanted = [q for cell in row.cells for q in cell if q.possible and q.name != "parameters"]
                 if any(quantity.ours is None for quantity in wanted):
                     commands.append(selection.sweep_command(study.key, corpus))
-    caption = f"{_conditions(selection)} {' '.join(others)}".strip()
+    caption = " ".join(filter(None, (_conditions(selection), *others, _dashes(rows))))
     headings = ("corpus", *(("representation",) if several else ()), study.label)
     asked = tuple(command for command in dict.fromkeys(commands) if command)
     return Table(study.key, study.title, caption, headings, columns, tuple(rows), asked)
@@ -138,14 +141,17 @@ def _summary_headings() -> list[str]:
     return ["accuracy (%)", "parameters", *(f"{name}, mean of the six" for name in six)]
 
 
-def _summary_cells(runs: Sequence[Run], accuracies: Accuracies) -> tuple[tuple[Quantity, ...], ...]:
+def _summary_cells(
+    runs: Sequence[Run], accuracies: Accuracies, *, attackable: bool
+) -> tuple[tuple[Quantity, ...], ...]:
+    """An SVM or a forest is not attackable: it has no gradients, and no parameters to count."""
     return (
         (Quantity("accuracy", "percent", accuracies.mean(runs)),),
-        (Quantity("parameters", "count", parameters(runs)),),
-        (Quantity("six_auc", "auc", six_auc(runs)),),
-        (Quantity("six_fooling_rate", "percent", six_fooling_rate(runs)),),
-        (Quantity("six_gradients", "count", six_gradients(runs)),),
-        (Quantity("six_cost_auc90", "count", six_cost(runs)),),
+        (Quantity("parameters", "count", parameters(runs), possible=attackable),),
+        (Quantity("six_auc", "auc", six_auc(runs), possible=attackable),),
+        (Quantity("six_fooling_rate", "percent", six_fooling_rate(runs), possible=attackable),),
+        (Quantity("six_gradients", "count", six_gradients(runs), possible=attackable),),
+        (Quantity("six_cost_auc90", "count", six_cost(runs), possible=attackable),),
     )
 
 
@@ -153,8 +159,15 @@ def _conditions(selection: Selection) -> str:
     attacks = f"budgets: {selection.profile}" if selection.profile else "no run of it is attacked yet"
     return (
         f"split={selection.split}; {attacks}. Ours: mean over budgets, folds and seeds with a 95 % interval "
-        "(gradients: range over folds), n clips that are right when clean (accuracy: tested clips)."
+        "(gradients: range over folds), n clips that are right when clean, counted in each fold and seed (accuracy: "
+        "tested clips, each once)."
     )
+
+
+def _dashes(rows: Sequence[Row]) -> str:
+    """What the dashes of a table mean, where it has any."""
+    there = any(not quantity.possible for row in rows for cell in row.cells for quantity in cell)
+    return f"{IMPOSSIBLE}: without gradients there is nothing to attack with or to count." if there else ""
 
 
 def _shared(found: Slice) -> str:

@@ -27,12 +27,14 @@ class Transfers:
         ratios: by source and target architecture.
         folds: ratios of single folds.
         attacks: number of attacks that the ratio is a mean of, where it is not six.
+        cells: what each ratio is the mean of: a cell of a summary a pair of runs, one for each seed.
     """
 
     settings: dict[str, Any]
     ratios: dict[tuple[str, str], Estimate]
     folds: dict[tuple[str, str], list[float]] = field(repr=False)
     attacks: dict[tuple[str, str], int] = field(default_factory=dict)
+    cells: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict, repr=False)
 
     def ratio(self, source: str, target: str) -> Estimate | None:
         """The ratio of a pair; 1 for a model with itself, which need not be computed."""
@@ -79,7 +81,8 @@ def transfers_of(runs: Sequence[Run], corpus: str, representation: str) -> Trans
     ratios = {pair: _estimate(some, per_fold.get(pair, [])) for pair, some in rows.items()}
     counted = {pair: min(int(row.get("attacks", SIX)) for row in some.values()) for pair, some in rows.items()}
     fewer = {pair: number for pair, number in counted.items() if number < SIX}
-    return Transfers(dict(chosen), ratios, per_fold, fewer) if ratios else None
+    cells = {pair: list(some.values()) for pair, some in rows.items()}
+    return Transfers(dict(chosen), ratios, per_fold, fewer, cells) if ratios else None
 
 
 def transfer_table(selection: Selection) -> Table:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from attacks.budgets import read_profile
+from metrics.attack_summary import THE_SIX
 from metrics.attack_tables import summarise
-from metrics.transfer_ratio import transfer_ratio
+from metrics.transfer_summary import summarise_transfer
 from storage import write_json
 
 CLASSES = 4
@@ -151,8 +151,18 @@ def outcomes(right, attack, number, settings, hardness, generator, strength, sum
     shifted = np.exp(logits - logits.max(1, keepdims=True))
     confident = (shifted / shifted.sum(1, keepdims=True)).max(1) >= 0.65
     success = prediction != label
-    price = {"fgsm": 1, "bim_a": 5, "bim_b": 10, "deepfool": 40, "jsma": 60, "cwa": 400, "lbfgs": 90}[attack]
-    gradients = np.where(attack == "fgsm", 1, price * (number + 1) + generator.integers(0, 4, len(right)))
+    # As the attacks themselves: FGSM costs one, BIM-b its steps at every delta, CWA its iterations.
+    price = {
+        "fgsm": 1,
+        "bim_a": 5 * (number + 1),
+        "bim_b": settings.get("steps"),
+        "deepfool": 40 * (number + 1),
+        "jsma": 60 * (number + 1),
+        "cwa": settings.get("search_steps", 1) * settings.get("iterations", 1),
+        "lbfgs": 90 * (number + 1),
+    }[attack]
+    more = 0 if attack in ("fgsm", "bim_b") else generator.integers(0, 4, len(right))
+    gradients = np.full(len(right), price) + more
     size = settings.get("delta", 0.01 * (number + 1))
     frame = right[["fold", "clip", "name", "source", "label", "logits_clean"]].copy()
     frame = frame.assign(
@@ -188,26 +198,40 @@ def outcomes(right, attack, number, settings, hardness, generator, strength, sum
     return frame.assign(**settings)
 
 
-def write_transfer(runs, source, targets, ratios, *, profile="smoke", folds=(1, 2), attacks=6):
-    """Write ``transfer/pairs/`` of a run: each ratio with a denominator, over folds and a fold each."""
+def write_transfer(runs, source, targets, ratios, *, profile="smoke", attacks=THE_SIX):
+    """Write ``transfer/pairs/`` of a run: each target is fooled by about this share of what fools the source."""
     path = Path(runs) / source
     summary = json.loads((path / "summary.json").read_text())
-    rows = []
+    outcomes = pd.read_parquet(path / "attacks" / "outcomes.parquet")
+    outcomes = outcomes[outcomes["attack"].isin(attacks)]
+    frames = []
     for (target, architecture), ratio in zip(targets.items(), ratios, strict=True):
-        for fold in (None, *folds):
-            denominator = 40 if fold is None else 20
-            counted = [torch.tensor([round(ratio * denominator)]), torch.tensor([denominator])]
-            value = transfer_ratio(*counted)
-            rows += [
-                {"fold": fold, "attack": attack, "target_run": target, "target_architecture": architecture,
-                 "ratio": value, "ratio_low": max(0.0, value - 0.1), "ratio_high": min(1.0, value + 0.1),
-                 "numerator": int(counted[0][0]), "denominator": denominator, "target_hit_ratio": value / 2,
-                 "auc_on_target": 0.8, "source_auc": 0.9, "source_batch_gradients": 30.0, "attacks": attacks}
-                for attack in (None, "fgsm")
-            ]  # fmt: skip
+        tables = [pd.read_csv(file) for file in sorted((Path(runs) / target).glob("fold*/predictions.csv"))]
+        answers = pd.concat(tables).set_index("clip")
+        right = (answers["label"] == answers["prediction"]).loc[outcomes["name"]].to_numpy()
+        generator = np.random.default_rng(zlib.crc32(f"{source} {target}".encode()))
+        carried = generator.random(len(outcomes)) < ratio
+        fools = (outcomes["success"] > 0).to_numpy()
+        frame = outcomes[["fold", "attack", "budget", "settings", "clip", "source", "label", "target"]].assign(
+            target_run=target,
+            target_architecture=architecture,
+            clean_correct_source=True,
+            clean_correct_target=right,
+            source_success=fools,
+            target_success=fools if target == source else carried & fools,
+            source_target_hit=False,
+            target_target_hit=False,
+            target_logits_clean=None,
+            target_logits_adversarial=None,
+        )
+        frames.append(frame)
+    rows = pd.concat(frames, ignore_index=True)
+    folder = path / "transfer" / "pairs"
+    folder.mkdir(parents=True)
+    rows.to_parquet(folder / "rows.parquet", index=False)
     content = {key: summary[key] for key in ("corpus", "split", "representation", "seed")}
-    content |= {"source_run": source, "source_architecture": summary["architecture"], "profile": profile, "rows": rows}
-    write_json(path / "transfer" / "pairs" / "summary.json", content)
+    content |= {"source_run": source, "source_architecture": summary["architecture"], "profile": profile}
+    write_json(folder / "summary.json", without_nan(content | {"rows": summarise_transfer(rows)}))
 
 
 def clone_run(source, target, *, seed=None, corpus=None, representation=None):

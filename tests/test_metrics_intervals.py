@@ -1,4 +1,5 @@
 import math
+import statistics
 from functools import partial
 
 import numpy as np
@@ -6,10 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import beta, binomtest, bootstrap
 
 from metrics.auc import auc, rank_auc
-from metrics.intervals import SourceResampling, bca_interval, clopper_pearson, rate_interval
+from metrics.intervals import SourceResampling, bca_interval, clopper_pearson, near_the_end, rate_interval
 from metrics.rates import fooling_rate
 
 
@@ -107,6 +108,28 @@ def test_clopper_pearson_counts_sources_and_not_clips():
     fooled = torch.ones(120, dtype=torch.bool)
     assert rate_interval(fooled, SourceResampling([index // 3 for index in range(120)], 10)) == interval
     assert math.isnan(clopper_pearson(0, 0, sources=0).low)
+
+
+def test_a_rate_of_shares_keeps_its_fractions():
+    # DeepFool's success is a mean over target labels. 20 clips with a sum of 18.6: a whole number would be 18.
+    shares = torch.tensor([1.0] * 18 + [0.4, 0.2])
+    found = rate_interval(shares, SourceResampling(range(20)))
+    expected = (beta.ppf(0.025, 18.6, 20 - 18.6 + 1), beta.ppf(0.975, 18.6 + 1, 20 - 18.6))
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert found.method == "clopper_pearson"
+    # 3.5 of 20 is not within 3 of 0, and no success at all is not the same as a tenth of one.
+    assert rate_interval(torch.tensor([1.0] * 3 + [0.5] + [0.0] * 16), SourceResampling(range(20))).method == "bca"
+    tenth = rate_interval(torch.tensor([0.1] + [0.0] * 19), SourceResampling(range(20)))
+    assert 0 < tenth.low < 0.005 < tenth.high < 1
+
+
+def test_a_count_that_misses_three_by_rounding_is_three():
+    # The mean of five folds of 80 clips, three of which have one success, times 400.
+    successes = statistics.fmean([0, 0, 1 / 80, 1 / 80, 1 / 80]) * 400
+    assert successes > 3
+    assert near_the_end(successes, 400)
+    assert near_the_end(400 - successes, 400)
+    assert not near_the_end(3.5, 400)
 
 
 def test_number_without_an_interval_is_missing_and_a_constant_is_a_point():

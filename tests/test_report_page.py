@@ -42,7 +42,21 @@ window.addEventListener("load", async () => {
     const up = [heading.getAttribute("aria-sort"), read()];
     button.click();
     const numeric = table.tBodies[0].rows[0].cells[column].dataset.sort !== undefined;
-    found.tables.push({ focused, numeric, up, down: [heading.getAttribute("aria-sort"), read()] });
+    // Scrolled to the right end: is the first column still there, opaque, and does it say which row it is?
+    const box = table.parentElement;
+    box.scrollLeft = 100000;
+    const row = table.tBodies[0].rows[0];
+    const stays = [table.tHead.rows[0].cells[0], row.cells[0]].map((cell) => [
+      cell.getBoundingClientRect().left - box.getBoundingClientRect().left,
+      getComputedStyle(cell).backgroundColor,
+    ]);
+    const labels = row.cells[0].querySelector(".labels");
+    const said = labels && getComputedStyle(labels).display !== "none" ? labels.textContent : "";
+    const second = row.cells[1].textContent.trim();
+    found.tables.push({
+      focused, numeric, up, down: [heading.getAttribute("aria-sort"), read()],
+      scrolled: box.scrollLeft, stays, said: labels && said, second,
+    });
   }
   found.said = document.getElementById("announcement").textContent;
   for (const sound of document.querySelectorAll("audio")) {
@@ -226,4 +240,12 @@ def test_in_a_browser_tables_sort_sounds_have_a_length_and_nothing_complains(pag
             assert [float(value) for value in falling if value] == values[::-1]
             empty = rising.count("")
             assert rising[len(rising) - empty :] == falling[len(falling) - empty :] == [""] * empty
+        for offset, colour in table["stays"]:
+            assert offset == pytest.approx(1, abs=1)
+            assert colour.startswith("rgb(")  # rgba would let the numbers beneath shine through
+        if table["said"] is not None:
+            assert table["said"].startswith(table["second"] if width == 390 else "")
+            assert (table["said"] != "") == (width == 390)
     assert any(table["numeric"] and len(set(table["up"][1])) > 2 for table in found["tables"])
+    assert sum(table["scrolled"] > 200 for table in found["tables"]) >= (7 if width == 390 else 3)
+    assert sum(table["said"] is not None for table in found["tables"]) == 10

@@ -112,6 +112,11 @@ def test_other_attacks_and_folds_are_added_and_a_judge_that_was_trained_anew_jud
     assert set(rows_of(["fgsm"], "1").groupby(["fold", "attack"]).groups) == {(1, "fgsm")}
     rows = rows_of(["deepfool"], "1,2")
     assert set(rows.groupby(["fold", "attack"]).groups) == {(1, "fgsm"), (1, "deepfool"), (2, "deepfool")}
+    cells = json.loads(file.with_name("summary.json").read_text())["rows"]
+    counted = {(c["fold"], c["attack"]): c["numerator"] for c in cells if c["target_run"] == "forest"}
+    # FGSM was not judged on fold 2, so the mean over folds is DeepFool's alone.
+    assert counted[None, None] == counted[1, "deepfool"] + counted[2, "deepfool"]
+    assert counted[1, None] == counted[1, "deepfool"] + counted[1, "fgsm"]
     together = rows_of(["fgsm"], "2").set_index(["target_run", "fold", "attack", "budget", "clip"]).sort_index()
     assert together.index.is_unique
     before = judged[1].set_index(together.index.names).sort_index()

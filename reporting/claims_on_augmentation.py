@@ -1,0 +1,83 @@
+"""What the paper says of augmentation and the cost of attacks: the second half of R5."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from reporting.claims import Claim, Finding, range_of
+from reporting.estimates import Estimate
+from reporting.runs import Run
+from reporting.selection import PAPER_CORPORA, Selection, corpora_of
+from reporting.slices import Slice, slice_of
+from reporting.studies import STUDIES
+from reporting.table import CORPUS_NAMES, NAMES
+
+R5B = Claim(
+    "R5b",
+    "With less data JSMA and CWA need fewer gradients for the same fooling rate",
+    "batch gradients for the same fooling rate, JSMA and CWA: with pitch-shifted copies over without",
+    False,
+)
+ATTACKS = ("jsma", "cwa")
+COPIES, NONE = "pitch_shift", "none"
+
+
+def augmentation_findings(selection: Selection) -> list[Finding]:
+    """Judge R5b, on each corpus of ours; the paper gives no numbers."""
+    findings = [R5B.stated(None, "stated in the text; no data")]
+    study = STUDIES["section5b_augmentation"]
+    for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
+        ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
+        slices = [slice_of(study, selection.runs, corpus, name) for name in study.representations]
+        findings.append(_judged(ours, slices, selection.sweep_command(study.key, corpus) or ""))
+    return findings
+
+
+def _judged(ours: str, slices: Sequence[Slice], missing: str) -> Finding:
+    """Geometric mean over attacks and representations on each fold, with the range over folds."""
+    parts: dict[str, dict[int, float]] = {}
+    names: dict[str, None] = {}
+    for one in slices:
+        copies, without = (one.runs.get(value, []) for value in (COPIES, NONE))
+        for attack in ATTACKS:
+            logs = equal_rate_logs(copies, without, attack)
+            if logs:
+                parts[f"{NAMES[attack]} on {one.representation}"] = logs
+                names |= dict.fromkeys(run.name for run in (*copies, *without) if run.attacks)
+    common = set.intersection(*map(set, parts.values())) if parts else set()
+    logs_of_folds = [statistics.fmean(logs[fold] for logs in parts.values()) for fold in sorted(common)]
+    mean = range_of(logs_of_folds, names)
+    if mean is None:
+        return R5B.missing(ours, missing)
+    low, high = math.exp(min(logs_of_folds)), math.exp(max(logs_of_folds))
+    found = Estimate(math.exp(mean.value), low, high, None, mean.n, mean.runs, interval=mean.interval)
+    note = f"range over folds; cheapest budget that fools as many as both models' strongest do; {', '.join(parts)}"
+    return R5B.judge(ours, found, f"{mean.n} folds", note, null=1.0, units=mean.n)
+
+
+def equal_rate_logs(first: Sequence[Run], second: Sequence[Run], attack: str) -> dict[int, float]:
+    """Log cost of an attack on some runs less that on others at the same fooling rate, on the folds that all have.
+
+    The rate is the highest that the attack reaches on all of them, the cost that of the cheapest budget that reaches
+    it. Folds on which it fools no clip of some model have none.
+    """
+    models = [[curve for run in side if (curve := _curves(run, attack))] for side in (first, second)]
+    if not all(models):
+        return {}
+    logs = {}
+    for fold in sorted(set.intersection(*(set(curve) for side in models for curve in side))):
+        rate = min(max(curve[fold]) for side in models for curve in side)[0]
+        if rate > 0:
+            costs = [[min(c for r, c in curve[fold] if r >= rate) for curve in side] for side in models]
+            one, other = (statistics.fmean(map(math.log, side)) for side in costs)
+            logs[fold] = one - other
+    return logs
+
+
+def _curves(run: Run, attack: str) -> dict[int, list[tuple[float, float]]]:
+    """Fooling rate and batch gradients of each budget, by fold."""
+    folds: dict[int, list[tuple[float, float]]] = {}
+    for row in run.attacks.budgets if run.attacks else []:
+        if row["attack"] == attack and row["fooling_rate"] is not None and row["batch_gradients"]:
+            folds.setdefault(row["fold"], []).append((float(row["fooling_rate"]), float(row["batch_gradients"])))
+    return folds

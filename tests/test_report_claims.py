@@ -1,0 +1,189 @@
+"""Claims of the report that need more than a difference of accuracies: R5b and C4, on numbers made by hand."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import bootstrap
+
+from metrics.transfer_summary import summarise_transfer
+from reporting.accuracy import Accuracies
+from reporting.association import associate, paper_points
+from reporting.claims_on_augmentation import augmentation_findings, equal_rate_logs
+from reporting.claims_on_relation import all_findings
+from reporting.claims_on_transfer import transfer_findings
+from reporting.runs import AttackResults, Run
+from reporting.selection import Selection
+from storage import DataError
+
+NETS = ("resnet18", "googlenet")
+# Recordings of one to three clips; a clip is fooled by its own and others' adversarials together.
+CLIPS = np.repeat([f"r{number:02d}" for number in range(14)], [1, 2, 3, 1, 1, 2, 1, 3, 1, 2, 1, 1, 2, 3])
+
+
+def selected(*runs):
+    return Selection(tuple(runs), "official", "smoke", {}, {})
+
+
+def ours(findings, claim):
+    return next(f for f in findings if f.claim == claim and f.numbers == "ours, ESC-10")
+
+
+def judgements(representation, source, target, folds):
+    """Rows of one pair: two attacks of two budgets, in which each recording has adversarials that fool the source."""
+    share = {"MFCC": 0.35, "STFT": 0.6, "DWT": 0.4}[representation]
+    frames = []
+    for fold, attack, budget in itertools.product(folds, ("fgsm", "cwa"), (0, 1)):
+        seed = [ord(letter) for letter in f"{representation}{source}{target}{attack}{budget}{fold}"]
+        generator = np.random.default_rng(seed)
+        easy = {name: generator.random() for name in sorted(set(CLIPS))}
+        fools = generator.random(len(CLIPS)) < 0.8
+        # The first clip of a recording always counts, so that no draw of recordings is without a denominator.
+        fools[np.unique(CLIPS, return_index=True)[1]] = True
+        carried = np.array([easy[name] for name in CLIPS]) < share + 0.2 * generator.random(len(CLIPS))
+        frames.append(
+            pd.DataFrame({"source": [f"{fold}{name}" for name in CLIPS], "clip": 100 * fold + np.arange(len(CLIPS))})
+            .assign(fold=fold, attack=attack, budget=budget, label=0, target=1, target_run=f"{representation}-{target}")
+            .assign(target_architecture=target, clean_correct_source=True, clean_correct_target=True)
+            .assign(source_success=fools, target_success=carried, source_target_hit=False, target_target_hit=False)
+            .assign(target_logits_clean=None, target_logits_adversarial=None)
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def transferred(tmp_path, representation, folds=(1, 2)):
+    """Runs of two nets that judge one another, and their rows by pair."""
+    runs, rows = [], {}
+    for source, target in itertools.permutations(NETS):
+        path = tmp_path / f"{representation}-{source}"
+        rows[source, target] = judgements(representation, source, target, folds)
+        file = path / "transfer" / "pairs" / "rows.parquet"
+        file.parent.mkdir(parents=True)
+        rows[source, target].to_parquet(file)
+        common = {"profile": "smoke", "source_run": path.name, "source_architecture": source, "file": file}
+        cells = [cell | common for cell in summarise_transfer(rows[source, target])]
+        settings = {"representation": representation, "architecture": source, "augmentation": "pitch_shift"}
+        runs.append(Run(path.name, path, "ESC10", "official", settings, 0, {"leakage": 0.0}, None, cells))
+    return runs, rows
+
+
+def difference_of(first, second, names):
+    """The mean over pairs of the mean over attacks of one ratio less the other, of how often each recording counts."""
+
+    def ratio_of(rows):
+        fooled = rows[rows["source_success"]].groupby(["attack", "source"])["target_success"]
+        both, fools = (counts.unstack("source")[names].to_numpy() for counts in (fooled.sum(), fooled.size()))
+        return lambda weights: np.mean(
+            [(weights @ one) / (weights @ all_) for one, all_ in zip(both, fools, strict=True)]
+        )
+
+    sides = [[ratio_of(some[pair]) for pair in first] for some in (first, second)]
+    return lambda weights: np.mean([one(weights) - other(weights) for one, other in zip(*sides, strict=True)])
+
+
+def test_what_transfers_least_is_judged_by_drawing_recordings(tmp_path):
+    mfcc, stft = transferred(tmp_path, "MFCC"), transferred(tmp_path, "STFT")
+    findings = transfer_findings(selected(*mfcc[0], *stft[0]), seed=5)
+    found = ours(findings, "C4a")
+    names = sorted(mfcc[1][NETS]["source"].unique())
+
+    difference = difference_of(stft[1], mfcc[1], names)
+
+    def statistic(drawn):
+        return difference(np.bincount(drawn.astype(int), minlength=len(names)))
+
+    everything = np.arange(len(names))
+    expected = bootstrap(
+        (everything,), statistic, n_resamples=2000, vectorized=False, method="BCa", rng=np.random.default_rng(5)
+    ).confidence_interval
+    assert found.value == pytest.approx(statistic(everything))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-6)
+    assert found.verdict == "holds"
+    assert found.n == f"{2 * len(CLIPS)} clips of 28 recordings, 2 pairs"
+    assert set(found.runs) == {f"{name}-{net}" for name in ("MFCC", "STFT") for net in NETS}
+    assert ours(findings, "C4b").verdict == "missing"
+    assert ours(findings, "C4b").note.startswith("python sweep.py configs/sweeps/table5_transfer.yaml")
+
+
+def test_a_pair_is_compared_on_the_folds_that_both_have(tmp_path):
+    mfcc, dwt = transferred(tmp_path, "MFCC", folds=(1, 2)), transferred(tmp_path, "DWT", folds=(2, 3))
+    found = ours(transfer_findings(selected(*mfcc[0], *dwt[0])), "C4b")
+    second = [{pair: rows[rows["fold"] == 2] for pair, rows in some.items()} for _, some in (dwt, mfcc)]
+    names = second[0][NETS]["source"].unique()
+    assert found.value == pytest.approx(difference_of(*second, names)(np.ones(len(names))))
+    assert found.n.startswith(f"{len(CLIPS)} clips of 14 recordings")
+    apart = transferred(tmp_path / "apart", "STFT", folds=(3,))
+    assert ours(transfer_findings(selected(*mfcc[0], *apart[0])), "C4a").verdict == "missing"
+
+
+def test_judgements_that_are_gone_are_named(tmp_path):
+    mfcc, stft = transferred(tmp_path, "MFCC"), transferred(tmp_path, "STFT")
+    (tmp_path / "STFT-resnet18" / "transfer" / "pairs" / "rows.parquet").unlink()
+    with pytest.raises(DataError, match=r"expected a judgement of each adversarial in .*STFT-resnet18.*rows.parquet"):
+        transfer_findings(selected(*mfcc[0], *stft[0]))
+
+
+def attacked(tmp_path, augmentation, curves, folds=(1, 2, 3, 4, 5), seed=0):
+    """A run whose attacks have these (fooling rate, batch gradients) on every fold, dearer by the fold's number."""
+    rows = [
+        {"fold": fold, "attack": attack, "budget": budget, "fooling_rate": rate, "batch_gradients": cost * (9 + fold)}
+        for fold in folds
+        for attack, points in curves.items()
+        for budget, (rate, cost) in enumerate(points)
+    ]
+    attacks = AttackResults("smoke", None, 0, 10, 12, {}, None, [], [], [], 0, budgets=rows)
+    settings = {"representation": "STFT", "architecture": "resnet18", "augmentation": augmentation}
+    name = f"{augmentation}{seed}"
+    return Run(name, tmp_path / name, "ESC10", "official", settings, seed, {}, attacks, [])
+
+
+def test_costs_are_compared_at_the_highest_rate_that_both_reach(tmp_path):
+    copies = attacked(tmp_path, "pitch_shift", {"jsma": [(0.4, 50), (0.9, 100)], "cwa": [(0.5, 200), (1.0, 400)]})
+    without = attacked(tmp_path, "none", {"jsma": [(0.6, 40), (0.8, 60)], "cwa": [(1.0, 100), (1.0, 300)]})
+    # JSMA fools 80 % with 100 and with 60, CWA all with 400 and with 100.
+    logs = {attack: equal_rate_logs([copies], [without], attack) for attack in ("jsma", "cwa", "fgsm")}
+    assert logs == {
+        "jsma": dict.fromkeys((1, 2, 3, 4, 5), pytest.approx(math.log(100 / 60))),
+        "cwa": dict.fromkeys((1, 2, 3, 4, 5), pytest.approx(math.log(4))),
+        "fgsm": {},
+    }
+    findings = augmentation_findings(selected(copies, without))
+    found = ours(findings, "R5b")
+    assert (found.verdict, found.value, found.n) == ("holds", pytest.approx(math.sqrt(400 / 60)), "5 folds")
+    assert found.runs == ("pitch_shift0", "none0")
+    assert ours(augmentation_findings(selected(without, copies)), "R5b").value == found.value
+    stated = next(finding for finding in findings if finding.numbers == "paper")
+    assert (stated.claim, stated.verdict, stated.value) == ("R5b", "undecided", None)
+
+
+def test_what_fools_nobody_or_too_few_folds_decide_nothing(tmp_path):
+    cheap = attacked(tmp_path, "none", {"jsma": [(0.0, 40)], "cwa": [(1.0, 100)]}, folds=(1, 2, 3, 4))
+    dear = attacked(tmp_path, "pitch_shift", {"jsma": [(0.5, 80)], "cwa": [(1.0, 200)]}, folds=(2, 3, 4, 5))
+    found = ours(augmentation_findings(selected(cheap, dear)), "R5b")
+    assert (found.verdict, found.value, found.n) == ("undecided", pytest.approx(2), "3 folds")
+    assert "JSMA" not in found.note
+    again = attacked(tmp_path, "none", {"cwa": [(1.0, 25)]}, folds=(2, 3), seed=1)
+    # Two seeds cost 100 and 25, in the geometric mean 50.
+    assert equal_rate_logs([dear], [cheap, again], "cwa") == dict.fromkeys((2, 3), pytest.approx(math.log(4)))
+    missing = ours(augmentation_findings(selected(dear)), "R5b")
+    assert missing.verdict == "missing"
+    assert missing.note.startswith("python sweep.py configs/sweeps/section5b_augmentation.yaml")
+
+
+def test_the_seed_of_the_report_reaches_every_resampling(tmp_path):
+    mfcc, stft = transferred(tmp_path, "MFCC"), transferred(tmp_path, "STFT")
+    for run in (*mfcc[0], *stft[0]):
+        run.summary["accuracy_mean"] = None
+        run.summary["folds"] = []
+    selection, points = selected(*mfcc[0], *stft[0]), paper_points()
+    first, other = (
+        {(f.claim, f.numbers): f for f in all_findings(selection, Accuracies(s), points, [])} for s in (0, 7)
+    )
+    relation = associate(points, "auc", seed=7)
+    assert other["C3a", "paper"].low == relation.low
+    resampled = [("C1a", "paper"), ("C3a", "paper"), ("C4a", "paper"), ("C4a", "ours, ESC-10"), ("C5a", "paper")]
+    for key in resampled:
+        assert first[key].value == pytest.approx(other[key].value)
+        assert first[key].low != other[key].low, key
