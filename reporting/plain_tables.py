@@ -56,7 +56,8 @@ def claims_table(findings: Sequence[Finding]) -> PlainTable:
         "claims",
         "What holds of the paper's claims",
         "A claim holds where the whole 95 % interval of its effect lies on the claimed side, fails where it lies on "
-        "the other, and is undecided between. Costs are maxima: their interval is the range over folds. Claims that "
+        "the other, and is undecided between. Costs are maxima, capped by the budgets; their interval is the "
+        "range over folds. Claims that "
         "the paper states without data cannot be judged on its numbers. Nothing is corrected for the number of tests.",
         ("claim", "numbers", "verdict", "the paper says", "effect", "value", "interval", "n", "how judged", "runs"),
         tuple(rows),

@@ -1,5 +1,6 @@
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -197,6 +198,11 @@ def test_claims_about_cost_need_five_folds(tmp_path):
     costliest = findings_of(findings, "C6")
     assert (costliest.value, costliest.n) == (1.0, "25 of 25 models")
     assert costliest.low == pytest.approx(beta.ppf(0.025, 25, 1))
+    # A profile that lets each attack spend so much and no more has decided beforehand.
+    assert costliest.verdict == "undecided"
+    assert "the profile smoke itself limits" in costliest.note
+    whole = cost_findings(replace(selected(*runs("paper", FOLDS)), profile="paper"))
+    assert findings_of(whole, "C6").verdict == "holds"
     few = cost_findings(selected(*runs("four", FOLDS[:4])))
     assert findings_of(few, "C5b").verdict == "undecided"
     assert "fewer than 5 units" in findings_of(few, "C5b").note
