@@ -2,6 +2,7 @@
 
 import torch
 
+from metrics.attack_summary import THE_SIX
 from metrics.intervals import SourceResampling, bca_interval
 from reporting.claims import Claim, Finding
 from reporting.estimates import Estimate
@@ -40,6 +41,8 @@ def _ours(
     less = sum(difference > 0 for difference in found.pairs)
     spread = f"{min(found.pairs):+.2f} to {max(found.pairs):+.2f}"
     note = f"recordings resampled, given the models; MFCC lower in {less} of {len(found.pairs)} pairs ({spread})"
+    if found.attacks < len(THE_SIX):
+        note += f"; mean of {found.attacks} of the six attacks"
     n = f"{found.estimate.n} clips of {found.recordings} recordings, {len(found.pairs)} pairs"
     return claim.judge(numbers, found.estimate, n, note)
 

@@ -22,21 +22,23 @@ COLUMNS += ["clean_correct_source", "clean_correct_target", "source_success", "t
 
 @dataclass(frozen=True)
 class TransferDifference:
-    """Mean over pairs of architectures of the difference of two transfer ratios.
+    """Mean over pairs of architectures of the difference of two transfer ratios, each a mean over attacks.
 
     Attributes:
         estimate: the mean, its interval, and the clips that it counts.
         recordings: number of recordings that these clips were cut from.
         pairs: the difference of each pair of source and target.
+        attacks: number of attacks that both representations were judged on.
     """
 
     estimate: Estimate
     recordings: int
     pairs: tuple[float, ...]
+    attacks: int
 
 
 def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> TransferDifference | None:
-    """Ratios of one representation less those of another, on the pairs and folds that both have.
+    """Ratios of one representation less those of another, on the pairs, folds and attacks that both have.
 
     Args:
         first: ratios of one representation.
@@ -44,7 +46,7 @@ def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> T
         seed: seed of the resampling.
 
     Returns:
-        The difference; None without a pair and a fold that both have.
+        The difference; None without a pair, a fold and an attack that both have.
 
     Raises:
         DataError: if the rows of a transfer are missing or cannot be read.
@@ -52,11 +54,17 @@ def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> T
     pairs = sorted(pair for pair in first.cells.keys() & second.cells.keys() if pair[0] != pair[1])
     # Of each representation and pair one table of rows for every pair of runs, which are the seeds.
     tables = [[[_rows(cell) for cell in side.cells[pair]] for pair in pairs] for side in (first, second)]
-    folds = [set(rows["fold"]) for side in tables for models in side for rows in models]
-    common = set.intersection(*folds) if folds else set()
-    if not common:
+    judged = [rows for side in tables for models in side for rows in models]
+    folds = set.intersection(*(set(rows["fold"]) for rows in judged)) if judged else set()
+    # An attack that some model was not judged on, or on some folds only, would make the two means different ones.
+    places = [set(zip(rows["attack"], rows["fold"], strict=True)) for rows in judged]
+    attacks = [name for name in THE_SIX if folds and all((name, fold) in had for had in places for fold in folds)]
+    if not attacks:
         return None
-    tables = [[[rows[rows["fold"].isin(common)] for rows in models] for models in side] for side in tables]
+    tables = [
+        [[rows[rows["fold"].isin(folds) & rows["attack"].isin(attacks)] for rows in models] for models in side]
+        for side in tables
+    ]
     everything = pd.concat([rows for side in tables for models in side for rows in models])
     recordings = sorted(everything["source"].unique())
     ratios = [
@@ -81,7 +89,7 @@ def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> T
     counted = everything[fools_source(everything)]
     runs = dict.fromkeys(run for side in (first, second) for pair in pairs for run in side.ratios[pair].runs)
     estimate = Estimate(float(single.mean()), low, high, None, counted["clip"].nunique(), tuple(runs))
-    return TransferDifference(estimate, counted["source"].nunique(), tuple(single.tolist()))
+    return TransferDifference(estimate, counted["source"].nunique(), tuple(single.tolist()), len(attacks))
 
 
 def _rows(cell: dict[str, Any]) -> pd.DataFrame:

@@ -151,7 +151,7 @@ def test_what_cannot_be_hit_is_judged_by_the_last_minimiser():
 
 def test_the_door():
     victim = LinearVictim(torch.eye(2))
-    with pytest.raises(ValueError, match="search_steps to be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="iterations to be a whole number of at least 1"):
         LBFGS(victim, iterations=0)
     with pytest.raises(ValueError, match="tolerances of at least 0"):
         LBFGS(victim, value_tolerance=-1.0)

@@ -118,6 +118,19 @@ def test_a_pair_is_compared_on_the_folds_that_both_have(tmp_path):
     assert ours(transfer_findings(selected(*mfcc[0], *apart[0])), "C4a").verdict == "missing"
 
 
+def test_attacks_that_only_one_side_was_judged_on_do_not_count(tmp_path):
+    mfcc, stft = transferred(tmp_path, "MFCC"), transferred(tmp_path, "STFT")
+    # CWA was not judged on fold 2 of one pair of one representation.
+    file = tmp_path / "STFT-resnet18" / "transfer" / "pairs" / "rows.parquet"
+    rows = pd.read_parquet(file)
+    rows[(rows["attack"] != "cwa") | (rows["fold"] == 1)].to_parquet(file)
+    found = ours(transfer_findings(selected(*mfcc[0], *stft[0])), "C4a")
+    fgsm = [{pair: rows[rows["attack"] == "fgsm"] for pair, rows in some.items()} for _, some in (stft, mfcc)]
+    names = fgsm[0][NETS]["source"].unique()
+    assert found.value == pytest.approx(difference_of(*fgsm, names)(np.ones(len(names))))
+    assert "mean of 1 of the six attacks" in found.note
+
+
 def test_judgements_that_are_gone_are_named(tmp_path):
     mfcc, stft = transferred(tmp_path, "MFCC"), transferred(tmp_path, "STFT")
     (tmp_path / "STFT-resnet18" / "transfer" / "pairs" / "rows.parquet").unlink()
