@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from metrics.auc import label_loss, rank_auc
+from metrics.auc import label_loss, paired_rank_auc
 from metrics.rates import fooling_rate
 
 
@@ -101,7 +101,7 @@ class AttackedFold:
     def _area(self, budget: int, members: Tensor, weights: Tensor | None) -> Tensor:
         labels = self.labels[members]
         positive = label_loss(self.logits_adversarial[budget, members], labels)
-        return rank_auc(positive, label_loss(self.logits_clean[members], labels), weights, weights)
+        return paired_rank_auc(positive, label_loss(self.logits_clean[members], labels), weights)
 
 
 def _stack(logits: "pd.Series[Any]") -> Tensor:

@@ -59,6 +59,34 @@ def rank_auc(
     return (positive_weights * (below + not_above) / 2).sum(dim=-1) / pairs
 
 
+def paired_rank_auc(adversarial: Tensor, clean: Tensor, weights: Tensor | None = None) -> Tensor:
+    r""":func:`rank_auc` of clips attacked against the same clips clean, for draws of clips with replacement.
+
+    .. math:: \frac{\sum_{i \ne j} w_i w_j h_{ij} + \sum_i w_i h_{ii}}{\sum_{i \ne j} w_i w_j + \sum_i w_i},\quad
+              h_{ij} = [a_i > c_j] + \tfrac12 [a_i = c_j]
+
+    A clip drawn w times meets its own clean version w times, as if it were w clips, and not :math:`w^2` times. An
+    adversarial nearly always scores above its own clip; with few clips the :math:`w^2` of a plain bootstrap puts the
+    drawn areas above the estimate, and BCa would answer with an interval that is too low.
+
+    Args:
+        adversarial: scores a ``(clips,)``.
+        clean: scores c of the same clips ``(clips,)``.
+        weights: w, how often each clip is drawn, ``(..., clips)``, whole numbers; once each by default.
+
+    Returns:
+        float64 of the weights' leading shape, in [0, 1]; NaN where no clip counts.
+    """
+    if weights is None:
+        return rank_auc(adversarial, clean)
+    weights = weights.double()
+    above_itself = ((adversarial > clean).double() + (adversarial >= clean).double()).cpu() / 2
+    repeated = weights**2 - weights
+    pairs = weights.sum(dim=-1) ** 2
+    fooled = (rank_auc(adversarial, clean, weights, weights) * pairs).nan_to_num(0.0)
+    return (fooled - (repeated * above_itself).sum(dim=-1)) / (pairs - repeated.sum(dim=-1))
+
+
 def auc(logits_clean: Tensor, logits_adversarial: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     r"""Area under the ROC curve of the score :math:`-\log p_l`: positives adversarials, negatives the same clips clean.
 
@@ -71,7 +99,7 @@ def auc(logits_clean: Tensor, logits_adversarial: Tensor, labels: Tensor, weight
         logits_clean: ``(clips, classes)``, over S.
         logits_adversarial: the same clips, attacked.
         labels: true classes ``(clips,)``.
-        weights: how often each clip counts, ``(..., clips)``; once each by default.
+        weights: how often each clip is drawn, ``(..., clips)`` (:func:`paired_rank_auc`); once each by default.
 
     Returns:
         float64 of the weights' leading shape, in [0, 1]; NaN where no clip counts.
@@ -84,7 +112,7 @@ def auc(logits_clean: Tensor, logits_adversarial: Tensor, labels: Tensor, weight
             f"expected the same clips clean and attacked, got {tuple(logits_clean.shape)} "
             f"and {tuple(logits_adversarial.shape)}"
         )
-    return rank_auc(label_loss(logits_adversarial, labels), label_loss(logits_clean, labels), weights, weights)
+    return paired_rank_auc(label_loss(logits_adversarial, labels), label_loss(logits_clean, labels), weights)
 
 
 class AUC(Metric):

@@ -113,12 +113,13 @@ def test_a_draw_without_a_reporting_batch_counts_the_others_alone():
     attacked = AttackedFold.of(rows)
     weights = torch.ones(3, 26, dtype=torch.float64)
     weights[1, 25] = 0
-    weights[2, :25] = 2
+    weights[2, :10] = 0
     found = attacked.mean_area(weights)
     some = rows[rows["reporting_batch"] == 0]
     first = np.mean([auc_by_scikit(part) for _, part in some.groupby("budget")])
     last = np.mean([auc_by_scikit(part) for _, part in rows[rows["reporting_batch"] == 1].groupby("budget")])
-    expected = [(25 * first + last) / 26, first, (50 * first + last) / 51]
+    fewer = np.mean([auc_by_scikit(part) for _, part in some[some["clip"] >= 3 * 10].groupby("budget")])
+    expected = [(25 * first + last) / 26, first, (15 * fewer + last) / 16]
     assert found.tolist() == pytest.approx(expected, abs=1e-6)
     assert float(attacked.mean_area()) == pytest.approx(expected[0], abs=1e-6)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from metrics.auc import AUC, auc, label_loss, rank_auc
+from metrics.auc import AUC, auc, label_loss, paired_rank_auc, rank_auc
 from metrics.auc_budget import auc_budget
 from metrics.auc_ovr import OneVersusRestAUC, auc_ovr
 
@@ -100,18 +100,32 @@ def test_auc_ovr_of_a_perfect_victim_is_zero_and_of_one_class_missing():
 
 
 def test_weighted_areas_equal_those_of_the_drawn_clips():
-    clean, adversarial = logits(12, 4, seed=1), logits(12, 4, seed=2)
+    adversarial = logits(12, 4, seed=2)
     labels = torch.arange(12) % 4
     drawn = torch.randint(0, 12, (5, 12), generator=torch.Generator().manual_seed(3))
     weights = torch.stack([torch.bincount(row, minlength=12) for row in drawn]).double()
-    by_weight = auc(clean, adversarial, labels, weights), auc_ovr(adversarial, labels, weights)
-    by_index = (
-        torch.stack([auc(clean[row], adversarial[row], labels[row]) for row in drawn]),
-        torch.stack([auc_ovr(adversarial[row], labels[row]) for row in drawn]),
-    )
-    for weighted, indexed in zip(by_weight, by_index, strict=True):
-        assert weighted.shape == (5,)
-        assert torch.allclose(weighted, indexed, atol=1e-12)
+    weighted = auc_ovr(adversarial, labels, weights)
+    assert weighted.shape == (5,)
+    indexed = torch.stack([auc_ovr(adversarial[row], labels[row]) for row in drawn])
+    assert torch.allclose(weighted, indexed, atol=1e-12)
+
+
+@given(scores, st.randoms(use_true_random=False))
+def test_a_clip_drawn_twice_meets_its_own_clean_version_twice(clean, random):
+    # Quarters make ties between clips, and between a clip and itself.
+    attacked = [score + random.randint(0, 3) / 4 for score in clean]
+    weights = [random.randint(0, 3) for _ in clean]
+    drawn = [clip for clip, times in enumerate(weights) for _ in range(times)]
+    higher, pairs = 0.0, 0
+    for first, clip in enumerate(drawn):
+        for second, other in enumerate(drawn):
+            if clip != other or first == second:
+                higher += (attacked[clip] > clean[other]) + (attacked[clip] == clean[other]) / 2
+                pairs += 1
+    found = paired_rank_auc(torch.tensor(attacked), torch.tensor(clean), torch.tensor([weights]))
+    assert found.tolist() == pytest.approx([higher / pairs if pairs else math.nan], abs=1e-12, nan_ok=True)
+    once = paired_rank_auc(torch.tensor(attacked), torch.tensor(clean), torch.ones(len(clean)))
+    assert float(once) == pytest.approx(float(rank_auc(torch.tensor(attacked), torch.tensor(clean))), abs=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, binomtest, bootstrap
 
-from metrics.auc import auc, rank_auc
+from metrics.auc import auc, paired_rank_auc, rank_auc
 from metrics.intervals import SourceResampling, bca_interval, clopper_pearson, near_the_end, rate_interval
 from metrics.rates import fooling_rate
 
@@ -174,6 +174,37 @@ def test_interval_of_an_auc_covers_the_truth_as_often_as_it_says():
             naive += hit and draws is alone
     assert 0.90 <= covered / runs <= 0.99
     assert naive / runs < 0.85
+
+
+def test_interval_of_an_auc_covers_with_a_handful_of_clips_a_fold():
+    # What ten clips a fold leave: five folds of eight, their areas averaged. In so small a fold the own pairs are an
+    # eighth of all, so the truth is the expected area at this size, from many more folds.
+    generator = torch.Generator().manual_seed(0)
+    folds, clips, runs = 5, 8, 300
+
+    def areas(number):
+        clean = torch.randn(number, folds, clips, generator=generator, dtype=torch.float64)
+        moved = clean + 1.5 + 0.8 * torch.randn(clean.shape, generator=generator, dtype=torch.float64)
+        return clean, moved
+
+    clean, attacked = areas(20000)
+    truth = float((attacked.unsqueeze(-1) > clean.unsqueeze(-2)).double().mean())
+    resampling = SourceResampling(range(folds * clips), 500)
+    covered = plain = 0
+    for clean, attacked in zip(*areas(runs), strict=True):
+        for area in (paired_rank_auc, lambda a, c, w: rank_auc(a, c, w, w)):
+
+            def mean_area(weights, area=area, clean=clean, attacked=attacked):
+                drawn = weights.unflatten(-1, (folds, clips)).unbind(dim=-2)
+                parts = [area(a, c, w) for a, c, w in zip(attacked, clean, drawn, strict=True)]
+                return torch.stack(parts).mean(dim=0)
+
+            interval = bca_interval(mean_area, resampling)
+            hit = interval.low <= truth <= interval.high
+            covered += hit and area is paired_rank_auc
+            plain += hit and area is not paired_rank_auc
+    assert 0.92 <= covered / runs <= 0.98
+    assert plain < covered
 
 
 def test_intervals_refuse_what_cannot_be():
