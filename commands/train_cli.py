@@ -17,6 +17,7 @@ from commands.parser_message import one_sentence
 from datamodules import CORPORA, SoundDataModule
 from lightning_modules import SoundClassifier
 from lightning_modules.environment import is_launched
+from lightning_modules.sound_classifier import default_learning_rate
 from lightning_modules.trained_classifier import build_data
 from lightning_modules.weights_and_biases import WandbMode
 from representations import REPRESENTATIONS
@@ -137,6 +138,10 @@ class TrainCLI(LightningCLI):
         self.settings: dict[str, Any] = yaml.safe_load(
             self.parser.dump(self.config, skip_link_targets=False, skip_none=False, format="yaml")
         )
+        model = self.settings["model"]
+        if model["learning_rate"] is None:
+            # The record of a run says the number.
+            model["learning_rate"] = default_learning_rate(model["architecture"])
 
     def open_run(self, number_of_folds: int) -> RunFolder:
         """Open the folder of the run, new or interrupted.

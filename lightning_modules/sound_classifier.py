@@ -19,6 +19,11 @@ Architecture = Literal[
 ]
 
 
+def default_learning_rate(architecture: str) -> float:
+    """Largest learning rate of an architecture: 2e-3, and 5e-4 for AlexNet, which has no batch normalisation."""
+    return 5e-4 if architecture == "alexnet" else 2e-3
+
+
 class SoundClassifier(LightningModule):
     """A ConvNet from maps ``(batch, 1, rows, columns)`` in [0, 1] to logits ``(batch, classes)``.
 
@@ -29,7 +34,7 @@ class SoundClassifier(LightningModule):
         num_classes: number of classes.
         architecture: one of the five ConvNets; train.py also takes the name of a baseline.
         pretrained: start from ImageNet weights where torchvision has them.
-        learning_rate: the largest learning rate of the schedule.
+        learning_rate: the largest learning rate of the schedule; :func:`default_learning_rate` if None.
         weight_decay: decoupled weight decay of AdamW.
         schedule: ``one_cycle`` and ``cosine`` change the rate every step, ``constant`` never.
         label_smoothing: share of the target spread over all classes.
@@ -47,7 +52,7 @@ class SoundClassifier(LightningModule):
         num_classes: int,
         architecture: Architecture = "resnet18",
         pretrained: bool = False,
-        learning_rate: float = 2e-3,
+        learning_rate: float | None = None,
         weight_decay: float = 1e-2,
         schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle",
         label_smoothing: float = 0.1,
@@ -61,9 +66,11 @@ class SoundClassifier(LightningModule):
         for name, value in (("mixup", mixup), ("weight_decay", weight_decay)):
             if value < 0:
                 raise ValueError(f"expected {name} of at least 0, got {value}")
+        learning_rate = default_learning_rate(architecture) if learning_rate is None else learning_rate
         if learning_rate <= 0:
             raise ValueError(f"expected a learning rate above 0, got {learning_rate}")
         self.save_hyperparameters()
+        self.hparams["learning_rate"] = learning_rate
         # Channels last is the layout that convolutions are fastest in, on CPUs and GPUs alike.
         self.classifier = build_classifier(architecture, num_classes, pretrained).to(memory_format=torch.channels_last)
         # Counted before anybody freezes the classifier to attack it.
@@ -116,15 +123,16 @@ class SoundClassifier(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW with the chosen schedule."""
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.hparams["learning_rate"], weight_decay=self.hparams["weight_decay"]
-        )
+        rate, decay = self.hparams["learning_rate"], self.hparams["weight_decay"]
+        # One pass over the parameters: on a CPU a tenth of the time. Under a gradient scaler it rules out clipping.
+        fused = self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed"
+        optimizer = torch.optim.AdamW(self.parameters(), lr=rate, weight_decay=decay, fused=fused)
         if self.hparams["schedule"] == "constant":
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler: torch.optim.lr_scheduler.LRScheduler
         if self.hparams["schedule"] == "one_cycle":
-            scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.hparams["learning_rate"], total_steps=steps)
+            scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
         else:
             scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

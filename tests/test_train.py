@@ -77,7 +77,9 @@ def test_a_cross_validation_writes_what_the_contract_says_and_nothing_else(small
     assert summary["accuracy_sd"] == pytest.approx(pd.Series(accuracies).std())
     assert summary["folds_finished"] == 2
     assert summary["parameters"] == load_classifier(run / "fold1" / "best.ckpt").model.parameter_count
-    assert yaml.safe_load((run / "config.yaml").read_text())["data"]["init_args"]["representation"]["class_path"]
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["data"]["init_args"]["representation"]["class_path"]
+    assert config["model"]["learning_rate"] == 2e-3  # the record says the architecture's, not that none was given
 
     with pytest.raises(UsageError, match="run finished; --overwrite trains it again"):
         train.main([*small, "--name", "run", "--folds", "1,2"])
