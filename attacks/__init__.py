@@ -13,7 +13,8 @@ from functools import partial
 from attacks.base import Attack
 from attacks.bim import BIM
 from attacks.cwa import CWA
-from attacks.deepfool import DeepFool, DeepFoolOverTargets
+from attacks.deepfool import DeepFool
+from attacks.deepfool_over_targets import DeepFoolOverTargets
 from attacks.fgsm import FGSM
 from attacks.jsma import JSMA
 from attacks.lbfgs import LBFGS

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from attacks.active_set import ActiveSet, Ledger, Problem
-from attacks.base import Attack
 from attacks.box_projection import box_distance, project
 from attacks.counts import require_count
+from attacks.false_position import draw_nearer
 from attacks.fgsm import NORMS
-from attacks.losses import at_least_float32, input_gradient, is_zero, margin
-from attacks.outcome import Outcome, average_over_targets
+from attacks.losses import at_least_float32, input_gradient, is_zero
 from attacks.stepwise import StepwiseAttack
 
 SHORTEST_STEP = {"l2": 1e-4, "linf": 1e-5}
@@ -97,7 +93,7 @@ class DeepFool(StepwiseAttack):
     def _perturb(self, problem: Problem, ledger: Ledger) -> None:
         super()._perturb(problem, ledger)
         if self.bisection_steps:
-            self._bisect(problem, ledger)
+            draw_nearer(self, problem, ledger, self.bisection_steps)
 
     def _begin(self, active: ActiveSet, logits: Tensor) -> None:
         # The label comes last of all classes, so the first ones are the candidates beside it.
@@ -160,109 +156,3 @@ class DeepFool(StepwiseAttack):
 
     def _dual_norm(self, gradient: Tensor) -> Tensor:
         return gradient.norm(dim=1) if self.norm == "l2" else gradient.abs().sum(dim=1)
-
-    @torch.no_grad()
-    def _bisect(self, problem: Problem, ledger: Ledger) -> None:
-        """Move adversarials towards their inputs as far as the goal stays reached.
-
-        The line is divided where the margin would be zero if it were linear between the ends (false position, with the
-        Illinois rule against an end that stays), at least a sixteenth away from both: on a margin that is nearly
-        linear two or three steps find what eight halvings do.
-
-        A clip that has reached its goal at one budget has the same adversarial at every later one, so the last budget
-        is worked on and the others take it over.
-        """
-        assert ledger.logits is not None
-        assert ledger.logits_clean is not None
-        last = len(ledger.budgets) - 1
-        goals = self.reached(ledger.logits[last], problem.labels, problem.targets)
-        goals &= ledger.recorded_counts["iterations"][last] > 0
-        rows = goals.nonzero().squeeze(1)
-        if not len(rows):
-            return
-        reached_before = [
-            self.reached(logits, problem.labels, problem.targets) & goals for logits in ledger.logits[:last]
-        ]
-        inputs, labels = problem.inputs[rows], problem.labels[rows]
-        targets = None if problem.targets is None else problem.targets[rows]
-        adversarial, best_logits = ledger.adversarial[last, rows], ledger.logits[last, rows]
-        direction = adversarial - inputs
-        shape = (-1, *(1 for _ in inputs.shape[1:]))
-        low = inputs.new_zeros(len(rows))
-        high = torch.ones_like(low)
-        excess_low = self._excess(ledger.logits_clean[rows], labels, targets)
-        excess_high = self._excess(best_logits, labels, targets)
-        # At a margin of exactly zero rounding decides, and a clip would be judged otherwise beside other batch mates.
-        floor = torch.minimum(1e-3 * excess_low.abs(), excess_high / 4)
-        excess_low, excess_high = excess_low - floor, excess_high - floor
-        before = None
-        for _ in range(self.bisection_steps):
-            share = (excess_low / (excess_low - excess_high)).nan_to_num(0.5).clamp(1 / 16, 15 / 16)
-            middle = low + (high - low) * share.to(low.dtype)
-            candidate = self.clip_to_bounds(inputs + middle.view(shape) * direction)
-            logits = at_least_float32(self.logits(candidate))
-            excess = self._excess(logits, labels, targets) - floor
-            inside = self.reached(logits, labels, targets) & (excess >= 0)
-            high, low = torch.where(inside, middle, high), torch.where(inside, low, middle)
-            again = torch.zeros_like(inside) if before is None else inside == before
-            excess_high = torch.where(inside, excess, torch.where(again, excess_high / 2, excess_high))
-            excess_low = torch.where(inside, torch.where(again, excess_low / 2, excess_low), excess)
-            before = inside
-            adversarial = torch.where(inside.view(shape), candidate, adversarial)
-            best_logits = torch.where(inside[:, None], logits, best_logits)
-        ledger.adversarial[last, rows] = adversarial
-        ledger.logits[last, rows] = best_logits
-        ledger.recorded_counts["forward_rows"][last, rows] += self.bisection_steps
-        for budget, reached in enumerate(reached_before):
-            ledger.adversarial[budget, reached] = ledger.adversarial[last, reached]
-            ledger.logits[budget, reached] = ledger.logits[last, reached]
-            ledger.recorded_counts["forward_rows"][budget, reached] += self.bisection_steps
-
-    @staticmethod
-    def _excess(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-        """By how much the goal is reached ``(clips,)``, negative where it is not."""
-        return -margin(logits, labels) if targets is None else margin(logits, targets)
-
-
-class DeepFoolOverTargets(DeepFool):
-    """Targeted DeepFool towards every wrong label in turn, averaged over them.
-
-    The outcome's success, target hit, counts and distances are means over the K - 1 wrong labels of a clip; its
-    adversarial is the nearest that hit its target, and ``per_target`` holds the single outcomes, where entry j of a
-    clip has the target (label + 1 + j) mod K.
-
-    Args:
-        model: the victim.
-        settings: those of :class:`DeepFool` but ``targeted``.
-    """
-
-    modes = ("targeted",)
-
-    def __init__(self, model: nn.Module, **settings: Any) -> None:
-        super().__init__(model, targeted=True, **settings)
-
-    def run_budgets(
-        self,
-        inputs: Tensor,
-        labels: Tensor | None,
-        budgets: Sequence[Mapping[str, Any]],
-        *,
-        targets: Tensor | None = None,
-        clips: Tensor | None = None,
-    ) -> list[Outcome]:
-        """Attack one batch towards every wrong label; see :meth:`Attack.run_budgets`.
-
-        Raises:
-            ValueError: as there, and for given targets, because all are used.
-        """
-        if targets is not None:
-            raise ValueError("expected no targets, because every wrong label is one, got some")
-        attacks: list[Attack] = [self.with_settings(**budget) for budget in budgets]
-        with self._session():
-            problem = self._problem(inputs, labels, None, clips)
-            classes = self._class_count(problem.inputs)
-            runs = []
-            for offset in range(classes - 1):
-                aimed = Problem(problem.inputs, problem.labels, (problem.labels + 1 + offset) % classes, problem.clips)
-                runs.append(self._run_groups(aimed, attacks))
-        return [average_over_targets([run[index] for run in runs]) for index in range(len(attacks))]
