@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from commands.allocator import keep_freed_memory
 from commands.attack_cli import AttackCLI
 from commands.door import UsageError, quieten, run_command
 from lightning_modules.attack_progress import AttackProgress
@@ -106,4 +107,5 @@ def show(name: str, run: AttackRun, summary: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     run_command(main)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from classifiers.baselines import BASELINES
+from commands.allocator import keep_freed_memory
 from commands.door import quieten, run_command
 from commands.train_cli import TrainCLI
 from lightning_modules.baseline_training import train_baseline
@@ -131,4 +132,5 @@ def show(run: RunFolder, summary: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     run_command(main)

@@ -11,6 +11,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
+from commands.allocator import keep_freed_memory
 from commands.door import UsageError, quieten, run_command
 from commands.transfer_cli import TransferCLI
 from lightning_modules.attack_progress import AttackProgress
@@ -99,4 +100,5 @@ def _cell(cell: dict[str, Any] | None) -> str:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     run_command(main)
