@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from attacks.gradient_counter import GradientCounter
@@ -90,6 +91,9 @@ class AttackEvaluation(LightningModule):
             if chosen:
                 self._attack(plan, batch, torch.tensor(chosen, device=batch.inputs.device))
             self.on_attacked(plan, len(clips))
+            # Lightning looks between batches only, and a fold may be a single one.
+            if self.trainer.received_sigterm:
+                raise SIGTERMException
 
     def _attack(self, plan: AttackPlan, batch: Batch, positions: Tensor) -> None:
         counter = GradientCounter(self.classifier)

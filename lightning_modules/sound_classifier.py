@@ -5,7 +5,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from classifiers import build_classifier, count_parameters
@@ -34,6 +34,9 @@ class SoundClassifier(LightningModule):
         num_classes: number of classes.
         architecture: one of the five ConvNets; train.py also takes the name of a baseline.
         pretrained: start from ImageNet weights where torchvision has them.
+        instance_norm: the classifier first gives each clip's map mean 0 and deviation 1 over rows and columns (Ulyanov
+            et al. 2016). MFCC maps, scaled by their clip's extremes, differ in level for reasons that say little of
+            the sound. Attacks and their bounds see the map in [0, 1], in front of it.
         learning_rate: the largest learning rate of the schedule; :func:`default_learning_rate` if None.
         weight_decay: decoupled weight decay of AdamW.
         schedule: ``one_cycle`` and ``cosine`` change the rate every step, ``constant`` never.
@@ -52,6 +55,7 @@ class SoundClassifier(LightningModule):
         num_classes: int,
         architecture: Architecture = "resnet18",
         pretrained: bool = False,
+        instance_norm: bool = False,
         learning_rate: float | None = None,
         weight_decay: float = 1e-2,
         schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle",
@@ -73,6 +77,8 @@ class SoundClassifier(LightningModule):
         self.hparams["learning_rate"] = learning_rate
         # Channels last is the layout that convolutions are fastest in, on CPUs and GPUs alike.
         self.classifier = build_classifier(architecture, num_classes, pretrained).to(memory_format=torch.channels_last)
+        if instance_norm:
+            self.classifier = nn.Sequential(nn.InstanceNorm2d(1), self.classifier)
         # Counted before anybody freezes the classifier to attack it.
         self.parameter_count = count_parameters(self.classifier)
         # How the data of a checkpoint are rebuilt; Lightning saves it even in checkpoints of weights alone.

@@ -176,6 +176,22 @@ def test_two_processes_give_the_rows_of_one(trained, attacked, tmp_path):
 
 
 @pytest.mark.slow
+def test_sigterm_ends_an_evaluation_after_the_attack_in_progress(trained, attacked, tmp_path):
+    command, environment = script(flags(trained, tmp_path))
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    parts = tmp_path / "parts"
+    while not list(parts.glob("fold1-fgsm-*")):
+        assert process.poll() is None, "the evaluation ended before it could be told to"
+        time.sleep(0.01)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "error: ended by SIGTERM; the same command continues" in errors
+    attacks = {path.name.split("-")[1] for path in parts.glob("fold1-*.parquet")}
+    assert "fgsm" in attacks
+    assert len(attacks) < 1 + rows_of(attacked[0])["attack"].nunique()
+
+
 def test_a_killed_evaluation_continues_without_repeating_finished_batches(trained, attacked, tmp_path):
     arguments = flags(trained, tmp_path, "--data.batch_size", "4")
     command, environment = script(arguments)

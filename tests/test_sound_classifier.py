@@ -93,3 +93,26 @@ def test_the_parameter_count_survives_freezing():
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         tiny(**settings)
+
+
+def test_instance_norm_takes_level_and_range_of_each_map_away():
+    plain, normalised = tiny().eval(), tiny(instance_norm=True).eval()
+    generator = torch.Generator().manual_seed(1)
+    maps = torch.rand(4, 1, 64, 64, generator=generator)
+    shifted = maps * torch.tensor([0.6, 0.9, 0.7, 1.0]).view(4, 1, 1, 1) + torch.tensor([0.1, 0, 0.3, 0]).view(
+        4, 1, 1, 1
+    )
+    torch.testing.assert_close(normalised(shifted), normalised(maps), rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(plain(shifted), plain(maps), rtol=1e-3, atol=1e-3)
+    # The same weights on maps that NumPy normalised.
+    by_hand = maps.numpy() - maps.numpy().mean((2, 3), keepdims=True)
+    by_hand /= maps.numpy().std((2, 3), keepdims=True)
+    torch.testing.assert_close(normalised(maps), plain(torch.from_numpy(by_hand)), rtol=1e-3, atol=1e-3)
+    assert normalised.parameter_count == plain.parameter_count
+
+
+def test_instance_norm_of_silence_has_finite_gradients():
+    silence = torch.zeros(2, 1, 64, 64, requires_grad=True)
+    tiny(instance_norm=True).eval()(silence).sum().backward()
+    assert silence.grad is not None
+    assert torch.isfinite(silence.grad).all()
