@@ -130,6 +130,8 @@ def read_run(path: Path, name: str | None = None) -> Run:
             "architecture": summary["architecture"],
             "augmentation": summary["recipe"]["data"]["init_args"].get("augmentation"),
         }
+        if summary["recipe"]["model"].get("instance_norm"):
+            settings["instance_norm"] = True
         # A list of two sizes has to serve as a part of a key.
         settings = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
         attacks = path / "attacks" / "summary.json"

@@ -78,6 +78,9 @@ def run_deviations(selection: Selection) -> list[tuple[str, str]]:
     partial = [run for run in selection.runs if run.summary["folds_finished"] < run.summary["folds_in_all"]]
     if partial:
         found.append(("Folds", f"Not all folds are trained: {_named(partial)}."))
+    normalised = [run for run in selection.runs if run.settings.get("instance_norm")]
+    if normalised:
+        found.append(("Level", f"The classifier first gives each map mean 0 and deviation 1: {_named(normalised)}."))
     for group in same_setting(selection.runs):
         keys = sorted(_differences(group))
         if keys:

@@ -61,7 +61,7 @@ def write_run(
     strength=1.0,
     attacks=SEVEN,
     profile="smoke",
-    learning_rate=0.002,
+    **model,
 ):
     """Write a run with predictions and, unless ``attacks`` is empty, its attacks."""
     path = Path(runs) / name
@@ -104,7 +104,7 @@ def write_run(
         "git_commit": None,
         "recipe": {
             "data": {"class_path": f"datamodules.{corpus}", "init_args": data},
-            "model": {"architecture": architecture, "learning_rate": learning_rate, "seed": seed},
+            "model": {"architecture": architecture, "learning_rate": 0.002, "seed": seed} | model,
         },
     }  # fmt: skip
     write_json(path / "summary.json", summary)

@@ -274,6 +274,18 @@ def test_seeds_that_differ_in_more_than_the_seed_are_named(tmp_path):
     assert any("differ in model.learning_rate: fast, slow" in text for text in texts)
 
 
+def test_a_classifier_that_normalises_its_maps_is_a_setting_of_its_own(tmp_path):
+    write_run(tmp_path, "plain", STFT, attacks=(), folds=(1,))
+    write_run(tmp_path, "normalised", STFT, attacks=(), folds=(1,), seed=1, instance_norm=True)
+    runs = read_runs(tmp_path)
+    assert sorted(run.settings.get("instance_norm", False) for run in runs) == [False, True]
+    (chosen,) = slice_of(STUDIES["table2_stft_n_fft"], runs, "ESC10", "STFT").runs.values()
+    assert len(chosen) == 1
+    assert ("Level", "The classifier first gives each map mean 0 and deviation 1: normalised.") in run_deviations(
+        select_runs(runs)
+    )
+
+
 def test_the_three_formats_hold_the_same_numbers(written):
     rows = cells(written, "table2_stft_n_fft")
     there = rows[rows["value"].notna() & rows["quantity"].str.endswith("_auc")]
