@@ -99,7 +99,20 @@ def cost_ratio(first: Sequence[Sequence[Run]], second: Sequence[Sequence[Run]]) 
 def _judge_ratio(claim: Claim, ours: str, sides: Sequence[Sequence[Sequence[Run]]], missing: str) -> Finding:
     found = cost_ratio(*sides)
     units = found.n if found else None
-    return claim.judge(ours, found, f"{units or 0} folds", "range over folds", null=1.0, units=units, missing=missing)
+    finding = claim.judge(
+        ours, found, f"{units or 0} folds", "range over folds", null=1.0, units=units, missing=missing
+    )
+    return _of_equal_subsets(finding, [run for side in sides for runs in side for run in runs])
+
+
+def _of_equal_subsets(finding: Finding, runs: Sequence[Run]) -> Finding:
+    """Decide nothing where one side's maxima are over more clips than the other's: they are larger for that alone."""
+    subsets = {run.attacks.clips for run in runs if run.attacks}
+    if finding.verdict == "missing" or len(subsets) < 2:
+        return finding
+    named = " and ".join(sorted("all" if clips is None else str(clips) for clips in subsets))
+    note = f"{finding.note}; maxima over {named} clips a fold cannot be compared"
+    return Finding(**{**vars(finding), "verdict": "undecided", "note": note})
 
 
 def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
@@ -119,8 +132,8 @@ def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
     if len(costs) > 2 and len(common) >= FEWEST_UNITS:
         p = float(friedmanchisquare(*([folds[fold] for fold in common] for folds in costs.values())).pvalue)
         verdict = "holds" if p < SIGNIFICANT else "undecided"
-        return Finding(**{**vars(finding), "verdict": verdict, "note": f"{note}; Friedman p = {p:.3f}"})
-    return finding
+        finding = Finding(**{**vars(finding), "verdict": verdict, "note": f"{note}; Friedman p = {p:.3f}"})
+    return _of_equal_subsets(finding, [run for runs in found.runs.values() for run in runs])
 
 
 def _costliest(runs: Sequence[Run], ours: str, profile: str | None) -> Finding:

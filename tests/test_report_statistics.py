@@ -208,6 +208,19 @@ def test_claims_about_cost_need_five_folds(tmp_path):
     assert "fewer than 5 units" in findings_of(few, "C5b").note
 
 
+def test_maxima_over_more_clips_decide_nothing(tmp_path):
+    mfcc = made_up(tmp_path, "mfcc", {"representation": "MFCC", "sample_rate": 8000})
+    dwt = {"representation": "DWT", "mother": "morlet"}
+    fewer = made_up(tmp_path, "fewer", {**dwt, "sample_rate": 8000}, factor=4)
+    more = made_up(tmp_path, "more", {**dwt, "sample_rate": 16000}, factor=8)
+    assert findings_of(cost_findings(selected(mfcc, fewer, more)), "C5b").verdict == "holds"
+    more = replace(more, attacks=replace(more.attacks, clips=24))
+    findings = cost_findings(selected(mfcc, fewer, more))
+    for finding in (findings_of(findings, "C5b"), findings_of(findings, "C2", "ours, ESC-10, DWT")):
+        assert finding.verdict == "undecided"
+        assert "maxima over 24 and all clips a fold cannot be compared" in finding.note
+
+
 def test_what_the_papers_own_numbers_say_of_its_claims(tmp_path):
     run = made_up(tmp_path, "one", {"representation": "STFT", "n_fft": 512})
     findings = accuracy_findings(selected(run), Accuracies()) + cost_findings(selected(run))
