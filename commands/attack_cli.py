@@ -84,7 +84,7 @@ class AttackCLI:
         parser.add_argument(
             "--clips", type=int | None, default=None, help="stratified subset of each test part; all by default"
         )
-        parser.add_argument("--folds", type=str | int | list[int], default="all", help="all, or numbers: 1 or [1,2]")
+        parser.add_argument("--folds", type=str | int | list[int], default="all", help="all, or numbers: 1 or 1,2")
         parser.add_argument("--seed", type=int, default=0, help="seed of random targets and of everything random")
         parser.add_argument(
             "--output", type=str | None, default=None, help="folder of the results; in the run by default"

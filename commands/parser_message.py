@@ -4,6 +4,7 @@ import re
 
 KEY = re.compile(r'^(?:Problem with given class_path|Parser key) "?(?P<key>[\w.]+)"?:\s*')
 NONE = "Expected a <class 'NoneType'>"
+UNKNOWN = "unrecognized arguments: "
 
 
 def one_sentence(message: str) -> str:
@@ -24,6 +25,9 @@ def one_sentence(message: str) -> str:
     reason = re.sub(r"^Expected (an?|the) ", "expected ", reason)
     reason = re.sub(r"\. Got value: ", ", got ", reason)
     reason = " ".join(reason.split())
+    if reason.startswith(UNKNOWN) and not any(word.startswith("-") for word in reason.removeprefix(UNKNOWN).split()):
+        # Values without a flag of their own: those of the flag before them.
+        reason += "; expected several values of a flag with commas between them, such as --folds 1,2"
     return f"{'.'.join(keys)}: {reason}" if keys else reason
 
 

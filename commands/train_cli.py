@@ -99,7 +99,7 @@ class TrainCLI(LightningCLI):
         """Add the flags of the cross-validation and tie the model to its data."""
         parser.add_argument("--name", type=str | None, default=None, help="name of the run, its folder in --runs_dir")
         parser.add_argument("--runs_dir", type=str, default="runs", help="folder of all runs")
-        parser.add_argument("--folds", type=str | list[int] | int, default="all", help="all, or numbers: 1 or [1,2]")
+        parser.add_argument("--folds", type=str | list[int] | int, default="all", help="all, or numbers: 1 or 1,2")
         parser.add_argument("--seed", type=int, default=0, help="seed of split, weights, order and augmentation")
         parser.add_argument(
             "--overwrite", type=bool, nargs="?", const=True, default=False, help="delete a run of this name first"

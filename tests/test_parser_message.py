@@ -14,6 +14,10 @@ CASES = [
     (["--trainer.max_epochs", "x"], "trainer.max_epochs: expected int, got x"),
     (["--data.nope", "1"], "data: Option 'nope' is not accepted"),
     (["--nope", "1"], "unrecognized arguments: --nope 1"),
+    (
+        ["--folds", "1", "2"],
+        "unrecognized arguments: 2; expected several values of a flag with commas between them, such as --folds 1,2",
+    ),
     (["--config", "/nowhere.yaml"], "config: File does not exist: '/nowhere.yaml'"),
 ]
 
