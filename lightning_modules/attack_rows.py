@@ -94,7 +94,10 @@ def judged_again(
     inside &= getattr(outcome, attack.norm) <= getattr(attack, "delta", math.inf) + 1e-6
     noisy = noise_of_equal_norm(inputs, outcome, attack.norm, clips=clips, seed=seed, bounds=attack.bounds)
     singles = outcome.per_target or (outcome,)
-    rounded = [success(victim(round_to_8bit(one.adversarial, attack.bounds)), one.labels) for one in singles]
+    # Still fooled: a map that only rounding pushes over the boundary is no success of the attack.
+    rounded = [
+        one.success & success(victim(round_to_8bit(one.adversarial, attack.bounds)), one.labels) for one in singles
+    ]
     return {
         "success_8bit": np.mean([numbers(one) for one in rounded], axis=0),
         "noise_success": numbers(success(victim(noisy), outcome.labels)),

@@ -84,12 +84,15 @@ class Accuracies:
             runs=tuple(run.name for run, _ in tested),
         )
 
-    def difference(self, first: Sequence[Sequence[Run]], second: Sequence[Sequence[Run]]) -> Estimate | None:
+    def difference(
+        self, first: Sequence[Sequence[Run]], second: Sequence[Sequence[Run]], confidence: float = 0.95
+    ) -> Estimate | None:
         """Mean accuracy of some settings less that of others, on the folds that all of them have.
 
         Args:
             first: runs of each setting.
             second: runs of each setting to compare with.
+            confidence: coverage of the interval, higher where several are looked at.
 
         Returns:
             The difference with its interval, None if a side is empty or there is no common fold.
@@ -104,7 +107,7 @@ class Accuracies:
         kept = [[[[f for f in run if f.fold in common] for run in runs] for runs in side] for side in sides]
         # A grouped split tests the same clips in every fold; a nested list of settings, runs and folds keeps the means.
         clips = {clip for side in kept for setting in side for run in setting for fold in run for clip in fold.clips}
-        interval = self._interval(kept, [1.0, -1.0])
+        interval = self._interval(kept, [1.0, -1.0], confidence)
         value = _Difference(kept, [1.0, -1.0], None)(torch.ones(0))
         names = dict.fromkeys(run.name for side in (first, second) for runs in side for run in runs)
         return Estimate(float(value), _number(interval.low), _number(interval.high), None, len(clips), tuple(names))
@@ -137,7 +140,9 @@ class Accuracies:
                 "be read; train the fold again"
             ) from error
 
-    def _interval(self, sides: list[list[list[list[TestedFold]]]], signs: list[float]) -> Interval:
+    def _interval(
+        self, sides: list[list[list[list[TestedFold]]]], signs: list[float], confidence: float = 0.95
+    ) -> Interval:
         union: dict[str, str] = {}
         for side in sides:
             for setting in side:
@@ -148,7 +153,7 @@ class Accuracies:
         if key not in self._resamplings:
             self._resamplings[key] = SourceResampling([source for _, source in key], seed=self.seed)
         places = {clip: place for place, (clip, _) in enumerate(key)}
-        return bca_interval(_Difference(sides, signs, places), self._resamplings[key])
+        return bca_interval(_Difference(sides, signs, places), self._resamplings[key], confidence)
 
 
 class _Difference:

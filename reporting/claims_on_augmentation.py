@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from reporting.claims import Claim, Finding, range_of
+from reporting.cost_guards import of_equal_subsets
 from reporting.estimates import Estimate
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
@@ -52,7 +53,9 @@ def _judged(ours: str, slices: Sequence[Slice], missing: str) -> Finding:
     low, high = math.exp(min(logs_of_folds)), math.exp(max(logs_of_folds))
     found = Estimate(math.exp(mean.value), low, high, None, mean.n, mean.runs, interval=mean.interval)
     note = f"range over folds; cheapest budget that fools as many as both models' strongest do; {', '.join(parts)}"
-    return R5B.judge(ours, found, f"{mean.n} folds", note, null=1.0, units=mean.n)
+    finding = R5B.judge(ours, found, f"{mean.n} folds", note, null=1.0, units=mean.n)
+    sides = [[one.runs.get(value, []) for one in slices] for value in (COPIES, NONE)]
+    return of_equal_subsets(finding, sides)
 
 
 def equal_rate_logs(first: Sequence[Run], second: Sequence[Run], attack: str) -> dict[int, float]:

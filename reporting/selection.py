@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from reporting.runs import Run
 
@@ -17,6 +18,7 @@ class Selection:
         profile: the profile of budgets of all of their attacks; None where nothing was attacked.
         other_splits: runs that were left out, by split.
         other_profiles: attacked runs whose attacks were left out, by profile.
+        repetitions: runs that were left out because another one has their setting and seed, with its name.
     """
 
     runs: tuple[Run, ...]
@@ -24,12 +26,14 @@ class Selection:
     profile: str | None
     other_splits: dict[str, int]
     other_profiles: dict[str, int]
+    repetitions: dict[str, str] = field(default_factory=dict)
 
     @property
     def attack_flags(self) -> str:
         """Budgets and clips of the attacks that are shown, as the programs take them."""
-        clips = Counter(run.attacks.clips for run in self.runs if run.attacks is not None).most_common(1)
-        chosen = clips[0][0] if clips else None
+        subsets = {run.attacks.clips for run in self.runs if run.attacks is not None}
+        # A run that was attacked on more clips cannot be attacked on fewer; None is all of them.
+        chosen = None if None in subsets else max((clips for clips in subsets if clips is not None), default=None)
         return f"--budgets {self.profile or 'reduced'}" + (f" --clips {chosen}" if chosen is not None else "")
 
     def sweep_command(self, sweep: str, corpus: str) -> str | None:
@@ -60,13 +64,37 @@ def select_runs(runs: Sequence[Run], split: str | None = None, profile: str | No
     profiles = Counter(profile for run in kept for profile in _profiles(run))
     if profiles or profile is not None:
         profile = _chosen(profiles, profile, "a run attacked with budgets")
+    fitting = [_with_profile(run, profile) for run in kept]
+    repetitions = _repetitions(fitting)
     return Selection(
-        runs=tuple(_with_profile(run, profile) for run in kept),
+        runs=tuple(run for run in fitting if run.name not in repetitions),
         split=split,
         profile=profile,
         other_splits={name: number for name, number in splits.items() if name != split},
         other_profiles={name: number for name, number in profiles.items() if name != profile},
+        repetitions=repetitions,
     )
+
+
+def _repetitions(runs: Sequence[Run]) -> dict[str, str]:
+    """Runs that share setting and seed with another one, and the one that stays: they are no seeds to average over.
+
+    The attacked one stays, then that with more folds, then the one that was trained longer.
+    """
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.corpus, run.seed, *sorted(run.settings.items())), []).append(run)
+    left_out: dict[str, str] = {}
+    for group in groups.values():
+        first, *others = sorted(
+            group, key=lambda run: (run.attacks is None, -run.summary["folds_finished"], -_epochs(run), run.name)
+        )
+        left_out |= {run.name: first.name for run in others}
+    return left_out
+
+
+def _epochs(run: Run) -> int:
+    return int((run.summary.get("training") or {}).get("max_epochs") or 0)
 
 
 def _profiles(run: Run) -> set[str]:

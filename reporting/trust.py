@@ -90,6 +90,8 @@ def run_deviations(selection: Selection) -> list[tuple[str, str]]:
     for what, others in (("split", selection.other_splits), ("budgets", selection.other_profiles)):
         for name, number in sorted(others.items()):
             found.append(("Left out", f"{number} runs with {what} {name}; show them with --{what} {name}."))
+    for name, kept in sorted(selection.repetitions.items()):
+        found.append(("Left out", f"{name} has setting and seed of {kept}, which stands in the tables."))
     return found
 
 

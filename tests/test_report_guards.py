@@ -1,0 +1,172 @@
+"""Claims about several models, and comparisons that could say more than they can: what keeps them from it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reporting.accuracy import Accuracies
+from reporting.claims_on_accuracy import accuracy_findings
+from reporting.claims_on_cost import cost_findings
+from reporting.claims_on_models import NETS, model_findings
+from reporting.paper_contrast import paper_contrast
+from reporting.paper_numbers import paper_settings
+from reporting.selection import Selection, select_runs
+from reporting.studies import STUDIES
+from reporting.trust import run_deviations
+from tests.test_report_statistics import FOLDS, findings_of, made_up, selected
+
+STFT = {"representation": "STFT", "n_fft": 1024}
+
+
+def fooled(tmp_path, net, successes, *, stored=None):
+    """A run of a net whose strongest attack fools so many of its clips, each a recording of its own."""
+    run = made_up(tmp_path, f"{net}{len(successes)}", {**STFT, "architecture": net})
+    rows = pd.DataFrame({"source": [f"s{k}" for k in range(len(successes))], "success": successes})
+    (run.path / "attacks").mkdir()
+    rows.assign(attack="bim_b", budget=4).to_parquet(run.path / "attacks" / "outcomes.parquet")
+    n = len(successes) if stored is None else stored
+    points = [{"attack": "bim_b", "budget": 4, "fooling_rate": float(np.mean(successes)), "n": n}]
+    return replace(run, attacks=replace(run.attacks, curve=points))
+
+
+def test_every_net_is_fooled_only_if_each_of_the_five_surely_is(tmp_path):
+    sure = {net: fooled(tmp_path, net, [1.0] * 300) for net in NETS}
+    found = findings_of(model_findings(selected(*sure.values())), "R12f")
+    assert (found.verdict, found.value, found.n) == ("holds", 1.0, "300 clips")
+    # Neither four nets nor one with too few clips to exclude 95 % say it of every net.
+    assert findings_of(model_findings(selected(*list(sure.values())[:4])), "R12f").verdict == "undecided"
+    few = findings_of(
+        model_findings(selected(*list(sure.values())[:4], fooled(tmp_path, "alexnet", [1.0] * 9))), "R12f"
+    )
+    assert (few.verdict, few.n) == ("undecided", "9 clips")
+    assert few.note.startswith("AlexNet, STFT: the least sure of 5 of 5 nets")
+    # One that surely is not refutes it, whatever is missing.
+    held = fooled(tmp_path, "googlenet", [1.0] * 60 + [0.0] * 40)
+    found = findings_of(model_findings(selected(sure["resnet18"], held)), "R12f")
+    assert (found.verdict, found.value) == ("fails", pytest.approx(0.6))
+
+
+def test_rows_that_have_moved_on_since_the_summary_have_no_interval(tmp_path):
+    runs = [fooled(tmp_path, net, [1.0] * 300, stored=100 if net == "alexnet" else None) for net in NETS]
+    found = findings_of(model_findings(selected(*runs)), "R12f")
+    assert (found.verdict, found.low, found.high) == ("undecided", None, None)
+
+
+def test_equal_accuracy_is_judged_net_by_net(tmp_path):
+    def net(name, right):
+        return made_up(tmp_path, f"{name}{right}", {**STFT, "architecture": name}, right=dict.fromkeys(FOLDS, right))
+
+    resnet18, resnet34, resnet56 = net("resnet18", 5), net("resnet34", 5), net("resnet56", 5)
+    better, worse, same = net("googlenet", 10), net("resnet34", 0), net("googlenet", 5)
+    # Their mean is that of ResNet-18, and neither of them is.
+    found = findings_of(accuracy_findings(selected(resnet18, better, worse, resnet56), Accuracies()), "R12e")
+    assert found.verdict == "fails"
+    found = findings_of(accuracy_findings(selected(resnet18, same, resnet34), Accuracies()), "R12e")
+    assert (found.verdict, found.value) == ("undecided", 0.0)
+    assert found.note.endswith("not there: ResNet-56")
+    found = findings_of(accuracy_findings(selected(resnet18, same, resnet34, resnet56), Accuracies()), "R12e")
+    assert found.verdict == "holds"
+
+
+def test_the_best_lifter_is_compared_with_every_other_one(tmp_path):
+    def lifter(scale, right):
+        settings = {"representation": "MFCC", "sample_rate": 8000, "lifter_scale": scale}
+        return made_up(tmp_path, f"d{scale}", settings, right=dict.fromkeys(FOLDS, right))
+
+    scales = [scale for scale in STUDIES["figure3_lifter"].values if scale != 0.0]
+    best, others = lifter(0.0, 10), [lifter(scale, 3) for scale in scales]
+    found = findings_of(accuracy_findings(selected(best, *others), Accuracies()), "R7e")
+    assert (found.verdict, found.value) == ("holds", pytest.approx(0.7))
+    # Without all the values nothing says which is best, but one that is better refutes it.
+    found = findings_of(accuracy_findings(selected(best, *others[1:]), Accuracies()), "R7e")
+    assert found.verdict == "undecided"
+    assert f"{len(scales)} of {len(scales) + 1} values" in found.note
+    poor = made_up(tmp_path, "poor", best.settings, right=dict.fromkeys(FOLDS, 0))
+    found = findings_of(accuracy_findings(selected(poor, others[0]), Accuracies()), "R7e")
+    assert (found.verdict, found.value) == ("fails", pytest.approx(-0.3))
+
+
+def test_two_settings_need_a_sixth_fold(tmp_path):
+    dwt = {"representation": "DWT", "mother": "morlet"}
+
+    def verdict(folds):
+        runs = [
+            made_up(tmp_path, f"{rate}{len(folds)}", {**dwt, "sample_rate": rate}, factor=factor, folds=folds)
+            for rate, factor in ((8000, 1), (16000, 2))
+        ]
+        return findings_of(cost_findings(selected(*runs)), "C2", "ours, ESC-10, DWT")
+
+    assert verdict((*FOLDS, 6)).verdict == "holds"
+    five = verdict(FOLDS)
+    assert (five.verdict, five.value) == ("undecided", pytest.approx(2))
+    assert "fewer than 6 decide nothing" in five.note
+
+
+def test_attacks_that_a_budget_ends_are_named_with_the_ratio_of_the_others(tmp_path):
+    def capped(run):
+        rows = [{**row, "batch_gradients": 430.0} if row["attack"] == "jsma" else row for row in run.attacks.folds]
+        return replace(run, attacks=replace(run.attacks, folds=rows))
+
+    mfcc = made_up(tmp_path, "mfcc", {"representation": "MFCC", "sample_rate": 8000})
+    dwt = made_up(tmp_path, "dwt", {"representation": "DWT", "mother": "morlet", "sample_rate": 8000}, factor=4)
+    free = findings_of(cost_findings(selected(mfcc, dwt)), "C5b")
+    assert (free.value, free.note) == (pytest.approx(4), "range over folds")
+    found = findings_of(cost_findings(selected(capped(mfcc), capped(dwt))), "C5b")
+    assert found.value == pytest.approx(4 ** (4 / 5))
+    assert "JSMA spend all that they may on every model" in found.note
+    assert found.note.endswith("alone: 4.00")
+
+
+def test_maxima_over_fewer_clips_that_are_right_decide_nothing(tmp_path):
+    def with_clips(run, n):
+        return replace(run, attacks=replace(run.attacks, folds=[{**row, "n": n} for row in run.attacks.folds]))
+
+    mfcc = made_up(tmp_path, "mfcc", {"representation": "MFCC", "sample_rate": 8000})
+    dwt = made_up(tmp_path, "dwt", {"representation": "DWT", "mother": "morlet", "sample_rate": 8000}, factor=4)
+    assert findings_of(cost_findings(selected(with_clips(mfcc, 9), dwt)), "C5b").verdict == "holds"
+    found = findings_of(cost_findings(selected(with_clips(mfcc, 5), dwt)), "C5b")
+    assert found.verdict == "undecided"
+    assert "maxima over 10 and 5 clips a fold that are right when clean cannot be compared" in found.note
+
+
+def test_runs_of_one_setting_and_seed_are_not_averaged(tmp_path):
+    def trained(name, epochs, **attributes):
+        run = made_up(tmp_path, name, STFT)
+        summary = {**run.summary, "folds_finished": 5, "folds_in_all": 5, "training": {"max_epochs": epochs}}
+        return replace(run, summary=summary, **attributes)
+
+    attacked, longer = trained("b", 6), trained("a", 8, attacks=None)
+    assert select_runs([longer, attacked]).runs == (attacked,)
+    both = [replace(attacked, attacks=None), longer]
+    selection = select_runs(both)
+    assert [run.name for run in selection.runs] == ["a"]
+    said = run_deviations(selection)
+    assert ("Left out", "b has setting and seed of a, which stands in the tables.") in said
+    assert len(select_runs([attacked, replace(longer, seed=1)]).runs) == 2
+
+
+def test_a_missing_cell_is_filled_with_the_most_clips_that_are_there(tmp_path):
+    runs = [made_up(tmp_path, name, {**STFT, "win_length_ratio": place}) for place, name in enumerate("abc")]
+    runs = [
+        replace(run, attacks=replace(run.attacks, clips=clips)) for run, clips in zip(runs, (10, 10, 24), strict=True)
+    ]
+    assert Selection(tuple(runs), "official", "smoke", {}, {}).attack_flags == "--budgets smoke --clips 24"
+    runs[0] = replace(runs[0], attacks=replace(runs[0].attacks, clips=None))
+    assert Selection(tuple(runs), "official", "smoke", {}, {}).attack_flags == "--budgets smoke"
+
+
+def test_the_papers_settings_are_drawn_within_each_corpus():
+    found, corpora = paper_contrast(3, 2, lambda row: row.accuracy)
+    sides = [np.mean([row.accuracy for row in paper_settings(table) if row.corpus == "ESC10"]) for table in (3, 2)]
+    assert corpora["ESC10"] == pytest.approx(sides[0] - sides[1])
+    assert found.value == pytest.approx(np.mean(list(corpora.values())))
+    # The spread of a mean of means of draws with replacement, in closed form.
+    variance = sum(
+        np.var([row.accuracy for row in rows]) / len(rows) / 9
+        for table in (3, 2)
+        for corpus in corpora
+        if (rows := [row for row in paper_settings(table) if row.corpus == corpus])
+    )
+    assert (found.high - found.low) / (2 * 1.96 * variance**0.5) == pytest.approx(1, abs=0.1)
