@@ -88,6 +88,11 @@ class Run:
         """Numbers of the folds that are trained and tested."""
         return [int(row["fold"]) for row in self.summary["folds"]]
 
+    @property
+    def epochs(self) -> int | None:
+        """Epochs of the fold that was trained for longest; None for a baseline."""
+        return max((int(row["epochs"]) for row in self.summary["folds"] if row.get("epochs")), default=None)
+
 
 def read_runs(folder: Path) -> list[Run]:
     """Read every finished or partly finished run below a folder.

@@ -87,14 +87,10 @@ def _repetitions(runs: Sequence[Run]) -> dict[str, str]:
     left_out: dict[str, str] = {}
     for group in groups.values():
         first, *others = sorted(
-            group, key=lambda run: (run.attacks is None, -run.summary["folds_finished"], -_epochs(run), run.name)
+            group, key=lambda run: (run.attacks is None, -run.summary["folds_finished"], -(run.epochs or 0), run.name)
         )
         left_out |= {run.name: first.name for run in others}
     return left_out
-
-
-def _epochs(run: Run) -> int:
-    return int((run.summary.get("training") or {}).get("max_epochs") or 0)
 
 
 def _profiles(run: Run) -> set[str]:

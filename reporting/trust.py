@@ -81,6 +81,13 @@ def run_deviations(selection: Selection) -> list[tuple[str, str]]:
     normalised = [run for run in selection.runs if run.settings.get("instance_norm")]
     if normalised:
         found.append(("Level", f"The classifier first gives each map mean 0 and deviation 1: {_named(normalised)}."))
+    lengths: dict[int, list[Run]] = {}
+    for run in selection.runs:
+        if run.epochs and run.attacks:
+            lengths.setdefault(run.epochs, []).append(run)
+    if len(lengths) > 1:
+        named = "; ".join(f"{epochs} epochs: {_named(runs)}" for epochs, runs in sorted(lengths.items()))
+        found.append(("Epochs", f"The classifiers that are compared were not all trained for as long. {named}."))
     for group in same_setting(selection.runs):
         keys = sorted(_differences(group))
         if keys:

@@ -134,7 +134,7 @@ def test_maxima_over_fewer_clips_that_are_right_decide_nothing(tmp_path):
 def test_runs_of_one_setting_and_seed_are_not_averaged(tmp_path):
     def trained(name, epochs, **attributes):
         run = made_up(tmp_path, name, STFT)
-        summary = {**run.summary, "folds_finished": 5, "folds_in_all": 5, "training": {"max_epochs": epochs}}
+        summary = {**run.summary, "folds_finished": 5, "folds_in_all": 5, "folds": [{"fold": 1, "epochs": epochs}]}
         return replace(run, summary=summary, **attributes)
 
     attacked, longer = trained("b", 6), trained("a", 8, attacks=None)
@@ -170,3 +170,15 @@ def test_the_papers_settings_are_drawn_within_each_corpus():
         if (rows := [row for row in paper_settings(table) if row.corpus == corpus])
     )
     assert (found.high - found.low) / (2 * 1.96 * variance**0.5) == pytest.approx(1, abs=0.1)
+
+
+def test_classifiers_that_were_trained_for_longer_than_others_are_named(tmp_path):
+    def trained(name, epochs, net):
+        run = made_up(tmp_path, name, {**STFT, "architecture": net})
+        folds = [{"fold": fold, "epochs": epochs} for fold in FOLDS]
+        return replace(run, summary={**run.summary, "folds_finished": 5, "folds_in_all": 5, "folds": folds})
+
+    runs = [trained("a", 8, "resnet18"), trained("b", 24, "alexnet"), trained("c", 8, "googlenet")]
+    said = dict(run_deviations(select_runs(runs)))
+    assert said["Epochs"].endswith("8 epochs: a, c; 24 epochs: b.")
+    assert "Epochs" not in dict(run_deviations(select_runs([runs[0], runs[2]])))
