@@ -14,7 +14,7 @@ from rich.table import Table
 
 from commands.allocator import keep_freed_memory
 from commands.attack_cli import AttackCLI
-from commands.door import UsageError, quieten, run_command
+from commands.door import quieten, run_command
 from lightning_modules.attack_progress import AttackProgress
 from lightning_modules.attack_run import AttackRun
 from lightning_modules.attack_wandb import log_attacks, save_examples
@@ -37,18 +37,14 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
     quieten()
     cli = AttackCLI("Attack trained classifiers and count every gradient.", args)
     runs = {run.name: cli.attack_run(run) for run in cli.runs()}
-    try:
-        for run in runs.values():
-            run.open(overwrite=cli.settings["overwrite"])
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    pending = {name: run.pending() for name, run in runs.items()}
-    progress = AttackProgress(sum(map(len, pending.values())))
     summaries = {}
-    for name, run in runs.items():
-        for fold in pending[name]:
-            run.attack_fold(fold, cli.build_trainer(logger=False, callbacks=[progress]))
-        summaries[name] = finish(cli, name, run)
+    with cli.opened(runs.values()):
+        pending = {name: run.pending() for name, run in runs.items()}
+        progress = AttackProgress(sum(map(len, pending.values())))
+        for name, run in runs.items():
+            for fold in pending[name]:
+                run.attack_fold(fold, cli.build_trainer(logger=False, callbacks=[progress]))
+            summaries[name] = finish(cli, name, run)
     return {name: summary for name, summary in summaries.items() if summary is not None}
 
 

@@ -90,9 +90,13 @@ def run_sweep(arguments: Sequence[str]) -> dict[str, Any]:
         if point.name in seen:
             raise UsageError(f"expected points of different settings, got two that are called {point.name}")
         seen.add(point.name)
-        done = is_finished(point)
+        try:
+            done, refused = point.is_finished(), ""
+        except (DataError, UsageError) as error:
+            # A point whose files are not its own says so itself, and stops no other.
+            done, refused = False, f"  # will be refused: {error}"
         if cli.dry_run:
-            print(f"# finished: {point.name}" if done else shlex.join(command))
+            print(f"# finished: {point.name}" if done else shlex.join(command) + refused)
         if done:
             finished.append(point.name)
         else:
@@ -108,14 +112,6 @@ def run_sweep(arguments: Sequence[str]) -> dict[str, Any]:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in failed.items())
         raise DataError(f"expected {len(seen)} finished points, found {len(failed)} that failed: {reasons}")
     return {"finished": [*finished, *(point.name for point in pending)], "failed": {}, "pending": []}
-
-
-def is_finished(point: Point) -> bool:
-    """Whether a point is finished; one whose files are not its own is not, and will say so itself."""
-    try:
-        return point.is_finished()
-    except (DataError, UsageError):
-        return False
 
 
 def _wait_for(held: ExitStack, lock: FileLock) -> None:

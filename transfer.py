@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.allocator import keep_freed_memory
-from commands.door import UsageError, quieten, run_command
+from commands.door import quieten, run_command
 from commands.transfer_cli import TransferCLI
 from lightning_modules.attack_progress import AttackProgress
 from lightning_modules.attack_run import AttackRun
@@ -40,22 +40,18 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
     cli = TransferCLI("Let classifiers judge the adversarials that were made for one another.", args)
     runs = cli.comparable_runs()
     sources = {run.name: cli.attack_run(run, save_adversarials=True) for run in runs if not run.is_baseline}
-    try:
-        for source in sources.values():
-            source.open(overwrite=cli.settings["overwrite"])
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    pending = {name: source.pending() for name, source in sources.items()}
-    progress = AttackProgress(sum(map(len, pending.values())))
-    for name, source in sources.items():
-        for fold in pending[name]:
-            source.attack_fold(fold, cli.build_trainer(logger=False, callbacks=[progress]))
     summaries = {}
-    for run in runs:
-        # Every process but the first gets None.
-        summary = judge(cli, run, sources[run.name], runs) if run.name in sources else None
-        if summary is not None:
-            summaries[run.name] = summary
+    with cli.opened(sources.values()):
+        pending = {name: source.pending() for name, source in sources.items()}
+        progress = AttackProgress(sum(map(len, pending.values())))
+        for name, source in sources.items():
+            for fold in pending[name]:
+                source.attack_fold(fold, cli.build_trainer(logger=False, callbacks=[progress]))
+        for run in runs:
+            # Every process but the first gets None.
+            summary = judge(cli, run, sources[run.name], runs) if run.name in sources else None
+            if summary is not None:
+                summaries[run.name] = summary
     show(summaries)
     return summaries
 
@@ -79,9 +75,10 @@ def show(summaries: dict[str, dict[str, Any]]) -> None:
     """Print the matrix: rows are sources, columns targets, means over attacks and folds with denominators."""
     targets = list(dict.fromkeys(cell["target_run"] for one in summaries.values() for cell in one["rows"]))
     table = Table(title="share of the adversarials that fool the source which fool the target too (fooling / source)")
-    table.add_column("source")
+    # Names of runs often differ at their end only, which a narrow terminal would cut.
+    table.add_column("source", overflow="fold")
     for target in targets:
-        table.add_column(target, justify="right")
+        table.add_column(target, justify="right", overflow="fold")
     for source, summary in summaries.items():
         cells = {c["target_run"]: c for c in summary["rows"] if c["fold"] is None and c["attack"] is None}
         table.add_row(source, *(_cell(cells.get(target)) for target in targets))

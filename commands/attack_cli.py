@@ -2,7 +2,8 @@
 
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -181,23 +182,34 @@ class AttackCLI:
             precision=str(settings["trainer"]["precision"] or DEFAULT_PRECISION),
         )
 
+    @contextmanager
+    def opened(self, runs: Collection[AttackRun]) -> Iterator[None]:
+        """Open the folders of several runs' results, and keep other commands away from them meanwhile.
+
+        Raises:
+            UsageError: if a folder holds results of other settings.
+            DataError: if another command works on a folder, or a recording is missing or broken.
+        """
+        with ExitStack() as held:
+            for run in runs:
+                held.enter_context(run.alone())
+            try:
+                for run in runs:
+                    run.open(overwrite=self.settings["overwrite"])
+            except ValueError as error:
+                raise UsageError(str(error)) from error
+            yield
+
     def build_trainer(self, **settings: Any) -> Trainer:
         """A Trainer for tests that may differentiate."""
         return Trainer(**{**TRAINER_DEFAULTS, **self.settings["trainer"], **settings})
 
     def _plans(self) -> list[AttackPlan]:
         settings = self.settings
-        names = list(dict.fromkeys(settings["attacks"]))
         refuse_deletion_by_many(settings["overwrite"])
-        if settings["clips"] is not None and settings["clips"] < 1:
-            raise UsageError(f"expected --clips of at least 1, got {settings['clips']}")
         if settings["data"]["batch_size"] < 1:
             raise UsageError(f"expected --data.batch_size of at least 1, got {settings['data']['batch_size']}")
-        try:
-            profile = read_profile(settings["budgets"])
-            plans = [plan_attack(name, profile) for name in names]
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        plans = read_plans(settings["attacks"], settings["budgets"], settings["clips"])
         doubled = {plan.name for plan in plans if sum(other.name == plan.name for other in plans) > 1}
         if doubled:
             raise UsageError(f"expected attacks of different names, got two called {min(doubled)}")
@@ -208,6 +220,29 @@ class AttackCLI:
                     f"got {plan.budgets[0]} in {settings['budgets']}"
                 )
         return plans
+
+
+def read_plans(attacks: Sequence[str], budgets: str, clips: int | None) -> list[AttackPlan]:
+    """Plan the attacks that were asked for, each once.
+
+    Args:
+        attacks: names, or YAML files.
+        budgets: name of a profile, or a YAML file.
+        clips: size of the subset of each test part; None means all.
+
+    Raises:
+        UsageError: if one of them is impossible.
+    """
+    if clips is not None and clips < 1:
+        raise UsageError(f"expected --clips of at least 1, got {clips}")
+    together = next((name for name in attacks if "," in name and not Path(name).is_file()), None)
+    if together is not None:
+        raise UsageError(f"expected spaces between attacks, --attacks {together.replace(',', ' ')}, got {together!r}")
+    try:
+        profile = read_profile(budgets)
+        return [plan_attack(name, profile) for name in dict.fromkeys(attacks)]
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def checks_beside(plans: Sequence[AttackPlan], *, full: bool) -> tuple[list[AttackPlan], dict[str, int]]:

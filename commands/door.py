@@ -25,13 +25,14 @@ NOISE = (".*isinstance\\(treespec, LeafSpec\\).*", "The `.*_dataloader` does not
 
 
 def quieten(*more: str) -> None:
-    """Keep what Lightning says of devices and of itself at every Trainer out of a command's output.
+    """Keep what Lightning says of devices and of itself out of a command's output, and a warning on one line.
 
     Args:
         more: patterns of warnings that a command does not want to show either.
     """
     for message in (*NOISE, *more):
         warnings.filterwarnings("ignore", message)
+    warnings.formatwarning = _one_line
     logging.basicConfig(format="%(message)s")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
@@ -74,6 +75,11 @@ def run_command(command: Callable[[], Any]) -> None:
         if "PytorchStreamWriter" not in str(error) and "inline_container" not in str(error):
             raise
         _exit("expected to write a checkpoint, found no space left on the disk; free some and run again", DATA_ERROR)
+
+
+def _one_line(message: Warning | str, *place: object, **more: object) -> str:
+    # Where in the program a warning is raised is no matter of the command's user.
+    return f"warning: {' '.join(str(message).split())}\n"
 
 
 def _exit(message: object, code: int) -> None:

@@ -1,13 +1,15 @@
 """What is wrong with a flag, out of the page that the parser writes about it."""
 
 import re
+from collections.abc import Mapping
 
 KEY = re.compile(r'^(?:Problem with given class_path|Parser key) "?(?P<key>[\w.]+)"?:\s*')
 NONE = "Expected a <class 'NoneType'>"
 UNKNOWN = "unrecognized arguments: "
+REQUIRED = "the following arguments are required: "
 
 
-def one_sentence(message: str) -> str:
+def one_sentence(message: str, flags: Mapping[str, str] | None = None) -> str:
     """Reduce a message of jsonargparse to the flag's dotted name, what was expected and what was got.
 
     A value that fits none of several types gets a list of reasons, nested once more for each class that the flag
@@ -15,6 +17,7 @@ def one_sentence(message: str) -> str:
 
     Args:
         message: what jsonargparse says, on one or many lines.
+        flags: how each argument is written on the command line, by its name.
 
     Returns:
         One line, ``data.representation.n_fft: expected int, got 'x'`` for example.
@@ -25,9 +28,12 @@ def one_sentence(message: str) -> str:
     reason = re.sub(r"^Expected (an?|the) ", "expected ", reason)
     reason = re.sub(r"\. Got value: ", ", got ", reason)
     reason = " ".join(reason.split())
-    if reason.startswith(UNKNOWN) and not any(word.startswith("-") for word in reason.removeprefix(UNKNOWN).split()):
-        # Values without a flag of their own: those of the flag before them.
-        reason += "; expected several values of a flag with commas between them, such as --folds 1,2"
+    if reason.startswith(UNKNOWN) and all(word.isdecimal() for word in reason.removeprefix(UNKNOWN).split()):
+        # Numbers without a flag of their own: more folds.
+        reason += "; expected several folds with commas between them, such as --folds 1,2"
+    if reason.startswith(REQUIRED):
+        names = [(flags or {}).get(name, name.upper()) for name in reason.removeprefix(REQUIRED).split(", ")]
+        reason = f"expected {' and '.join(names)} on the command line, found none; see --help"
     return f"{'.'.join(keys)}: {reason}" if keys else reason
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pytorch_lightning.cli import LightningArgumentParser
 
 from classifiers import ARCHITECTURES
-from commands.attack_cli import SEVEN
+from commands.attack_cli import SEVEN, read_plans
 from commands.door import UsageError
 from commands.train_cli import TrainCLI, check_names
 from storage.run_folder import differing_keys
@@ -65,6 +65,8 @@ class PointCLI(TrainCLI):
         unknown = sorted(set(self.settings["transfer"]) - set(ARCHITECTURES))
         if unknown:
             raise UsageError(f"expected --transfer to name some of {', '.join(ARCHITECTURES)}, got {unknown[0]!r}")
+        # Before the first training, not after it.
+        read_plans(self.settings["attacks"], self.settings["budgets"], self.settings["clips"])
 
     def _parse(self, args: Sequence[str]) -> None:
         check_names(args)

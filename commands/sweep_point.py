@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from classifiers.baselines import BASELINES
 from commands.door import UsageError
 from commands.point_cli import PointCLI, pairs
 from storage import DataError, RunFolder
-from storage.run_folder import differing_keys
 
 # What training and attacking have in common of the flags: where things lie and what they run on.
 PLACES = (
@@ -99,9 +96,8 @@ class Point:
         """
         run = self.runs[architecture]
         if run.config_file.is_file():
-            stored = yaml.safe_load(run.config_file.read_text(encoding="utf-8")) or {}
             model = {**self.identity["model"], "architecture": architecture}
-            others = sorted(differing_keys(stored.get("identity", {}), {**self.identity, "model": model}))
+            others = run.differing_settings({**self.identity, "model": model})
             if others:
                 raise UsageError(
                     f"expected {run.path} to be a run of this point, found another value of {', '.join(others)} in "

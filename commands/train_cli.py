@@ -58,11 +58,16 @@ def check_names(arguments: Sequence[str]) -> None:
 
 
 class OneSentenceParser(LightningArgumentParser):
-    """Lightning's parser, except that an error is one sentence that names what is allowed."""
+    """Lightning's parser, except that flags are written out and an error is one sentence that names what is allowed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # A flag that is cut short or misspelt at its end must not start hours of another job.
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise instead of printing a page of usage."""
-        raise UsageError(one_sentence(message))
+        flags = {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
+        raise UsageError(one_sentence(message, flags))
 
 
 class TrainCLI(LightningCLI):
@@ -151,16 +156,22 @@ class TrainCLI(LightningCLI):
         """
         settings = self.settings
         refuse_deletion_by_many(settings["overwrite"])
+        name = settings["name"]
+        if name is not None and (not name or Path(name).name != name or "\\" in name):
+            raise UsageError(
+                f"expected --name to be the name of a folder, got {name!r}; --runs_dir says where runs lie"
+            )
         run = RunFolder(Path(settings["runs_dir"]) / (settings["name"] or self.default_name))
         # A process that another one started must not look again: the first may have finished a fold meanwhile.
         launched = is_launched()
         finished = set(self.chosen_folds(number_of_folds)) <= set(run.finished_folds())
-        if finished and not settings["overwrite"] and not launched:
-            raise UsageError(f"expected a run to train, found {run.path} finished; --overwrite trains it again")
         try:
+            # Other settings are said before that the run is finished, which would invite to delete another experiment.
             run.open(self.settings, identity=self.identity, overwrite=settings["overwrite"] and not launched)
         except ValueError as error:
             raise UsageError(one_sentence(str(error))) from error
+        if finished and not settings["overwrite"] and not launched:
+            raise UsageError(f"expected a run to train, found {run.path} finished; --overwrite trains it again")
         return run
 
     @property

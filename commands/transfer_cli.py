@@ -64,6 +64,6 @@ class TransferCLI(AttackCLI):
             if sorted(run.checkpoints) != shared:
                 raise UsageError(
                     f"expected the same folds in every run, got {sorted(run.checkpoints)} in {run.name} and "
-                    f"{shared} in all; choose with --folds"
+                    f"{shared} in common; choose with --folds"
                 )
         return runs

@@ -4,11 +4,13 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 from pytorch_lightning import Trainer
+from pytorch_lightning.utilities import rank_zero_only
 
 from attacks.plan import AttackPlan
 from lightning_modules.attack_evaluation import AttackEvaluation
@@ -90,6 +92,14 @@ class AttackRun:
             "recipe": next(iter(self.trained.values())).recipe,
             "made_by": {plan.name: maker for plan in self.plans},
         }
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep other commands away from the folder of results; the first of several processes does so for all.
+
+        Raises:
+            DataError: if another command works on it.
+        """
+        return self.store.alone() if getattr(rank_zero_only, "rank", 0) == 0 else nullcontext()
 
     def open(self, *, overwrite: bool) -> None:
         """Check the recordings, then start the folder of results or add to it.

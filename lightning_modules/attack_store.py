@@ -4,6 +4,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow
 import pyarrow.parquet
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from storage import DataError, write_atomically, write_json
@@ -57,6 +59,29 @@ class AttackStore:
     def adversarials_file(self, fold: int, attack: str, clip: int) -> Path:
         """Adversarial maps of a clip, float32 ``(budgets, 1, rows, columns)``."""
         return self.path / "adversarials" / f"fold{fold}" / attack / f"{clip}.npy"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep a second command away from the folder, which would merge and remove the parts of the first.
+
+        Raises:
+            DataError: if another process works on the folder.
+        """
+        # Beside the folder, because --overwrite deletes that.
+        file = self.path.with_name(f"{self.path.name}.lock")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise DataError(
+                f"expected no other process at work on {self.path}, found one that holds {file}; "
+                "run the same command again when it has ended"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def remove(self) -> None:
         """Delete the run, for a new one."""

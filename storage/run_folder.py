@@ -10,6 +10,9 @@ import yaml
 from storage.atomic import write_json, write_text
 from storage.errors import DataError
 
+ADDED_LATER: dict[str, Any] = {"model.instance_norm": False}
+"""Settings that runs of earlier versions do not name, each with the value that had the same effect."""
+
 
 class RunFolder:
     """``runs/<name>/``: the resolved settings, a folder a fold, and the summary.
@@ -100,8 +103,7 @@ class RunFolder:
         if overwrite:
             self.remove()
         if self.config_file.is_file():
-            stored = yaml.safe_load(self.config_file.read_text(encoding="utf-8")) or {}
-            differing = sorted(differing_keys(stored.get("identity", {}), identity))
+            differing = self.differing_settings(identity)
             if differing:
                 raise ValueError(
                     f"expected the settings that {self.path} was started with, got others for {', '.join(differing)}; "
@@ -109,6 +111,19 @@ class RunFolder:
                 )
             return
         write_text(self.config_file, yaml.safe_dump({**config, "identity": identity}, sort_keys=False))
+
+    def differing_settings(self, identity: dict[str, Any]) -> list[str]:
+        """Dotted names of the settings that decide a result and are others than those the run was started with.
+
+        Args:
+            identity: as in :meth:`open`.
+        """
+        stored = (yaml.safe_load(self.config_file.read_text(encoding="utf-8")) or {}).get("identity", {})
+        for name, value in ADDED_LATER.items():
+            group, key = name.split(".")
+            if group in stored and key in identity.get(group, {}):
+                stored[group].setdefault(key, value)
+        return sorted(differing_keys(stored, identity))
 
     def write_record(self, fold: int, record: dict[str, Any]) -> None:
         """Mark a fold as finished and drop the state that only served to continue it."""

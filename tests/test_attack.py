@@ -16,6 +16,7 @@ import torch
 
 import attack
 from commands.door import UsageError
+from lightning_modules.attack_store import AttackStore
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
 from tests.trained_run_fixture import write_trained_run
@@ -292,6 +293,8 @@ def test_an_attack_of_torchattacks_can_be_named(trained, tmp_path):
         (["--data.batch_size", "0"], "expected --data.batch_size of at least 1, got 0"),
         (["--clips", "21"], "expected at most the 20 test clips, got --clips 21"),
         (["--folds", "one"], "expected --folds to be all or numbers such as 1 or 1,2, got 'one'"),
+        (["--attacks", "fgsm,bim_a"], "expected spaces between attacks, --attacks fgsm bim_a, got 'fgsm,bim_a'"),
+        (["--attack", "fgsm"], "unrecognized arguments: --attack fgsm"),
         (["--attacks", "missing.yaml"], "expected an attack in missing.yaml, found no such file"),
         (["--trainer.devices", "many", "--nonsense", "1"], "nonsense|devices"),
     ],
@@ -330,6 +333,34 @@ def test_other_settings_in_the_same_folder_are_refused_until_they_may_overwrite(
         attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "--seed", "1"])
     attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "--seed", "1", "--overwrite"])
     assert (rows_of(tmp_path)["seed"] == 1).all()
+
+
+def test_two_commands_do_not_attack_one_run_at_once(trained, tmp_path):
+    output = tmp_path / "results"
+    command, environment = script([*flags(trained, output), "--attacks", "fgsm"])
+    with AttackStore(output).alone():
+        second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert second.returncode == 1
+    assert f"error: expected no other process at work on {output}, found one that holds" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert not output.exists()
+    # The lock of a process that was killed is none.
+    holder = f"from lightning_modules.attack_store import AttackStore\nwith AttackStore({str(output)!r}).alone():"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{holder}\n    print('held', flush=True)\n    import time; time.sleep(600)"],
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    with pytest.raises(DataError, match="expected no other process at work on"):
+        attack.main([*flags(trained, output), "--attacks", "fgsm"])
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    attack.main([*flags(trained, output), "--attacks", "fgsm"])
+    assert len(rows_of(output))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """A page of the parser becomes one sentence; the pages are those of the real parser."""
 
+import warnings
+
 import pytest
 
-from commands.door import UsageError
+import attack
+import report
+from commands.door import UsageError, quieten
 from commands.train_cli import TrainCLI
 
 CASES = [
@@ -16,8 +20,10 @@ CASES = [
     (["--nope", "1"], "unrecognized arguments: --nope 1"),
     (
         ["--folds", "1", "2"],
-        "unrecognized arguments: 2; expected several values of a flag with commas between them, such as --folds 1,2",
+        "unrecognized arguments: 2; expected several folds with commas between them, such as --folds 1,2",
     ),
+    (["fit"], "unrecognized arguments: fit"),
+    (["--fold", "1"], "unrecognized arguments: --fold 1"),
     (["--config", "/nowhere.yaml"], "config: File does not exist: '/nowhere.yaml'"),
 ]
 
@@ -27,3 +33,21 @@ def test_the_sentence_names_the_flag_what_was_expected_and_what_was_got(flags, s
     with pytest.raises(UsageError) as refused:
         TrainCLI(["--data", "ESC10", "--data.representation", "STFT", *flags]).build_data()
     assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (attack.main, "expected --checkpoints on the command line, found none; see --help"),
+        (report.main, "expected RUNS on the command line, found none; see --help"),
+    ],
+)
+def test_what_is_missing_is_named_as_it_is_written(command, sentence):
+    with pytest.raises(UsageError, match=f"^{sentence}$"):
+        command([])
+
+
+def test_a_warning_is_one_line_without_the_place_in_the_program(monkeypatch):
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    quieten()
+    assert warnings.formatwarning("two\n  lines", UserWarning, "file.py", 3, None) == "warning: two lines\n"

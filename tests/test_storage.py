@@ -71,6 +71,15 @@ def test_a_run_of_other_settings_is_not_continued(tmp_path):
     run.open({"a": 1}, identity={"model": {"learning_rate": 0.2}, "seed": 1}, overwrite=True)
 
 
+def test_a_run_from_before_a_setting_existed_is_one_with_the_value_that_had_the_same_effect(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.open({}, identity={"model": {"learning_rate": 0.1}}, overwrite=False)
+    assert run.differing_settings({"model": {"learning_rate": 0.1, "instance_norm": False}}) == []
+    assert run.differing_settings({"model": {"learning_rate": 0.1, "instance_norm": True}}) == ["model.instance_norm"]
+    with pytest.raises(ValueError, match=r"got others for model\.instance_norm"):
+        run.open({}, identity={"model": {"learning_rate": 0.1, "instance_norm": True}}, overwrite=False)
+
+
 def test_a_fold_is_finished_once_its_record_is_written(tmp_path):
     run = RunFolder(tmp_path / "run")
     write_text(run.last_checkpoint(2), "state")

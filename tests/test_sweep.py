@@ -26,7 +26,7 @@ from commands.sweep_cli import SweepCLI, matches
 from commands.sweep_file import SweepFile
 from commands.sweep_grid import Grid, GridPoint, last_line
 from commands.sweep_point import Point
-from storage import DataError, write_json
+from storage import DataError, write_json, write_text
 from tests.corpus_fixtures import write_esc_corpus
 
 PROJECT = Path(sweep.__file__).parent
@@ -339,6 +339,15 @@ def test_dry_run_lists_a_line_a_point_and_only_chooses(tmp_path, monkeypatch, ca
     assert "--data.representation.n_fft=512" in command
     assert result["pending"] == ["esc10-stft-n_fft-512", "esc10-stft-n_fft-2048"]
     assert result["finished"] == ["esc10-stft"]
+    # A run of this name that is another's is told, and stops no other point.
+    other = tmp_path / "runs" / "esc10-stft-n_fft-2048"
+    write_text(other / "config.yaml", yaml.safe_dump({"identity": {"seed": 7}}))
+    sweep.main([*flags, "--", "--data.root", "a folder"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:1] for line in lines] == ["/", "#", "/"]
+    assert " # " not in lines[0]
+    assert shlex.split(lines[2], comments=True)[-2:] == ["--data.root", "a folder"]
+    assert f"  # will be refused: expected {other} to be a run of this point, found another value of " in lines[2]
     with pytest.raises(UsageError, match="expected a point of table2_stft_n_fft with data=ESC11, found none"):
         sweep.main([file, "--dry-run", "--only", "data=ESC11"])
 
@@ -378,6 +387,13 @@ def test_impossible_flags_are_refused_in_a_sentence(light_sweep, tmp_path):
         SweepCLI([str(light_sweep), "--jobs", "0"])
     with pytest.raises(UsageError, match="expected --only KEY=VALUE, data=ESC10 for example, got 'ESC10'"):
         SweepCLI([str(light_sweep), "--only", "ESC10"])
+    for wrong, message in (
+        (["--clips", "0"], "expected --clips of at least 1, got 0"),
+        (["--budgets", "huge"], "expected a profile of budgets among .* got 'huge'"),
+        (["--attacks", "fgms"], "expected an attack among .* got 'fgms'"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            sweep.main([str(light_sweep), "--dry-run", *wrong])
     light_sweep.write_text("a: [")
     with pytest.raises(UsageError, match="expected YAML in"):
         SweepCLI([str(light_sweep)])

@@ -85,6 +85,12 @@ def test_a_cross_validation_writes_what_the_contract_says_and_nothing_else(small
         train.main([*small, "--name", "run", "--folds", "1,2"])
     with pytest.raises(UsageError, match=r"got others for model\.learning_rate; choose another --name"):
         train.main([*small, "--name", "run", "--model.learning_rate", "0.01"])
+    # Not "--overwrite trains it again", which would delete another experiment.
+    with pytest.raises(UsageError, match=r"got others for model\.learning_rate; choose another --name"):
+        train.main([*small, "--name", "run", "--folds", "1,2", "--model.learning_rate", "0.01"])
+    for name in ("../run", "runs/run", ""):
+        with pytest.raises(UsageError, match=f"expected --name to be the name of a folder, got '{name}'; --runs_dir"):
+            train.main([*small, "--name", name])
 
     again = train.main(["--test-only", str(run / "fold1" / "best.ckpt"), "--trainer.accelerator", "cpu"])
     assert again["accuracy"] == pytest.approx(summary["folds"][0]["accuracy"])
