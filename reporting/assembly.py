@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reporting.accuracy import Accuracies
+from reporting.accuracy_differences import differences_table
 from reporting.association import associate, paper_points, run_points
 from reporting.association_figure import MEASURES, association_figure
 from reporting.claims_on_relation import all_findings
@@ -38,7 +39,7 @@ class Report:
         page: the HTML page.
         tables: Tables I to V.
         figures: all figures, also those with nothing to draw.
-        plain: claims, tests, leakage, checks and deviations by key.
+        plain: claims, differences, tests, leakage, checks and deviations by key.
     """
 
     page: Path
@@ -73,8 +74,8 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
         for whose, points in (("paper", paper), ("ours", ours))
         for measure, words in MEASURES.items()
     ]
-    plain = [claims_table(findings), association_table(tests), leakage_table(selection)]
-    plain += [trust_table(selection), deviations_table(selection)]
+    plain = [claims_table(findings), differences_table(selection, accuracies), association_table(tests)]
+    plain += [leakage_table(selection), trust_table(selection), deviations_table(selection)]
     figures = []
     for figure in _figures(selection, accuracies, label):
         figures.append((figure, figure.write(output / "figures")))

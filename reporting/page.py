@@ -30,7 +30,7 @@ class PageContent:
         overview: every setting.
         figures: figures with their PNG.
         findings: judged claims.
-        plain: claims, tests, leakage, checks and deviations by key.
+        plain: claims, differences, tests, leakage, checks and deviations by key.
         sounds: clips to listen to.
     """
 

@@ -1,11 +1,16 @@
 """Accuracies over seeds that test the same clips: what n counts, and how many trials there were."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
-from scipy.stats import beta
+from scipy.stats import beta, bootstrap
 
 from metrics.intervals import bca_interval
 from reporting.accuracy import Accuracies
+from reporting.accuracy_differences import differences_table
 from reporting.runs import Run
+from reporting.selection import Selection
 
 
 def written(tmp_path, name, wrong, folds=(1,), clips=20):
@@ -53,3 +58,31 @@ def test_a_setting_is_averaged_once(tmp_path, monkeypatch):
     assert accuracies.mean(runs) == accuracies.mean(runs)
     assert accuracies.mean(runs[:1]) != accuracies.mean(runs[1:])
     assert len(drawn) == 3
+
+
+def test_differences_are_paired_by_recording_and_taken_from_what_the_paper_fixes(tmp_path):
+    wrong = {"ortho": {0, 5, 9, 13, 21}, None: {0, 1, 5, 6, 7, 9, 12, 13, 15, 21, 22, 30, 33}}
+    common = {"architecture": "resnet18", "augmentation": "pitch_shift", "representation": "MFCC", "n_mfcc": 20}
+    # The setting without a norm comes first: order decides nothing.
+    runs = [
+        replace(written(tmp_path, str(norm), wrong[norm], clips=40), settings={**common, "norm": norm})
+        for norm in (None, "ortho")
+    ]
+    table = differences_table(Selection(tuple(runs), "grouped", None, {}, {}), Accuracies(3))
+    (row,) = table.rows
+    cells = dict(zip(table.headings, row, strict=True))
+    assert cells["study"] == "Figure 2. Normalisation of the cosine transform"
+    assert (cells["corpus"], cells["setting"], cells["less"]) == ("ESC-10", "none", "ortho")
+    assert (cells["points"], cells["clips"], cells["verdict"]) == ("-20.00", "40", "lower")
+    assert cells["runs"] == "None ortho"
+    # Two clips a recording, each wrong or right in both runs: SciPy draws recordings of their differences.
+    differences = np.array([(clip in wrong["ortho"]) - (clip in wrong[None]) for clip in range(40)])
+    by_recording = differences.reshape(20, 2).mean(1)
+    expected = bootstrap((by_recording,), np.mean, n_resamples=9999, rng=np.random.default_rng(3)).confidence_interval
+    low, high = (float(end) for end in cells["interval"].strip("[]").split(", "))
+    assert (low, high) == pytest.approx((100 * expected.low, 100 * expected.high), abs=1.0)
+
+
+def test_settings_that_nothing_varies_have_no_difference(tmp_path):
+    run = replace(written(tmp_path, "one", {1}), settings={"representation": "MFCC", "norm": "ortho"})
+    assert differences_table(Selection((run,), "grouped", None, {}, {}), Accuracies()).rows == ()

@@ -134,7 +134,7 @@ def test_what_a_run_is_called_is_text_and_no_markup(page):
 def test_every_table_and_figure_explains_itself(page):
     text = page.read_text(encoding="utf-8")
     tables = re.findall(r"<table.*?</table>", text, flags=re.DOTALL)
-    assert len(tables) == 15
+    assert len(tables) == 16
     for table in tables:
         assert len(re.search(r"<caption>(.*?)</caption>", table, flags=re.DOTALL)[1]) > 10
         assert "<thead>" in table
@@ -229,7 +229,7 @@ def test_in_a_browser_tables_sort_sounds_have_a_length_and_nothing_complains(pag
     assert [duration for duration, _ in found["audio"]] == [1.5, 1.5]
     assert all("1-dog-A-0" in label for _, label in found["audio"])
     assert found["said"].endswith("descending.")
-    assert len(found["tables"]) == 15
+    assert len(found["tables"]) == 16
     for table in found["tables"]:
         assert table["focused"]
         (up, rising), (down, falling) = table["up"], table["down"]
