@@ -114,6 +114,18 @@ def test_urbansound8k_is_fetched_when_its_checksum_agrees(tmp_path, serve):
     assert len(read_urbansound8k_table(root)) == 10
 
 
+@pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="Python before 3.11.4 filters nothing")
+def test_an_archive_does_not_write_outside_its_folder(tmp_path, serve):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("../../outside.wav"))
+    checksum = "md5:" + hashlib.md5(packed.getvalue()).hexdigest()
+    url = serve(packed.getvalue()).url("U.tar.gz")
+    with pytest.raises(DataError, match=r"expected a whole archive in .*, found a damaged one, .*outside"):
+        download_urbansound8k(tmp_path / "UrbanSound8K", url=url, checksum=checksum, expected_clips=1)
+    assert not list(tmp_path.rglob("outside.wav"))
+
+
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no_ranges"])
 def test_a_broken_transfer_continues_where_it_ended(tmp_path, serve, esc_archive, ranges):
     server = serve(esc_archive, cut_at=1000, ranges=ranges)
