@@ -4,6 +4,7 @@ The paper considers a linear SVM, a Gaussian SVM and a random forest (section IV
 vector; nothing is reduced beforehand.
 """
 
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +44,12 @@ class Baseline:
     name: str
     pipeline: Pipeline
 
+    def __post_init__(self) -> None:
+        if isinstance(self.pipeline[-1], RandomForestClassifier):
+            # Few maps at a time are predicted sooner by one thread, and scikit-learn's threads race for the filters of
+            # warnings, which ends in a warning a tree.
+            self.pipeline[-1].n_jobs = 1
+
     def predict(self, maps: NDArray[np.float32]) -> NDArray[np.int64]:
         """Classes ``(clips,)`` of maps ``(clips, 1, rows, columns)``."""
         return self.pipeline.predict(maps.reshape(len(maps), -1)).astype(np.int64)
@@ -72,7 +79,10 @@ def fit_baseline(name: str, maps: NDArray[np.float32], labels: NDArray[np.int64]
     """
     if name not in BASELINES:
         raise ValueError(f"expected a baseline of {', '.join(BASELINES)}, got {name!r}")
-    return Baseline(name, BASELINES[name](seed).fit(maps.reshape(len(maps), -1), labels))
+    # The threads that fit a forest may leave the filters of warnings emptied behind.
+    with warnings.catch_warnings():
+        pipeline = BASELINES[name](seed).fit(maps.reshape(len(maps), -1), labels)
+    return Baseline(name, pipeline)
 
 
 def save_baseline(baseline: Baseline, path: Path) -> None:

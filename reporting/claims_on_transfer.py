@@ -20,7 +20,7 @@ C4 = {
 
 
 def transfer_findings(selection: Selection, seed: int = 0) -> list[Finding]:
-    """Judge C4 over the pairs of different models that both representations have."""
+    """Judge C4 over the pairs of different ConvNets that both representations have."""
     findings = [_paper(claim, other, seed) for other, claim in C4.items()]
     for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"

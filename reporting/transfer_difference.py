@@ -9,6 +9,7 @@ import pyarrow
 import torch
 from torch import Tensor
 
+from classifiers.baselines import BASELINES
 from metrics.attack_summary import THE_SIX
 from metrics.intervals import SourceResampling, bca_interval
 from metrics.transfer_by_recording import counts_by_recording, fools_source, mean_ratio_of
@@ -38,7 +39,7 @@ class TransferDifference:
 
 
 def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> TransferDifference | None:
-    """Ratios of one representation less those of another, on the pairs, folds and attacks that both have.
+    """Ratios of one representation less those of another, on the pairs of ConvNets, folds and attacks that both have.
 
     Args:
         first: ratios of one representation.
@@ -51,7 +52,9 @@ def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> T
     Raises:
         DataError: if the rows of a transfer are missing or cannot be read.
     """
-    pairs = sorted(pair for pair in first.cells.keys() & second.cells.keys() if pair[0] != pair[1])
+    # As in the paper's Table V: ConvNets among themselves, not what SVMs and forests make of their adversarials.
+    shared = first.cells.keys() & second.cells.keys()
+    pairs = sorted(pair for pair in shared if pair[0] != pair[1] and pair[1] not in BASELINES)
     # Of each representation and pair one table of rows for every pair of runs, which are the seeds.
     tables = [[[_rows(cell) for cell in side.cells[pair]] for pair in pairs] for side in (first, second)]
     judged = [rows for side in tables for models in side for rows in models]

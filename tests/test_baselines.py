@@ -1,6 +1,8 @@
 """SVMs and forest on maps: they learn, they repeat, they come back from disk, and nothing foreign is executed."""
 
 import pickle
+import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -31,6 +33,23 @@ def test_a_baseline_learns_and_comes_back_from_disk_unchanged(name, maps_and_lab
     again = fit_baseline(name, maps[:60], labels[:60], seed=3)
     noise = np.random.default_rng(1).random(maps.shape, np.float32)
     assert np.array_equal(again.predict(noise), baseline.predict(noise))
+
+
+def test_a_forest_judges_in_one_thread_and_leaves_warnings_as_they_were(maps_and_labels, tmp_path):
+    maps, labels = maps_and_labels
+    before = list(warnings.filters)
+    fitted = fit_baseline("random_forest", maps, labels, seed=0)
+    save_baseline(fitted, tmp_path / "best.skops")
+    read = load_baseline(tmp_path / "best.skops")
+    threads = set(threading.enumerate())
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for baseline in (fitted, read):
+            for clip in range(20):
+                baseline.predict(maps[clip : clip + 1])
+    assert told == []
+    assert set(threading.enumerate()) == threads
+    assert list(warnings.filters) == before
 
 
 def test_parameters_are_what_a_prediction_depends_on(maps_and_labels):
