@@ -21,6 +21,7 @@ from commands.train_cli import TrainCLI
 from lightning_modules.baseline_training import train_baseline
 from lightning_modules.cross_validation import CrossValidation
 from lightning_modules.progress import CrossValidationProgress
+from lightning_modules.recorded_split import refuse_changed_table
 from lightning_modules.retest import retest
 from lightning_modules.trained_classifier import read_checkpoint
 from lightning_modules.weight_average import WeightAverage
@@ -55,7 +56,8 @@ def main(args: Sequence[str] | None = None) -> dict[str, Any]:
         return test_again(args, cli.settings["test_only"])
     data = cli.build_data()
     data.check()
-    run = cli.open_run(data.number_of_folds)
+    run = cli.open_run(data.number_of_folds, data.table.digest)
+    refuse_changed_table(run, data)
     pending = [fold for fold in cli.chosen_folds(data.number_of_folds) if run.record(fold) is None]
     training = {name: cli.identity[name] for name in ("trainer", "early_stopping", "weight_average")}
     validation = CrossValidation(

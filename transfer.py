@@ -17,7 +17,7 @@ from commands.transfer_cli import TransferCLI
 from lightning_modules.attack_progress import AttackProgress
 from lightning_modules.attack_run import AttackRun
 from lightning_modules.trained_run import TrainedRun
-from lightning_modules.transfer_run import transfer_rows
+from lightning_modules.transfer_run import refuse_trained_judges, transfer_rows
 from lightning_modules.transfer_store import TransferStore
 from lightning_modules.transfer_wandb import log_transfer
 from lightning_modules.weights_and_biases import attack_logger
@@ -34,12 +34,13 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
 
     Raises:
         UsageError: if a flag or a combination of flags is impossible, or the runs are not of one setting.
-        DataError: if a checkpoint or a recording is missing or broken.
+        DataError: if a checkpoint or a recording is missing or broken, or a run was trained on another's test clips.
     """
     quieten()
     cli = TransferCLI("Let classifiers judge the adversarials that were made for one another.", args)
     runs = cli.comparable_runs()
     sources = {run.name: cli.attack_run(run, save_adversarials=True) for run in runs if not run.is_baseline}
+    refuse_trained_judges(sources, runs)
     summaries = {}
     with cli.opened(sources.values()):
         pending = {name: source.pending() for name, source in sources.items()}

@@ -148,8 +148,12 @@ class TrainCLI(LightningCLI):
             # The record of a run says the number.
             model["learning_rate"] = default_learning_rate(model["architecture"])
 
-    def open_run(self, number_of_folds: int) -> RunFolder:
+    def open_run(self, number_of_folds: int, table_digest: str) -> RunFolder:
         """Open the folder of the run, new or interrupted.
+
+        Args:
+            number_of_folds: how many folds the whole cross-validation has.
+            table_digest: digest of the metadata table, which a new run writes down.
 
         Raises:
             UsageError: if a run of this name is finished or was started with other settings.
@@ -167,7 +171,11 @@ class TrainCLI(LightningCLI):
         finished = set(self.chosen_folds(number_of_folds)) <= set(run.finished_folds())
         try:
             # Other settings are said before that the run is finished, which would invite to delete another experiment.
-            run.open(self.settings, identity=self.identity, overwrite=settings["overwrite"] and not launched)
+            run.open(
+                {**self.settings, "table_digest": table_digest},
+                identity=self.identity,
+                overwrite=settings["overwrite"] and not launched,
+            )
         except ValueError as error:
             raise UsageError(one_sentence(str(error))) from error
         if finished and not settings["overwrite"] and not launched:

@@ -120,7 +120,8 @@ def check_files(table: ClipTable, clips: Sequence[int] | None = None) -> None:
         raise DataError(
             f"expected {len(listed)} whole audio files of {table.corpus} below {table.files[listed[0]].parent}, found "
             f"{len(faults)} that cannot be used: {', '.join(faults[:NAMED_AT_MOST])}{more}; "
-            "restore them or remove their rows from the metadata table"
+            "restore them from the corpus' archive; a run that has begun cannot go on without them, a new one can be "
+            "trained under another --name from a copy of the corpus whose table does not list them"
         )
 
 

@@ -1,5 +1,6 @@
 """The clips of a corpus: where they lie, what they are and which recording they were cut from."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ class ClipTable:
         labels: class index of each clip, ``(clips,)`` int64 in 0 .. classes - 1.
         sources: the recording that each clip was cut from, ``(clips,)`` strings.
         folds: the corpus' own fold of each clip, ``(clips,)`` int64 from 1.
-        class_names: name of each class.
+        class_names: name of each class; every class has a clip.
         clip_seconds: length that every clip is brought to.
         number_of_folds: how many folds the corpus defines.
 
@@ -44,3 +45,12 @@ class ClipTable:
     def __len__(self) -> int:
         """Number of clips."""
         return len(self.names)
+
+    @property
+    def digest(self) -> str:
+        """Hash of every clip's name, recording, class and official fold, whatever their order (sha256, hexadecimal)."""
+        rows = sorted(
+            "\0".join((name, str(recording), self.class_names[label], str(fold)))
+            for name, recording, label, fold in zip(self.names, self.sources, self.labels, self.folds, strict=True)
+        )
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()

@@ -9,5 +9,4 @@ class ESC10(ESC50):
     """The rows of ESC-50's table with ``esc10`` true, classes renumbered from 0; ``root`` is that of ESC-50."""
 
     corpus: ClassVar[str] = "ESC10"
-    num_classes: ClassVar[int] = 10
     only_esc10: ClassVar[bool] = True

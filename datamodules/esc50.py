@@ -14,7 +14,6 @@ class ESC50(SoundDataModule):
     """2000 clips of 5 s at 44.1 kHz in 50 classes and 5 official folds; ``root`` holds ``audio/`` and ``meta/``."""
 
     corpus: ClassVar[str] = "ESC50"
-    num_classes: ClassVar[int] = 50
     only_esc10: ClassVar[bool] = False
 
     def read_table(self) -> ClipTable:

@@ -16,10 +16,17 @@ CLIP_SECONDS = 5.0
 NUMBER_OF_FOLDS = 5
 ESC50_CLIPS = 2000
 ESC10_CLIPS = 400
+ESC50_CLASSES = 50
+ESC10_CLASSES = 10
 
 
 def read_esc_table(
-    root: Path, *, only_esc10: bool, corpus: str | None = None, published_clips: int | None = None
+    root: Path,
+    *,
+    only_esc10: bool,
+    corpus: str | None = None,
+    published_clips: int | None = None,
+    published_classes: int | None = None,
 ) -> ClipTable:
     """The clips of ESC-50, or of its subset ESC-10, in the layout of the download.
 
@@ -28,11 +35,15 @@ def read_esc_table(
         only_esc10: keep the rows with ``esc10`` True only; their targets are renumbered 0..9 in their original order.
         corpus: name of the corpus; ``ESC10`` or ``ESC50`` by default, another one for a corpus in the same layout.
         published_clips: how many clips a complete table has; those of ESC-10 or ESC-50 by default.
+        published_classes: how many classes; those of ESC-10 or ESC-50 by default, any number in a corpus of another
+            name.
 
     Raises:
         DataError: if the folder, the table or a column is missing, or a row cannot be what it should be.
     """
     root = Path(root).expanduser().absolute()
+    if corpus is None and published_classes is None:
+        published_classes = ESC10_CLASSES if only_esc10 else ESC50_CLASSES
     return table_from_rows(
         _rows(root, only_esc10),
         corpus=corpus or ("ESC10" if only_esc10 else "ESC50"),
@@ -40,6 +51,7 @@ def read_esc_table(
         clip_seconds=CLIP_SECONDS,
         number_of_folds=NUMBER_OF_FOLDS,
         published_clips=published_clips or (ESC10_CLIPS if only_esc10 else ESC50_CLIPS),
+        published_classes=published_classes,
     )
 
 

@@ -94,6 +94,7 @@ def table_from_rows(
     clip_seconds: float,
     number_of_folds: int,
     published_clips: int,
+    published_classes: int | None,
 ) -> ClipTable:
     """Check the rows against each other and make the clip table, clips in the order of the rows.
 
@@ -106,11 +107,13 @@ def table_from_rows(
         path: the metadata table, for error messages.
         clip_seconds: length that every clip is brought to, in seconds.
         number_of_folds: how many folds the corpus defines.
-        published_clips: how many clips the published corpus has; fewer are a warning.
+        published_clips: how many clips the published corpus has; another number is a warning.
+        published_classes: how many classes the published corpus has; another number is a warning. None where nothing
+            is published.
 
     Raises:
-        DataError: if there is no row, a clip is listed twice, a fold lies outside 1 .. ``number_of_folds`` or a target
-            has two names.
+        DataError: if there is no row or a single class, a clip is listed twice, a fold lies outside
+            1 .. ``number_of_folds``, a target has two names or a name two targets.
     """
     clips = list(rows)
     if not clips:
@@ -130,13 +133,30 @@ def table_from_rows(
                 f"expected one class name for target {row.target} in {path}, found {names_of_targets[row.target]!r} "
                 f"and {row.class_name!r} (line {row.line})"
             )
-    if len(clips) < published_clips:
-        warnings.warn(
-            f"{path} lists {len(clips)} clips of {corpus}, {published_clips - len(clips)} fewer than the "
-            f"{published_clips} published ones",
-            stacklevel=3,
-        )
     targets = sorted(names_of_targets)
+    if len(targets) < 2:
+        raise DataError(f"expected at least 2 classes of {corpus} in {path}, found {len(targets)}")
+    target_of_name: dict[str, int] = {}
+    for target in targets:
+        first = target_of_name.setdefault(names_of_targets[target], target)
+        if first != target:
+            raise DataError(
+                f"expected one target for class {names_of_targets[target]!r} in {path}, found {first} and {target}"
+            )
+    differing = []
+    if len(clips) != published_clips:
+        many = "fewer" if len(clips) < published_clips else "more"
+        differing.append(
+            f"lists {len(clips)} clips of {corpus}, {abs(published_clips - len(clips))} {many} than the "
+            f"{published_clips} published ones"
+        )
+    if published_classes is not None and len(targets) != published_classes:
+        differing.append(
+            f"has {len(targets)} classes where {corpus} has {published_classes}: models have {len(targets)} outputs, "
+            f"and no result is comparable with those on {corpus}"
+        )
+    if differing:
+        warnings.warn(f"{path} {' and '.join(differing)}", stacklevel=3)
     label_of_target = {target: label for label, target in enumerate(targets)}
     return ClipTable(
         corpus=corpus,

@@ -1,6 +1,7 @@
 """From a folder of recordings to batches of maps: the LightningDataModule that every corpus shares."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +17,7 @@ from datamodules.clip_dataset import ClipDataset, ClipItem, collate
 from datamodules.clip_subset import stratified_subset
 from datamodules.clip_table import ClipTable
 from datamodules.map_cache import MapCache
+from datamodules.split_record import SplitRecord
 from datamodules.splits import Split, leakage, make_split, number_of_folds, split_sources
 from datamodules.waveform_cache import WaveformCache
 from representations import STFT, Representation
@@ -53,7 +55,6 @@ class SoundDataModule(LightningDataModule):
     """
 
     corpus: ClassVar[str]
-    num_classes: ClassVar[int]
 
     def __init__(
         self,
@@ -99,6 +100,8 @@ class SoundDataModule(LightningDataModule):
         self._next_epoch = 0
         self._tested: int | None = None
         self._trains = True
+        self._record: SplitRecord | None = None
+        self._listed: ClipTable | None = None
         self._table: ClipTable | None = None
         self._waveforms: WaveformCache | None = None
         self._maps: MapCache | None = None
@@ -114,12 +117,34 @@ class SoundDataModule(LightningDataModule):
     def fetch(self) -> None:
         """Bring the corpus to ``root``; corpora that can be downloaded say how."""
 
+    def follow(self, record: SplitRecord) -> None:
+        """Take parts, labels and the numbers of the clips from a trained fold's record instead of drawing a split.
+
+        Clips that the table has lost are left out and clips that the record does not know belong to no part, each said
+        once; :attr:`table` raises where a clip has another class or recording now.
+        """
+        self._record = record
+        self._table = self._waveforms = self._maps = None
+
     @property
     def table(self) -> ClipTable:
-        """The clips of the corpus, read once."""
+        """The clips of the corpus, read once; under a record, its clips in its order."""
         if self._table is None:
-            self._table = self.read_table()
+            if self._listed is None:
+                self._listed = self.read_table()
+            self._table = self._listed if self._record is None else self._record.align(self._listed)
         return self._table
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Whether each row of :attr:`table` is listed by the corpus now, ``(clips,)``; all are without a record."""
+        table = self.table
+        return np.isin(table.names, (self._listed or table).names)
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the table has; as many outputs has a model that is trained on it."""
+        return len(self.table.class_names)
 
     @property
     def waveforms(self) -> WaveformCache:
@@ -141,20 +166,37 @@ class SoundDataModule(LightningDataModule):
 
     @property
     def split(self) -> Split:
-        """Rows of the table in the training, validation and test part of this fold."""
+        """Rows of the table in the training, validation and test part of this fold, without clips that are gone."""
+        if self._record is None:
+            return self.draw_split(self.fold)
+        present, split = self.present, self._record.split
+        return Split(*(rows[present[rows]] for rows in (split.train, split.validation, split.test)))
+
+    @property
+    def assigned(self) -> Split:
+        """As :attr:`split`, with the clips that the record gave a part and the table has lost."""
+        return self._record.split if self._record is not None else self.split
+
+    def draw_split(self, fold: int) -> Split:
+        """Draw the split of a fold from the table, whatever was recorded; the same split for the same table."""
         return make_split(
             self.table,
             protocol=self.split_protocol,
-            fold=self.fold,
+            fold=fold,
             folds=self.folds,
             test_fraction=self.test_fraction,
             seed=self.seed,
         )
 
     @property
+    def record(self) -> SplitRecord:
+        """Which clips this fold trains, validates and tests on, to be kept with its model."""
+        return self._record or SplitRecord.of(self.table, self.split)
+
+    @property
     def leakage(self) -> float:
         """Share of test clips with a clip of the same recording in the training or validation part, in [0, 1]."""
-        return leakage(self.table, self.split)
+        return leakage(self.table, replace(self.assigned, test=self.split.test))
 
     def keep_test_part(self, clips: int | None = None) -> None:
         """Serve nothing but the test part: no copies are made, and nothing of the other parts is decoded.
@@ -179,7 +221,7 @@ class SoundDataModule(LightningDataModule):
         """
         if self.download:
             self.fetch()
-        self.waveforms.check_files()
+        self.waveforms.check_files(np.flatnonzero(self.present).tolist())
 
     def prepare_data(self) -> None:
         """Check the recordings, decode and augment what is not yet cached; once a machine, before any training."""
@@ -207,7 +249,7 @@ class SoundDataModule(LightningDataModule):
     def describe_split(self) -> str:
         """One sentence on the parts of this fold and what they share."""
         split = self.split
-        shared = split_sources(self.table, split)
+        shared = split_sources(self.table, replace(self.assigned, test=split.test))
         named = f" (recordings on both sides: {', '.join(shared)})" if 0 < len(shared) <= 10 else ""
         return (
             f"{self.corpus}, split={self.split_protocol}, fold {self.fold} of {self.number_of_folds}: "

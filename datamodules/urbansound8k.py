@@ -13,7 +13,6 @@ class UrbanSound8K(SoundDataModule):
     """8732 clips of at most 4 s in ten classes and ten official folds; ``root`` holds ``audio/`` and ``metadata/``."""
 
     corpus: ClassVar[str] = "UrbanSound8K"
-    num_classes: ClassVar[int] = 10
 
     def read_table(self) -> ClipTable:
         """Read ``metadata/UrbanSound8K.csv``."""

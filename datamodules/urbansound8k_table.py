@@ -14,6 +14,7 @@ COLUMNS = ("slice_file_name", "fsID", "start", "end", "salience", "fold", "class
 CLIP_SECONDS = 4.0
 NUMBER_OF_FOLDS = 10
 URBANSOUND8K_CLIPS = 8732
+URBANSOUND8K_CLASSES = 10
 
 
 def read_urbansound8k_table(root: Path) -> ClipTable:
@@ -33,6 +34,7 @@ def read_urbansound8k_table(root: Path) -> ClipTable:
         clip_seconds=CLIP_SECONDS,
         number_of_folds=NUMBER_OF_FOLDS,
         published_clips=URBANSOUND8K_CLIPS,
+        published_classes=URBANSOUND8K_CLASSES,
     )
 
 

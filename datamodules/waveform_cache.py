@@ -98,10 +98,14 @@ class WaveformCache:
             )
         return clip * len(self.variants) + variant
 
-    def check_files(self) -> None:
-        """Check, once, every listed file that is not decoded yet, see :func:`datamodules.audio.check_files`."""
+    def check_files(self, clips: Sequence[int] | None = None) -> None:
+        """Check, once, every listed file that is not decoded yet, see :func:`datamodules.audio.check_files`.
+
+        Args:
+            clips: rows of the table to check, all by default.
+        """
         if not self._checked:
-            originals = [self.entry(clip, 0) for clip in range(len(self.table))]
+            originals = [self.entry(clip, 0) for clip in (range(len(self.table)) if clips is None else clips)]
             check_files(self.table, [index // len(self.variants) for index in self.store.missing(originals)])
             self._checked = True
 

@@ -68,7 +68,8 @@ class AttackEvaluation(LightningModule):
         data = data_of(self.trainer)
         self.finished = self.store.finished(self.fold, with_adversarials=self.save_adversarials)
         self.table = data.table
-        self.places = {clip: place for place, clip in enumerate(data.split.test.tolist())}
+        # Clips that are gone from the table keep their place, so that the others stay in their reporting batches.
+        self.places = {clip: place for place, clip in enumerate(data.assigned.test.tolist())}
         self.order = {clip: place for place, clip in enumerate(data.tested.tolist())}
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:

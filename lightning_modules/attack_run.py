@@ -1,5 +1,6 @@
 """Everything that attacking one trained run means: its folds one after the other, and the summary of all."""
 
+import hashlib
 import json
 import logging
 import math
@@ -13,6 +14,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
 
 from attacks.plan import AttackPlan
+from datamodules import SoundDataModule
 from lightning_modules.attack_evaluation import AttackEvaluation
 from lightning_modules.attack_example import AttackExample
 from lightning_modules.attack_store import DEFAULT_PRECISION, AttackStore
@@ -89,6 +91,7 @@ class AttackRun:
             "attacks": {plan.name: {"budgets": plan.budgets, "definition": plan.definition} for plan in self.plans},
             "subsets": {str(fold): self.clips for fold in self.trained},
             "checkpoints": {str(fold): sha256(trained.path) for fold, trained in self.trained.items()},
+            "test_clips": {str(fold): _digest(data) for fold, data in self.data.items()},
             "recipe": next(iter(self.trained.values())).recipe,
             "made_by": {plan.name: maker for plan in self.plans},
         }
@@ -106,7 +109,8 @@ class AttackRun:
 
         Raises:
             DataError: if a recording is missing or broken.
-            ValueError: if the folder holds results of other settings, or there are fewer test clips than wanted.
+            ValueError: if the folder holds results of other settings or test clips, or there are fewer test clips than
+                wanted.
         """
         for data in self.data.values():
             data.keep_test_part(self.clips)
@@ -161,6 +165,8 @@ class AttackRun:
         recipe, some = stored["recipe"], next(iter(self.data.values()))
         summary: dict[str, Any] = {
             "corpus": some.corpus,
+            "num_classes": some.num_classes,
+            "class_names": list(some.table.class_names),
             "split": some.split_protocol,
             "representation": some.representation.settings,
             "architecture": recipe["model"]["architecture"],
@@ -215,6 +221,11 @@ def whole_attacks(outcomes: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
                 *(attack, fold, finished, wanted),
             )
     return pd.concat(kept).sort_index() if kept else outcomes.iloc[:0]
+
+
+def _digest(data: SoundDataModule) -> str:
+    """Hash of the names of a fold's test clips that the table lists now."""
+    return hashlib.sha256("\0".join(data.table.names[clip] for clip in data.split.test).encode()).hexdigest()
 
 
 def _without_nan(value: Any) -> Any:

@@ -107,6 +107,7 @@ class AttackStore:
         Args:
             settings: ``common`` (the same in the whole folder, but for ``clips``, which may grow: a subset is part of
                 every larger one), ``attacks`` and ``checkpoints`` (each entry as before, new ones are added),
+                ``test_clips`` (digest of each fold's test part, as before, so that no clip is exchanged for another),
                 ``subsets`` and ``made_by`` (by fold and by attack), and anything else, which is written as it is.
 
         Raises:
@@ -130,6 +131,14 @@ class AttackStore:
                         "choose another --output, or --overwrite to attack anew"
                     )
             merged[group] = {**before, **now}
+        parts, parts_now = stored.get("test_clips", {}), settings.get("test_clips", {})
+        changed = sorted(fold for fold in parts.keys() & parts_now.keys() if parts[fold] != parts_now[fold])
+        if changed:
+            raise ValueError(
+                f"expected the test clips that {self.path} was attacked on, got others in fold {changed[0]}, because "
+                "the corpus' table has changed; restore it, choose another --output, or --overwrite to attack anew"
+            )
+        merged["test_clips"] = {**parts, **parts_now}
         # Folds that this call does not name keep the clips that they have.
         then = {fold: stored.get("common", {}).get("clips") for fold in stored.get("checkpoints", {})}
         merged["subsets"] = {**then, **stored.get("subsets", {}), **settings.get("subsets", {})}

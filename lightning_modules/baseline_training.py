@@ -25,6 +25,7 @@ def train_baseline(data: SoundDataModule, validation: CrossValidation) -> None:
     """
     name = validation.recipe["model"]["architecture"]
     started = time.monotonic()
+    validation.begin(data)
     data.prepare_data()
     data.setup("fit")
     console = Console()

@@ -39,18 +39,45 @@ class CrossValidation(Callback):
         self.seed = seed
         self.folds = folds
         self.started = time.monotonic()
+        self.seconds_before = 0.0
         self.epochs = 0
         self.rows: list[tuple[int, int]] = []
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Set the clock of a new fold to zero, before Lightning restores that of an interrupted one."""
+        if stage == "fit":
+            self.seconds_before = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seconds that went into the fold until now, which ``last.ckpt`` keeps for a restart."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Count on from the seconds that an interrupted fold had taken."""
+        self.seconds_before = float(state_dict["seconds"])
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that went into the fold's model; what a killed program did after its last epoch is lost."""
+        return self.seconds_before + time.monotonic() - self.started
+
+    def begin(self, data: SoundDataModule) -> None:
+        """Start the fold's clock and write down which clips it is trained, validated and tested on."""
+        self.started = time.monotonic()
+        data.record.write_csv(self.run.split_file(data.fold))
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the fold's clock and tell the model what its checkpoints say of their data."""
+        """Write the fold's clips down and tell the model what its checkpoints say of their data."""
         self.started = time.monotonic()
         data = data_of(trainer)
+        if trainer.is_global_zero:
+            self.begin(data)
         if isinstance(pl_module, SoundClassifier):
             pl_module.provenance = {
                 "recipe": self.recipe,
                 "fold": data.fold,
                 "class_names": list(data.table.class_names),
+                "clips": data.record.as_plain(),
             }
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -84,7 +111,7 @@ class CrossValidation(Callback):
             return
         data = data_of(trainer)
         record = self.record(data, sorted(rows))
-        record |= {"epochs": self.epochs, "seconds": round(time.monotonic() - self.started, 1)}
+        record |= {"epochs": self.epochs, "seconds": round(self.seconds, 1)}
         record["parameters"] = int(getattr(pl_module, "parameter_count", 0))
         self.finish(data, record)
 
@@ -137,6 +164,9 @@ class CrossValidation(Callback):
         accuracies = [row["accuracy"] for row in rows]
         summary = {
             "corpus": data.corpus,
+            "num_classes": data.num_classes,
+            "class_names": list(data.table.class_names),
+            "table_digest": data.table.digest,
             "split": data.split_protocol,
             "representation": data.representation.settings,
             "architecture": self.recipe["model"]["architecture"],

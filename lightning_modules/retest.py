@@ -1,4 +1,4 @@
-"""A trained checkpoint tested again, on another split or another corpus of the same classes."""
+"""A trained checkpoint tested again, on its own test part, another split or another corpus of the same classes."""
 
 from pathlib import Path
 from typing import Any
@@ -7,15 +7,17 @@ from pytorch_lightning import Trainer
 from rich.console import Console
 
 from datamodules import SoundDataModule
-from lightning_modules.trained_classifier import load_classifier, read_checkpoint
+from lightning_modules.recorded_split import seen_clips
+from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
 from storage import DataError, write_json
 
 
 def retest(path: Path | str, data: SoundDataModule, trainer: Trainer) -> dict[str, Any]:
     """Measure a checkpoint's accuracy on the test part of some data.
 
-    Clips that the checkpoint was trained or validated on are counted by file name and reported: on the same corpus
-    under another split the accuracy is not that of unseen clips.
+    On the split that the checkpoint was trained on, the test part is the one that it recorded, without the clips that
+    are gone from the table. On any other split or corpus the part is drawn from today's table, and the clips that the
+    checkpoint was trained or validated on are counted and reported, by file name and by recording.
 
     Args:
         path: checkpoint of train.py.
@@ -26,36 +28,53 @@ def retest(path: Path | str, data: SoundDataModule, trainer: Trainer) -> dict[st
         Accuracy, number of test clips and of those that the checkpoint has seen; also written beside the checkpoint.
 
     Raises:
-        DataError: if the checkpoint cannot be used or knows other classes.
+        DataError: if the checkpoint cannot be used or knows other classes, or a clip of its corpus has another class or
+            recording now.
     """
     path = Path(path)
-    expected = read_checkpoint(path)["class_names"]
-    found = list(data.table.class_names)
+    trained = load_classifier(path)
+    own = is_own_split(trained, data)
+    if own:
+        data.follow(trained.split)
+    elif data.corpus == trained.data().corpus:
+        trained.split.refuse_changed(data.table)
+    expected, found = trained.split.class_names, data.table.class_names
     if expected != found:
         raise DataError(f"expected the classes of the checkpoint ({', '.join(expected)}), found {', '.join(found)}")
-    trained = load_classifier(path)
+    data.check()
     accuracy = float(trainer.test(trained.model, datamodule=data, verbose=False)[0]["test/accuracy"])
     result = {
         "checkpoint": str(path),
         "corpus": data.corpus,
         "split": data.split_protocol,
         "fold": data.fold,
+        "test_part": "recorded" if own else "drawn",
         "accuracy": accuracy,
         "n_test": len(data.split.test),
-        "n_seen": _clips_seen(trained.data(root=data.root, cache_dir=str(data.cache_dir)), data),
+        "n_gone": len(data.assigned.test) - len(data.split.test),
+        **seen_clips(trained.split, data),
     }
     if trainer.is_global_zero:
         write_json(path.with_name(f"retest-{data.corpus}-{data.split_protocol}-fold{data.fold}.json".lower()), result)
-        seen = f"{result['n_seen']} of its {result['n_test']} clips were seen in training or validation"
+        part = "the recorded test part" if own else "a test part drawn anew"
         place = f"{data.corpus}, split={data.split_protocol}, fold {data.fold}"
-        Console().print(f"{path}: {accuracy:.1%} on the test part of {place}; {seen}")
+        Console().print(
+            f"{path}: {accuracy:.1%} on {part} of {place}; {result['n_seen']} of its {result['n_test']} clips were "
+            f"seen in training or validation, and {result['n_seen_recordings']} are of recordings that were",
+            soft_wrap=True,
+        )
     return result
 
 
-def _clips_seen(training: SoundDataModule, data: SoundDataModule) -> int:
-    if training.corpus != data.corpus:
-        return 0
-    split = training.split
-    names = training.table.names
-    seen = {names[clip] for part in (split.train, split.validation) for clip in part.tolist()}
-    return sum(data.table.names[clip] in seen for clip in data.split.test.tolist())
+def is_own_split(trained: TrainedClassifier, data: SoundDataModule) -> bool:
+    """Whether some data ask for the test part that a checkpoint was kept from in training.
+
+    The folds of ``grouped`` and ``random`` share one, which depends on the seed; each official fold has its own.
+    """
+    return _test_part(trained.data()) == _test_part(data)
+
+
+def _test_part(data: SoundDataModule) -> tuple[object, ...]:
+    if data.split_protocol == "official":
+        return data.corpus, data.split_protocol, data.fold
+    return data.corpus, data.split_protocol, data.test_fraction, data.seed

@@ -10,6 +10,7 @@ import torch
 from jsonargparse import ArgumentParser
 
 from datamodules import SoundDataModule
+from datamodules.split_record import SplitRecord
 from lightning_modules.sound_classifier import SoundClassifier
 from storage import DataError
 
@@ -23,17 +24,24 @@ class TrainedClassifier:
         model: the classifier on the CPU, in evaluation mode, its parameters frozen.
         recipe: plain settings of ``data`` and ``model`` that it was trained with.
         fold: which fold's model it is, from 1.
+        split: which clips it was trained, validated and tested on.
     """
 
     path: Path
     model: SoundClassifier
     recipe: dict[str, Any]
     fold: int
+    split: SplitRecord
 
     def data(self, **settings: Any) -> SoundDataModule:
-        """Rebuild the fold's data, with some settings replaced (``root`` or ``cache_dir`` on another machine)."""
+        """Rebuild the fold's data, with some settings replaced (``root`` or ``cache_dir`` on another machine).
+
+        Its parts are those that the fold recorded, whatever the table has become since.
+        """
         init_args = {**self.recipe["data"]["init_args"], "fold": self.fold, **settings}
-        return build_data({"class_path": self.recipe["data"]["class_path"], "init_args": init_args})
+        data = build_data({"class_path": self.recipe["data"]["class_path"], "init_args": init_args})
+        data.follow(self.split)
+        return data
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
@@ -56,13 +64,32 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     return checkpoint
 
 
+def recorded_split(checkpoint: dict[str, Any], path: Path | str) -> SplitRecord:
+    """Which clips a checkpoint was trained, validated and tested on.
+
+    Args:
+        checkpoint: what :func:`read_checkpoint` has read.
+        path: its file, for error messages.
+
+    Raises:
+        DataError: if the checkpoint does not say it, as those of older versions, or says something impossible.
+    """
+    if "clips" not in checkpoint:
+        raise DataError(
+            f"expected a record of the clips that the model was trained on in {path}, found a checkpoint of an older "
+            "version, which does not say them: its test clips cannot be told from its training clips; train again"
+        )
+    return SplitRecord.from_plain(checkpoint["clips"], path)
+
+
 def load_classifier(path: Path | str) -> TrainedClassifier:
     """Load a trained classifier, frozen and in evaluation mode.
 
     Raises:
-        DataError: if the file is missing, broken, or not a checkpoint of train.py.
+        DataError: if the file is missing, broken, not a checkpoint of train.py, or without a record of its clips.
     """
     checkpoint = read_checkpoint(path)
+    split = recorded_split(checkpoint, path)
     settings = {**checkpoint["hyper_parameters"], "pretrained": False}
     known = inspect.signature(SoundClassifier).parameters
     unknown = sorted(set(settings) - set(known))
@@ -77,7 +104,7 @@ def load_classifier(path: Path | str) -> TrainedClassifier:
     except RuntimeError as error:
         raise DataError(f"expected the weights of a {settings['architecture']} in {path}, found others") from error
     model.eval().requires_grad_(False)
-    return TrainedClassifier(Path(path), model, checkpoint["recipe"], checkpoint["fold"])
+    return TrainedClassifier(Path(path), model, checkpoint["recipe"], checkpoint["fold"], split)
 
 
 def build_data(recipe: dict[str, Any]) -> SoundDataModule:

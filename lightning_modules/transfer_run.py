@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from classifiers.baselines import Baseline, load_baseline
+from datamodules.split_record import SplitRecord, named
 from lightning_modules.attack_run import AttackRun
+from lightning_modules.recorded_split import refuse_learned_clips, split_of_model
 from lightning_modules.sound_classifier import SoundClassifier
 from lightning_modules.trained_classifier import load_classifier, read_checkpoint
 from lightning_modules.trained_run import TrainedRun, sha256
@@ -32,12 +35,14 @@ class Target:
         architecture: what it is.
         checkpoint: sha256 of the file that it was loaded from.
         classifier: a ConvNet, or a baseline.
+        split: which clips it was trained, validated and tested on.
     """
 
     run: str
     architecture: str
     checkpoint: str
     classifier: SoundClassifier | Baseline
+    split: SplitRecord
 
     @torch.no_grad()
     def judge(self, maps: Tensor) -> tuple[NDArray[np.int64], Tensor | None]:
@@ -61,9 +66,30 @@ def load_target(run: TrainedRun, fold: int) -> Target:
     path = run.checkpoints[fold]
     if path.suffix == ".skops":
         baseline = load_baseline(path)
-        return Target(run.name, baseline.name, sha256(path), baseline)
-    model = load_classifier(path).model
-    return Target(run.name, str(model.hparams["architecture"]), sha256(path), model)
+        return Target(run.name, baseline.name, sha256(path), baseline, split_of_model(path))
+    trained = load_classifier(path)
+    architecture = str(trained.model.hparams["architecture"])
+    return Target(run.name, architecture, sha256(path), trained.model, trained.split)
+
+
+def refuse_trained_judges(sources: Mapping[str, AttackRun], targets: Sequence[TrainedRun]) -> None:
+    """Look, before any attack, whether every target was kept from the clips that it is to judge.
+
+    Args:
+        sources: attacks on each source, by the name of its run.
+        targets: runs of the judges.
+
+    Raises:
+        DataError: if a target was trained or validated on a source's test clip, or recorded nothing of its clips.
+    """
+    for run in targets:
+        for fold in {fold for source in sources.values() for fold in source.data}:
+            if fold not in run.checkpoints:
+                continue
+            split = split_of_model(run.checkpoints[fold])
+            for name, source in sources.items():
+                if name != run.name and fold in source.trained:
+                    refuse_learned_clips(source.trained[fold].split, name, split, run.name)
 
 
 def recipe_of(run: TrainedRun) -> dict[str, Any]:
@@ -106,7 +132,11 @@ def transfer_rows(attack: AttackRun, source: TrainedRun, targets: Sequence[Train
         targets: runs of the judges, the source's own among them or not.
 
     Returns:
-        One row a fold, attack, budget, clip and target.
+        One row a fold, attack, budget, clip and target; clips that a target does not know are left out for it, said
+        with a warning.
+
+    Raises:
+        DataError: if a target was trained or validated on a clip that it is to judge.
     """
     outcomes = attack.store.outcomes()
     outcomes = outcomes[~outcomes["attack"].str.startswith(CHECK) & outcomes["fold"].isin(list(attack.data))]
@@ -119,9 +149,23 @@ def transfer_rows(attack: AttackRun, source: TrainedRun, targets: Sequence[Train
         clean = _clean_maps(attack, fold, of_fold["clip"].unique())
         for run in targets:
             target = load_target(run, fold)
-            frames.append(_judged(attack.store.adversarials_file, of_fold, clean, target))
+            rows = of_fold[of_fold["name"].isin(_judgeable(attack, fold, source, target))]
+            if len(rows):
+                frames.append(_judged(attack.store.adversarials_file, rows, clean, target))
     architecture = recipe_of(source)["model"]["architecture"]
     return pd.concat(frames, ignore_index=True).assign(source_run=source.name, source_architecture=architecture)
+
+
+def _judgeable(attack: AttackRun, fold: int, source: TrainedRun, target: Target) -> list[str]:
+    """Names of the source's test clips that lie in the target's test part too."""
+    kept, unknown = refuse_learned_clips(attack.trained[fold].split, source.name, target.split, target.run)
+    if unknown:
+        warnings.warn(
+            f"{target.run} does not know {len(unknown)} test clips of {source.name} ({named(unknown)}); they are left "
+            "out of what it judges",
+            stacklevel=3,
+        )
+    return sorted(kept)
 
 
 def _clean_maps(attack: AttackRun, fold: int, clips: NDArray[np.int64]) -> dict[int, Tensor]:
@@ -139,7 +183,7 @@ def _clean_maps(attack: AttackRun, fold: int, clips: NDArray[np.int64]) -> dict[
 
 
 def _judged(place: Any, outcomes: pd.DataFrame, clean: Mapping[int, Tensor], target: Target) -> pd.DataFrame:
-    numbers = list(clean)
+    numbers = outcomes["clip"].unique().tolist()
     answers, logits = target.judge(torch.stack([clean[clip] for clip in numbers]))
     known = {clip: (int(answers[k]), None if logits is None else logits[k].numpy()) for k, clip in enumerate(numbers)}
     columns = ["fold", "attack", "budget", "settings", "clip", "source", "label", "target"]

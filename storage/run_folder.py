@@ -17,9 +17,9 @@ ADDED_LATER: dict[str, Any] = {"model.instance_norm": False}
 class RunFolder:
     """``runs/<name>/``: the resolved settings, a folder a fold, and the summary.
 
-    ``config.yaml``, ``summary.json``, ``fold<k>/best.ckpt``, ``fold<k>/last.ckpt`` (only until the fold is finished),
-    ``fold<k>/record.json`` and ``fold<k>/predictions.csv``. A fold is finished when its record exists, because the
-    record is written last.
+    ``config.yaml``, ``summary.json``, ``fold<k>/split.csv`` (written before training), ``fold<k>/best.ckpt``,
+    ``fold<k>/last.ckpt`` (only until the fold is finished), ``fold<k>/record.json`` and ``fold<k>/predictions.csv``. A
+    fold is finished when its record exists, because the record is written last.
 
     Args:
         path: the folder; it need not exist.
@@ -61,6 +61,10 @@ class RunFolder:
         """State to continue an interrupted fold from."""
         return self.fold(fold) / "last.ckpt"
 
+    def split_file(self, fold: int) -> Path:
+        """Which clips a fold is trained, validated and tested on."""
+        return self.fold(fold) / "split.csv"
+
     def record_file(self, fold: int) -> Path:
         """The finished fold's result."""
         return self.fold(fold) / "record.json"
@@ -79,10 +83,21 @@ class RunFolder:
         except ValueError as error:
             raise DataError(f"expected a fold's record in {path}, found text that is not JSON; remove it") from error
 
+    def begun_folds(self) -> list[int]:
+        """Numbers of the folds that have a folder with some file in it, finished or not."""
+        numbers = [int(path.name[4:]) for path in self.path.glob("fold*") if path.name[4:].isdigit()]
+        return sorted(fold for fold in numbers if any(self.fold(fold).iterdir()))
+
     def finished_folds(self) -> list[int]:
         """Numbers of the folds that have a record and a checkpoint."""
-        numbers = [int(path.name[4:]) for path in self.path.glob("fold*") if path.name[4:].isdigit()]
-        return sorted(fold for fold in numbers if self.record_file(fold).is_file())
+        return [fold for fold in self.begun_folds() if self.record_file(fold).is_file()]
+
+    @property
+    def table_digest(self) -> str | None:
+        """Digest of the metadata table that the run was begun with; None before it is opened."""
+        if not self.config_file.is_file():
+            return None
+        return (yaml.safe_load(self.config_file.read_text(encoding="utf-8")) or {}).get("table_digest")
 
     def remove(self) -> None:
         """Delete the run, for a new one under the same name."""
