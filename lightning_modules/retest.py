@@ -1,5 +1,6 @@
 """A trained checkpoint tested again, on another split or another corpus of the same classes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from lightning_modules.trained_classifier import load_classifier, read_checkpoin
 from storage import DataError, write_json
 
 
-def retest(path: Path | str, data: SoundDataModule, trainer: Trainer) -> dict[str, Any]:
+def retest(path: Path | str, data: SoundDataModule, trainer: Trainer, allowed: Sequence[str] = ()) -> dict[str, Any]:
     """Measure a checkpoint's accuracy on the test part of some data.
 
     Clips that the checkpoint was trained or validated on are counted by file name and reported: on the same corpus
@@ -21,6 +22,7 @@ def retest(path: Path | str, data: SoundDataModule, trainer: Trainer) -> dict[st
         path: checkpoint of train.py.
         data: where to test.
         trainer: runs the test.
+        allowed: packages that the checkpoint may name classes of, beside the project's own.
 
     Returns:
         Accuracy, number of test clips and of those that the checkpoint has seen; also written beside the checkpoint.
@@ -33,7 +35,7 @@ def retest(path: Path | str, data: SoundDataModule, trainer: Trainer) -> dict[st
     found = list(data.table.class_names)
     if expected != found:
         raise DataError(f"expected the classes of the checkpoint ({', '.join(expected)}), found {', '.join(found)}")
-    trained = load_classifier(path)
+    trained = load_classifier(path, allowed)
     accuracy = float(trainer.test(trained.model, datamodule=data, verbose=False)[0]["test/accuracy"])
     result = {
         "checkpoint": str(path),
