@@ -72,6 +72,7 @@ class AttackCLI:
         self.allowed = packages_to_import(self.settings["allow_import"])
         self._check()
         self.plans = self._plans()
+        check_trainer(self.settings["trainer"])
 
     def add_arguments(self, parser: OneSentenceParser) -> None:
         """Add the flags."""
@@ -222,7 +223,6 @@ class AttackCLI:
         require_number("--data.batch_size", settings["data"]["batch_size"], 1)
         require_folder("--data.cache_dir", settings["data"]["cache_dir"])
         require_folder("--output", settings["output"])
-        check_trainer(settings["trainer"])
 
     def _plans(self) -> list[AttackPlan]:
         settings = self.settings

@@ -16,6 +16,7 @@ from classifiers.baselines import BASELINES
 from commands.door import (
     LARGEST_SEED,
     UsageError,
+    packages_to_import,
     refuse_deletion_by_many,
     require_folder,
     require_number,
@@ -234,6 +235,7 @@ class TrainCLI(LightningCLI):
             UsageError: as :meth:`check_flags`, and if Lightning refuses the Trainer's settings.
         """
         self.check_flags()
+        refuse_deletion_by_many(self.settings["overwrite"])
         check_trainer(self.settings["trainer"])
 
     def check_flags(self) -> None:
@@ -245,6 +247,7 @@ class TrainCLI(LightningCLI):
         settings = self.settings
         require_number("--seed", settings["seed"], 0, LARGEST_SEED)
         require_number("--early_stopping.patience", settings["early_stopping"]["patience"], 0)
+        packages_to_import(settings["allow_import"])
         require_folder("--runs_dir", settings["runs_dir"])
         require_folder("--data.cache_dir", settings["data"]["init_args"].get("cache_dir"))
         if settings["name"] is not None:

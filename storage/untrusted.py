@@ -90,7 +90,7 @@ def constructor_types(builder: Callable[..., Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     constructors = [builder]
     if isinstance(builder, type):
-        constructors = [one.__init__ for one in builder.__mro__ if "__init__" in vars(one)]
+        constructors = [vars(one)["__init__"] for one in builder.__mro__ if "__init__" in vars(one)]
     for constructor in constructors:
         hints = typing.get_type_hints(constructor)
         parameters = list(inspect.signature(constructor).parameters.values())
