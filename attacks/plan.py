@@ -12,9 +12,10 @@ from torch import nn
 
 from attacks import ATTACKS
 from attacks.base import Attack
+from attacks.batch_checks import require_numbers
 from attacks.budgets import Budget, expand_grid
 from attacks.torchattacks_adapter import TorchAttacksAttack
-from storage.untrusted import imported, shortened
+from storage.untrusted import constructor_types, imported, shortened
 from storage.yaml_file import read_yaml
 
 RESERVED = ("clean", "check_")
@@ -105,7 +106,12 @@ def _plan_from_file(path: Path) -> AttackPlan:
         chosen["batched"] = content.get("batched", False)
         build = partial(TorchAttacksAttack, class_path=class_path, init_args=init_args, **chosen)
     else:
-        build = partial(_import_attack(class_path), **init_args, **chosen)
+        attack = _import_attack(class_path)
+        try:
+            require_numbers(init_args, constructor_types(attack))
+        except ValueError as error:
+            raise ValueError(f"{path.stem}: {error}") from error
+        build = partial(attack, **init_args, **chosen)
     return AttackPlan(path.stem, build, tuple(budgets), definition=content)
 
 

@@ -6,6 +6,7 @@ Every table below has one line a case: to add a case, add a line.
 import copy
 import json
 import re
+import resource
 import sys
 
 import numpy as np
