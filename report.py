@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 
-from commands.door import UsageError, run_command
+from commands.door import LARGEST_SEED, UsageError, require_folder, require_number, run_command
 from commands.parser_message import one_sentence
 from reporting.assembly import Report, build_report
 from reporting.runs import read_runs
@@ -41,6 +41,8 @@ def main(args: Sequence[str] | None = None) -> Report:
         DataError: if there is no run, or a file of one cannot be read.
     """
     settings = parse(args)
+    require_number("--seed", settings["seed"], 0, LARGEST_SEED)
+    require_folder("--output", settings["output"])
     runs = read_runs(Path(settings["runs"]))
     try:
         selection = select_runs(runs, settings["split"], settings["budgets"])

@@ -16,14 +16,14 @@ from rich.table import Table
 
 from classifiers.baselines import BASELINES
 from commands.allocator import keep_freed_memory
-from commands.door import quieten, run_command
+from commands.door import packages_to_import, quieten, run_command
 from commands.train_cli import TrainCLI
 from lightning_modules.baseline_training import train_baseline
 from lightning_modules.cross_validation import CrossValidation
 from lightning_modules.progress import CrossValidationProgress
 from lightning_modules.recorded_split import refuse_changed_table
 from lightning_modules.retest import retest
-from lightning_modules.trained_classifier import read_checkpoint
+from lightning_modules.trained_classifier import load_classifier, read_checkpoint
 from lightning_modules.weight_average import WeightAverage
 from lightning_modules.weights_and_biases import WandbRecord, fold_logger
 from storage import RunFolder
@@ -52,8 +52,9 @@ def main(args: Sequence[str] | None = None) -> dict[str, Any]:
     quieten(*NOISE)
     logging.getLogger("datamodules").setLevel(logging.INFO)
     cli = TrainCLI(args)
+    cli.check()
     if cli.settings["test_only"]:
-        return test_again(args, cli.settings["test_only"])
+        return test_again(args, cli.settings["test_only"], packages_to_import(cli.settings["allow_import"]))
     data = cli.build_data()
     data.check()
     run = cli.open_run(data.number_of_folds, data.table.digest)
@@ -99,12 +100,29 @@ def train_fold(cli: TrainCLI, fold: int, run: RunFolder, shared: list[Callback])
     wandb.finish()
 
 
-def test_again(args: Sequence[str] | None, checkpoint: str) -> dict[str, Any]:
-    """Test a trained checkpoint on the data that the flags describe, by default those it was trained for."""
+def test_again(args: Sequence[str] | None, checkpoint: str, allowed: Sequence[str]) -> dict[str, Any]:
+    """Test a trained checkpoint on the data that the flags describe, by default those it was trained for.
+
+    Args:
+        args: command line; that of the process by default.
+        checkpoint: the file.
+        allowed: packages that it may name classes of, beside the project's own.
+
+    Raises:
+        UsageError: if a fold does not exist that the command line names.
+        DataError: if the checkpoint cannot be used.
+    """
+    trained = load_classifier(checkpoint, allowed)
     cli = TrainCLI(args, read_checkpoint(checkpoint))
-    _, data = cli.build(cli.chosen_folds(None)[0])
+    cli.check()
+    fold = cli.chosen_folds(None)[0]
+    data = cli.build_data(fold)
+    if fold == trained.fold:
+        trained.check_fold(data)
+    cli.chosen_folds(data.number_of_folds)
+    _, data = cli.build(fold)
     data.check()
-    return retest(checkpoint, data, cli.build_trainer(logger=False))
+    return retest(checkpoint, data, cli.build_trainer(logger=False), allowed)
 
 
 @rank_zero_only

@@ -62,7 +62,7 @@ def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequenc
     """Judge one source's adversarials by all targets; write and log the result."""
     store = TransferStore(run.path / "transfer" / cli.name)
     crafted = source.write_summary()
-    summary = store.write(transfer_rows(source, run, targets), crafted)
+    summary = store.write(transfer_rows(source, run, targets, cli.allowed), crafted)
     settings = cli.settings["wandb"]
     logger = attack_logger(run.name, store.path, project=settings["project"], mode=settings["mode"], kind="transfer")
     if logger is not None:

@@ -18,12 +18,23 @@ class Problem:
         labels: true labels ``(clips,)``.
         targets: labels to reach ``(clips,)``, or None in an untargeted attack.
         clips: identity of each clip ``(clips,)``, the same in whatever batch it comes; randomness is drawn from it.
+        arrived: bool ``(clips,)``, clips whose clean prediction, which stands for their label, is their target already.
+            Their entry in ``labels`` is another class, so that every attack takes them for wrong and leaves them alone;
+            None where there can be none.
     """
 
     inputs: Tensor
     labels: Tensor
     targets: Tensor | None
     clips: Tensor
+    arrived: Tensor | None = None
+
+    @property
+    def true_labels(self) -> Tensor:
+        """Labels as the outcome says them, those of arrived clips included."""
+        if self.arrived is None or self.targets is None:
+            return self.labels
+        return torch.where(self.arrived, self.targets, self.labels)
 
     def __len__(self) -> int:
         return len(self.labels)

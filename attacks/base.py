@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -32,11 +33,12 @@ from torch import Tensor, nn
 from torchattacks.attack import Attack as TorchAttack
 
 from attacks.active_set import Ledger, Problem
-from attacks.batch_checks import check_inputs, integers
+from attacks.batch_checks import check_inputs, check_logits, integers, require_numbers
 from attacks.judgement import outcome_of
 from attacks.outcome import Outcome
 from attacks.targets import identities, random_targets
 from attacks.victim import device_of, frozen
+from storage.untrusted import constructor_types
 
 
 class Attack(TorchAttack):
@@ -86,6 +88,9 @@ class Attack(TorchAttack):
         self.seed = seed
         self.supported_mode = list(self.modes)
         self._classes: tuple[nn.Module, int] | None = None
+        self._attacked: Problem | None = None
+        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not -(2**63) <= seed < 2**63:
+            raise ValueError(f"expected a seed that is a whole number of 64 bits, got {seed!r}")
         if targeted:
             self.set_mode_targeted_random(quiet=True)
         elif "default" not in self.modes:
@@ -107,8 +112,16 @@ class Attack(TorchAttack):
     # What a subclass uses.
 
     def logits(self, points: Tensor) -> Tensor:
-        """Evaluate the victim, with its normalisation if the user set one."""
-        return self.get_logits(points)
+        """Evaluate the victim, with its normalisation if the user set one.
+
+        Raises:
+            ValueError: if it does not return logits of at least two classes, or, the first time in an attack, if a
+                label or target is none of its classes.
+        """
+        logits = self.get_logits(points)
+        check_logits(logits, points, self._attacked)
+        self._attacked = None
+        return logits
 
     def clip_to_bounds(self, points: Tensor) -> Tensor:
         """Move every value to the nearest one within the bounds."""
@@ -135,7 +148,9 @@ class Attack(TorchAttack):
         Args:
             inputs: ``(clips, ...)`` within the bounds, any shape, floating.
             labels: true labels ``(clips,)``. In the mode ``targeted(label)`` they are the targets, as in torchattacks,
-                unless ``targets`` is given too; the clean predictions then stand for the true labels.
+                unless ``targets`` is given too; the clean predictions then stand for the true labels, and a clip
+                that is at its target already comes back unchanged, with no gradient spent: the target is hit, but
+                ``success`` is False, because no prediction was changed.
             targets: labels to reach ``(clips,)``, in a targeted attack only; else the attack's mode chooses them.
             clips: integer identity of each clip ``(clips,)``, from which random targets are drawn; by default it is
                 made of the clip's content.
@@ -196,6 +211,7 @@ class Attack(TorchAttack):
         unknown = sorted(set(settings) - known)
         if unknown:
             raise ValueError(f"expected settings of {self.attack} among {sorted(known)}, got {unknown}")
+        require_numbers(settings, constructor_types(type(self)))
         changed = copy.copy(self)
         for name, value in settings.items():
             setattr(changed, name, value)
@@ -258,7 +274,10 @@ class Attack(TorchAttack):
         for members in self._shared(attacks):
             values = {index: getattr(attacks[index], self.nested) for index in members}
             ledger = Ledger(problem, sorted(set(values.values())))
-            attacks[members[0]]._perturb(problem, ledger)
+            attack = attacks[members[0]]
+            # Labels are compared with the victim's classes as soon as it says how many there are.
+            attack._attacked = problem
+            attack._perturb(problem, ledger)
             for index in members:
                 outcomes[index] = outcome_of(problem, ledger, ledger.budgets.index(values[index]))
         return [outcomes[index] for index in range(len(attacks))]
@@ -286,7 +305,8 @@ class Attack(TorchAttack):
                 f"expected no targets for an untargeted {self.attack}, got some: "
                 "build it with targeted=True or call set_mode_targeted_by_label()"
             )
-        if labels is not None and targets is None and self.attack_mode == "targeted(label)":
+        by_label = labels is not None and targets is None and self.attack_mode == "targeted(label)"
+        if by_label:
             labels, targets = None, labels
         if labels is None and targets is None:
             raise ValueError(f"expected labels of shape ({len(inputs)},), got None")
@@ -295,7 +315,12 @@ class Attack(TorchAttack):
             if targets is None:
                 targets = self._chosen_targets(inputs, labels, clips)
             targets = integers("targets", targets, inputs).clone()
-            if bool((targets == labels).any()):
+            arrived = targets == labels
+            if by_label:
+                # Rows that are wrong before the attack are left alone by every attack; see Problem.arrived.
+                elsewhere = (labels + 1) % self._class_count(inputs)
+                return Problem(inputs, torch.where(arrived, elsewhere, labels), targets, clips, arrived)
+            if bool(arrived.any()):
                 raise ValueError("expected targets that differ from the labels, got some that are equal")
         return Problem(inputs, labels, targets, clips)
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import numbers
+import typing
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
+
+from attacks.active_set import Problem
 
 
 def check_inputs(inputs: Tensor, bounds: tuple[float, float]) -> None:
@@ -40,3 +47,53 @@ def integers(name: str, values: Tensor, inputs: Tensor) -> Tensor:
             f"expected integer {name} of shape ({len(inputs)},), got {values.dtype} of shape {tuple(values.shape)}"
         )
     return values.to(inputs.device, torch.long)
+
+
+def check_logits(logits: Tensor, points: Tensor, problem: Problem | None = None) -> None:
+    """Look at what a victim returned.
+
+    Args:
+        logits: its output.
+        points: what it was given, ``(clips, ...)``.
+        problem: the batch under attack, whose labels and targets have to be classes of the victim; None where that was
+            looked at before.
+
+    Raises:
+        ValueError: unless it is one row of at least two logits for each point, and labels and targets are among them.
+    """
+    if logits.ndim != 2 or len(logits) != len(points) or logits.shape[1] < 2:
+        raise ValueError(
+            f"expected a victim that returns logits ({len(points)}, classes) of at least two classes, "
+            f"got an output of shape {tuple(logits.shape)}"
+        )
+    if problem is None:
+        return
+    classes = logits.shape[1]
+    for name, values in (("labels", problem.true_labels), ("targets", problem.targets)):
+        if values is None:
+            continue
+        lowest, highest = int(values.amin()), int(values.amax())
+        if lowest < 0 or highest >= classes:
+            raise ValueError(
+                f"expected {name} among the victim's {classes} classes, 0 .. {classes - 1}, "
+                f"got {lowest if lowest < 0 else highest}"
+            )
+
+
+def require_numbers(settings: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` where a setting that is annotated as a number is none, or a switch is neither on nor off.
+
+    Args:
+        settings: values by name.
+        annotations: types of the constructor's arguments; what is not there is not looked at.
+    """
+    for name, value in settings.items():
+        wanted = annotations.get(name)
+        kinds = typing.get_args(wanted) or (wanted,)
+        if value is None and type(None) in kinds:
+            continue
+        if bool in kinds and not isinstance(value, bool):
+            raise ValueError(f"expected {name} to be true or false, got {value!r}")
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if {int, float} & set(kinds) and bool not in kinds and not number:
+            raise ValueError(f"expected {name} to be a number, got {value!r}")

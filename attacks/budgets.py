@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from storage.yaml_file import read_yaml
 
 PROFILES = Path(__file__).resolve().parent.parent / "configs" / "budgets"
 
@@ -52,21 +52,9 @@ def expand_grid(place: str, grid: Any) -> list[Budget]:
         raise ValueError(f"expected settings and their values for {place}, got {grid!r}")
     axes = {str(name): value if isinstance(value, list) else [value] for name, value in grid.items()}
     for name, values in axes.items():
+        nested = [value for value in values if isinstance(value, list | dict)]
+        if nested:
+            raise ValueError(f"expected numbers and words as {name} for {place}, got {nested[0]}")
         if not values or len({repr(value) for value in values}) < len(values):
             raise ValueError(f"expected at least one value of {name} for {place} and each only once, got {values}")
     return [dict(zip(axes, combination, strict=True)) for combination in itertools.product(*axes.values())]
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping.
-
-    Raises:
-        ValueError: if it is not readable as one.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"expected YAML in {path}, found: {str(error).splitlines()[0]}") from error
-    if not isinstance(content, dict) or not content:
-        raise ValueError(f"expected a mapping in {path}, found {type(content).__name__}")
-    return content

@@ -50,8 +50,9 @@ class DeepFoolOverTargets(DeepFool):
         with self._session():
             problem = self._problem(inputs, labels, None, clips)
             classes = self._class_count(problem.inputs)
+            labels = problem.true_labels
             runs = []
             for offset in range(classes - 1):
-                aimed = Problem(problem.inputs, problem.labels, (problem.labels + 1 + offset) % classes, problem.clips)
+                aimed = Problem(problem.inputs, labels, (labels + 1 + offset) % classes, problem.clips)
                 runs.append(self._run_groups(aimed, attacks))
         return [average_over_targets([run[index] for run in runs]) for index in range(len(attacks))]

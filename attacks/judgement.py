@@ -14,6 +14,7 @@ def outcome_of(problem: Problem, ledger: Ledger, budget: int) -> Outcome:
     assert ledger.logits_clean is not None
     adversarial, logits = ledger.adversarial[budget], ledger.logits[budget]
     predictions = logits.argmax(dim=1)
+    labels = problem.true_labels
     targets = torch.full_like(problem.labels, NO_TARGET) if problem.targets is None else problem.targets
     l2, linf, l0 = distances(adversarial, problem.inputs)
     counts = ledger.recorded_counts
@@ -21,9 +22,9 @@ def outcome_of(problem: Problem, ledger: Ledger, budget: int) -> Outcome:
         adversarial=adversarial,
         logits_clean=ledger.logits_clean,
         logits_adversarial=logits,
-        labels=problem.labels,
+        labels=labels,
         targets=targets,
-        success=predictions != problem.labels,
+        success=predictions != labels,
         target_hit=predictions == targets,
         l2=l2,
         linf=linf,

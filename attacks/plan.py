@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +12,11 @@ from torch import nn
 
 from attacks import ATTACKS
 from attacks.base import Attack
-from attacks.budgets import Budget, expand_grid, read_yaml
+from attacks.batch_checks import require_numbers
+from attacks.budgets import Budget, expand_grid
 from attacks.torchattacks_adapter import TorchAttacksAttack
+from storage.untrusted import constructor_types, imported, shortened
+from storage.yaml_file import read_yaml
 
 RESERVED = ("clean", "check_")
 """Beginnings of names that results already use: of clean predictions, and of what is run for the trust checks."""
@@ -47,8 +49,14 @@ class AttackPlan:
             attack = self.build(nn.Identity(), bounds=(0.0, 1.0), seed=0)
             for budget in self.budgets:
                 attack.with_settings(**budget)
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from error
+        # An attack of a user's own may raise anything while it is built.
+        except Exception as error:
+            raise ValueError(
+                f"{self.name}: expected an attack that can be built with its settings, got {type(error).__name__}: "
+                f"{shortened(str(error))}"
+            ) from error
 
 
 def plan_attack(name: str, profile: Mapping[str, list[Budget]]) -> AttackPlan:
@@ -84,24 +92,39 @@ def _plan_from_file(path: Path) -> AttackPlan:
     if "class_path" not in content or unknown:
         found = f"{', '.join(unknown)} too" if unknown else "no class_path"
         raise ValueError(f"expected class_path and some of {', '.join(sorted(FILE_KEYS))} in {path}, found {found}")
-    class_path, init_args = str(content["class_path"]), dict(content.get("init_args") or {})
+    class_path, init_args = content["class_path"], content.get("init_args") or {}
+    if not isinstance(class_path, str) or not isinstance(init_args, dict) or not all(map(_is_text, init_args)):
+        found = f"{shortened(class_path)} and {shortened(init_args)}"
+        raise ValueError(f"expected a class_path and its init_args by name in {path}, found {found}")
+    for flag in ("targeted", "batched"):
+        if not isinstance(content.get(flag, False), bool):
+            raise ValueError(f"expected {flag} in {path} to be true or false, found {content[flag]!r}")
     budgets = expand_grid(str(path), content.get("budgets") or {})
-    chosen: dict[str, Any] = {"targeted": bool(content.get("targeted", False))}
+    chosen: dict[str, Any] = {"targeted": content.get("targeted", False)}
     build: Callable[..., Attack]
     if class_path.startswith("torchattacks."):
-        chosen["batched"] = bool(content.get("batched", False))
+        chosen["batched"] = content.get("batched", False)
         build = partial(TorchAttacksAttack, class_path=class_path, init_args=init_args, **chosen)
     else:
-        build = partial(_import_attack(class_path), **init_args, **chosen)
+        attack = _import_attack(class_path)
+        try:
+            require_numbers(init_args, constructor_types(attack))
+        except ValueError as error:
+            raise ValueError(f"{path.stem}: {error}") from error
+        build = partial(attack, **init_args, **chosen)
     return AttackPlan(path.stem, build, tuple(budgets), definition=content)
 
 
 def _import_attack(class_path: str) -> type[Attack]:
     module, _, name = class_path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        found = imported(module, name)
+    except ValueError as error:
         raise ValueError(f"expected the import path of an attack, got {class_path!r}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Attack)):
         raise ValueError(f"expected a subclass of attacks.Attack, got {class_path!r}")
     return found
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)

@@ -47,7 +47,20 @@ def check_victim(victim: nn.Module, inputs: Tensor) -> list[VictimFinding]:
     largest = float(first.abs().max().clamp(min=1e-12))
     change = max(float((output - first).abs().max()) for output in outputs) / largest
     sums = first.sum(dim=1)
-    probabilities = bool((first >= 0).all() and ((sums - 1).abs() < 1e-3).all())
+    # Logits of a whole batch have both signs; that all of them lie in [0, 1] by chance does not happen.
+    probabilities = bool(((first >= 0) & (first <= 1)).all())
+    softmax = bool(((sums - 1).abs() < 1e-3).all())
+    if not probabilities:
+        output, remedy = "outputs are logits", ""
+    elif softmax:
+        output = "outputs are probabilities: non-negative, and every row adds up to 1 (softmax)"
+        remedy = "log(p), which gives logits up to a constant, "
+    else:
+        output = (
+            f"outputs are probabilities: all from 0 to 1, rows add up to {float(sums.min()):.3g} .. "
+            f"{float(sums.max()):.3g} (sigmoid, as of a tagger with several labels)"
+        )
+        remedy = "torch.logit(p), the inverse of the sigmoid, "
     return [
         VictimFinding(
             "eval_mode",
@@ -70,7 +83,8 @@ def check_victim(victim: nn.Module, inputs: Tensor) -> list[VictimFinding]:
         VictimFinding(
             "logits",
             not probabilities,
-            "outputs are non-negative and add up to 1" if probabilities else "outputs are logits",
-            "attack the layer before the softmax: its probabilities saturate and hide the gradient",
+            output,
+            f"attack the layer before the {'softmax' if softmax else 'sigmoid'}, or {remedy}of the output: "
+            "probabilities saturate and hide the gradient",
         ),
     ]

@@ -16,8 +16,15 @@ from attacks import ATTACKS
 from attacks.budgets import read_profile
 from attacks.plan import AttackPlan, plan_attack
 from attacks.torchattacks_adapter import TorchAttacksAttack
-from commands.door import UsageError, refuse_deletion_by_many
-from commands.train_cli import OneSentenceParser
+from commands.door import (
+    LARGEST_SEED,
+    UsageError,
+    packages_to_import,
+    refuse_deletion_by_many,
+    require_folder,
+    require_number,
+)
+from commands.train_cli import OneSentenceParser, add_allow_import, check_trainer
 from lightning_modules.attack_run import AttackRun
 from lightning_modules.attack_store import DEFAULT_PRECISION, AttackStore
 from lightning_modules.trained_run import TrainedRun
@@ -62,7 +69,10 @@ class AttackCLI:
         self.add_arguments(self.parser)
         settings: Namespace = self.parser.parse_args(list(sys.argv[1:] if args is None else args))
         self.settings: dict[str, Any] = yaml.safe_load(self.parser.dump(settings, skip_none=False, format="yaml"))
+        self.allowed = packages_to_import(self.settings["allow_import"])
+        self._check()
         self.plans = self._plans()
+        check_trainer(self.settings["trainer"])
 
     def add_arguments(self, parser: OneSentenceParser) -> None:
         """Add the flags."""
@@ -110,6 +120,7 @@ class AttackCLI:
         parser.add_argument(
             "--checks", type=Literal["basic", "full"], default="basic", help="full adds the Square attack on 20 clips"
         )
+        add_allow_import(parser)
         parser.add_argument("--data.root", type=str | None, default=None, help="where the corpus lies on this machine")
         parser.add_argument("--data.cache_dir", type=str | None, default=None, help="where caches lie on this machine")
         parser.add_argument("--data.batch_size", type=int, default=32, help="clips at once; it changes no result")
@@ -180,6 +191,7 @@ class AttackCLI:
             data=settings["data"],
             save_adversarials=keep,
             precision=str(settings["trainer"]["precision"] or DEFAULT_PRECISION),
+            allowed=self.allowed,
         )
 
     @contextmanager
@@ -204,11 +216,17 @@ class AttackCLI:
         """A Trainer for tests that may differentiate."""
         return Trainer(**{**TRAINER_DEFAULTS, **self.settings["trainer"], **settings})
 
+    def _check(self) -> None:
+        """Refuse what can be told from the flags alone."""
+        settings = self.settings
+        require_number("--seed", settings["seed"], 0, LARGEST_SEED)
+        require_number("--data.batch_size", settings["data"]["batch_size"], 1)
+        require_folder("--data.cache_dir", settings["data"]["cache_dir"])
+        require_folder("--output", settings["output"])
+
     def _plans(self) -> list[AttackPlan]:
         settings = self.settings
         refuse_deletion_by_many(settings["overwrite"])
-        if settings["data"]["batch_size"] < 1:
-            raise UsageError(f"expected --data.batch_size of at least 1, got {settings['data']['batch_size']}")
         plans = read_plans(settings["attacks"], settings["budgets"], settings["clips"])
         doubled = {plan.name for plan in plans if sum(other.name == plan.name for other in plans) > 1}
         if doubled:

@@ -14,6 +14,8 @@ from classifiers import ARCHITECTURES
 from commands.attack_cli import SEVEN, read_plans
 from commands.door import UsageError
 from commands.train_cli import TrainCLI, check_names
+from datamodules import CORPORA
+from representations import REPRESENTATIONS
 from storage.run_folder import differing_keys
 
 SCRIPTS = Path(__file__).parents[1]
@@ -65,6 +67,7 @@ class PointCLI(TrainCLI):
         unknown = sorted(set(self.settings["transfer"]) - set(ARCHITECTURES))
         if unknown:
             raise UsageError(f"expected --transfer to name some of {', '.join(ARCHITECTURES)}, got {unknown[0]!r}")
+        self.check_flags()
         # Before the first training, not after it.
         read_plans(self.settings["attacks"], self.settings["budgets"], self.settings["clips"])
 
@@ -72,6 +75,15 @@ class PointCLI(TrainCLI):
         check_names(args)
         self.config = self.parser.parse_args(list(args))
         self.instantiate_classes()
+
+    @property
+    def packages_of_checkpoints(self) -> list[str]:
+        """Packages that the point's own command line names classes of; its checkpoints will name the same."""
+        data = self.settings["data"]
+        representation = data["init_args"].get("representation") or {}
+        own = [path.rpartition(".") for path in (data["class_path"], representation.get("class_path", "STFT"))]
+        foreign = [module for module, _, name in own if name not in {*CORPORA, *REPRESENTATIONS}]
+        return list(dict.fromkeys([*self.settings["allow_import"], *foreign]))
 
     @property
     def train_flags(self) -> list[str]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from commands.door import UsageError
+from storage.yaml_file import read_yaml
 
 PROGRAM = Path(__file__).parents[1] / "sweep.py"
 POINT = ["${env}", "${interpreter}", "${program}", "point"]
@@ -39,14 +39,14 @@ class SweepFile:
             UsageError: if the file is not there, or not a grid whose command is ``sweep.py point``.
         """
         path = Path(path)
+        if not path.is_file():
+            raise UsageError(f"expected a sweep in {path}, found {'a folder' if path.is_dir() else 'no such file'}")
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UsageError(f"expected a sweep in {path}, found: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UsageError(f"expected YAML in {path}, found: {error}") from error
-        if not isinstance(content, dict) or content.get("method") != "grid":
-            found = content.get("method") if isinstance(content, dict) else type(content).__name__
+            content = read_yaml(path)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        if content.get("method") != "grid":
+            found = content.get("method")
             raise UsageError(f"expected a sweep with method: grid in {path}, found {found!r}; others need W&B's server")
         command = content.get("command")
         if not isinstance(command, list) or command[: len(POINT)] != POINT or content.get("program") != PROGRAM.name:
@@ -57,9 +57,15 @@ class SweepFile:
         parameters = content.get("parameters")
         if not isinstance(parameters, dict) or not parameters:
             raise UsageError(f"expected parameters in {path}, found {parameters!r}")
+        wrong = [key for key in parameters if not isinstance(key, str)]
+        if wrong:
+            raise UsageError(f"expected names of flags as parameters in {path}, found {wrong[0]!r}")
+        metric, name = content.get("metric") or {}, content.get("name") or path.stem
+        if not isinstance(metric, dict) or not isinstance(name, str):
+            raise UsageError(f"expected a name, and a metric with one, in {path}, found {name!r} and {metric!r}")
         return cls(
-            name=content.get("name") or path.stem,
-            metric=(content.get("metric") or {}).get("name", ""),
+            name=name,
+            metric=str(metric.get("name", "")),
             parameters={key: _values(path, key, parameters[key]) for key in sorted(parameters)},
             command=[str(part) for part in command],
         )

@@ -45,6 +45,8 @@ class Point:
     def __init__(self, cli: PointCLI) -> None:
         self.settings = cli.settings
         self.name = cli.run_name
+        cli.check_name(self.name)
+        self.allowed = cli.packages_of_checkpoints
         self.identity = cli.identity
         self.flags = [*cli.train_flags, *_root_from_environment(cli.settings)]
         runs = Path(self.settings["runs_dir"])
@@ -157,6 +159,8 @@ class Point:
             command += ["--clips", str(settings["clips"])]
         if settings["folds"] != "all":
             command += ["--folds", ",".join(map(str, self.folds(self.architectures[0])))]
+        if self.allowed:
+            command += ["--allow-import", *self.allowed]
         # The last value of a flag counts, as in train.py.
         given = dict(pairs(self.flags))
         command += [f"--{flag}={given[flag]}" for flag in PLACES if flag in given]
@@ -180,9 +184,12 @@ def read_json(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise DataError(f"expected JSON in {path}, found other text; remove the file") from error
+    if not isinstance(content, dict):
+        raise DataError(f"expected numbers by name in {path}, found {type(content).__name__}; remove the file")
+    return content
 
 
 def _root_from_environment(settings: dict[str, Any]) -> list[str]:

@@ -9,16 +9,25 @@ from typing import Any, NoReturn
 import yaml
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from classifiers import ARCHITECTURES
 from classifiers.baselines import BASELINES
-from commands.door import UsageError, refuse_deletion_by_many
+from commands.door import (
+    LARGEST_SEED,
+    UsageError,
+    packages_to_import,
+    refuse_deletion_by_many,
+    require_folder,
+    require_number,
+)
 from commands.parser_message import one_sentence
 from datamodules import CORPORA, SoundDataModule
 from lightning_modules import SoundClassifier
 from lightning_modules.environment import is_launched
 from lightning_modules.sound_classifier import default_learning_rate
-from lightning_modules.trained_classifier import build_data
+from lightning_modules.trained_classifier import NOT_FROM_A_FILE, build_data
+from lightning_modules.weight_average import WeightAverage
 from lightning_modules.weights_and_biases import WandbMode
 from representations import REPRESENTATIONS
 from storage import RunFolder
@@ -70,18 +79,47 @@ class OneSentenceParser(LightningArgumentParser):
         raise UsageError(one_sentence(message, flags))
 
 
+def add_allow_import(parser: LightningArgumentParser) -> None:
+    """Add the flag without which a file makes the program import nothing but the project itself."""
+    parser.add_argument(
+        *("--allow-import", "--allow_import"),
+        type=str,
+        nargs="+",
+        default=[],
+        help="packages whose classes checkpoints may name; importing one runs its code, so name only what you trust",
+    )
+
+
+def require_plain_name(name: str, hint: str) -> None:
+    """Raise ``UsageError`` unless a name is that of a folder directly below the folder of runs, or of transfers."""
+    if name in ("", ".", "..") or Path(name).name != name or "\\" in name or not name.isprintable():
+        raise UsageError(f"expected --name to be the name of a folder, got {name!r}; {hint}")
+
+
+def check_trainer(settings: dict[str, Any]) -> None:
+    """Raise ``UsageError`` if Lightning refuses a Trainer's settings, before any work for it is done."""
+    plain = {name: value for name, value in settings.items() if isinstance(value, bool | int | float | str | list)}
+    alone: dict[str, Any] = {**plain, "logger": False, "callbacks": None, "enable_checkpointing": False}
+    try:
+        Trainer(**alone)
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+        raise UsageError(f"expected --trainer flags that fit together and this machine, got: {error}") from error
+
+
 class TrainCLI(LightningCLI):
     """Parses the command line; classes are built later, anew for each fold.
 
     Args:
         args: command line; that of the process by default.
-        checkpoint: content of a checkpoint whose settings replace the defaults.
+        checkpoint: content of a checkpoint whose settings, once they are checked, replace the defaults.
     """
 
     def __init__(self, args: Sequence[str] | None = None, checkpoint: dict[str, Any] | None = None) -> None:
         self.checkpoint = checkpoint
         arguments = list(sys.argv[1:] if args is None else args)
         check_names(arguments)
+        if checkpoint is not None and _downloads(arguments):
+            raise UsageError("expected --data.root with --data.download: nothing is written to a recorded folder")
         super().__init__(
             SoundClassifier,
             SoundDataModule,
@@ -112,6 +150,7 @@ class TrainCLI(LightningCLI):
         parser.add_argument(
             "--test-only", "--test_only", type=str | None, default=None, help="checkpoint to test again, untrained"
         )
+        add_allow_import(parser)
         parser.add_argument("--early_stopping.patience", type=int, default=15, help="epochs without a better one")
         parser.add_argument(
             "--weight_average.decay", type=float, default=0.99, help="of the moving average of weights; 0 = off"
@@ -124,7 +163,8 @@ class TrainCLI(LightningCLI):
         parser.set_defaults({"data": {"class_path": "datamodules.SyntheticSounds"}})
         if self.checkpoint is not None:
             recipe = self.checkpoint["recipe"]
-            init_args = {key: value for key, value in recipe["data"]["init_args"].items() if key != "seed"}
+            recorded = recipe["data"]["init_args"]
+            init_args = {name: value for name, value in recorded.items() if name not in ("seed", *NOT_FROM_A_FILE)}
             init_args["fold"] = self.checkpoint["fold"]
             model = {key: value for key, value in recipe["model"].items() if key not in ("num_classes", "seed")}
             parser.set_defaults(
@@ -160,11 +200,7 @@ class TrainCLI(LightningCLI):
         """
         settings = self.settings
         refuse_deletion_by_many(settings["overwrite"])
-        name = settings["name"]
-        if name is not None and (not name or Path(name).name != name or "\\" in name):
-            raise UsageError(
-                f"expected --name to be the name of a folder, got {name!r}; --runs_dir says where runs lie"
-            )
+        self.check_name(settings["name"] or self.default_name)
         run = RunFolder(Path(settings["runs_dir"]) / (settings["name"] or self.default_name))
         # A process that another one started must not look again: the first may have finished a fold meanwhile.
         launched = is_launched()
@@ -182,6 +218,16 @@ class TrainCLI(LightningCLI):
             raise UsageError(f"expected a run to train, found {run.path} finished; --overwrite trains it again")
         return run
 
+    def check_name(self, name: str) -> None:
+        """Raise ``UsageError`` if a run of this name would lie outside the folder of runs."""
+        require_plain_name(name, "--runs_dir says where runs lie")
+        runs = Path(self.settings["runs_dir"]).expanduser()
+        if (runs / name).resolve().parent != runs.resolve():
+            raise UsageError(
+                f"expected the run {name} to lie in {runs}, got a link to {(runs / name).resolve()}; "
+                "choose another --name, or the folder that it leads to with --runs_dir"
+            )
+
     @property
     def default_name(self) -> str:
         """Name of a run that was given none: corpus, representation, architecture."""
@@ -189,6 +235,42 @@ class TrainCLI(LightningCLI):
         representation = (data["init_args"].get("representation") or {}).get("class_path", "STFT")
         parts = (data["class_path"], representation, self.settings["model"]["architecture"])
         return "-".join(part.rsplit(".", 1)[-1].lower() for part in parts)
+
+    def check(self) -> None:
+        """Refuse what can be told from the flags and this machine, before any folder is made or recording read.
+
+        Raises:
+            UsageError: as :meth:`check_flags`, and if Lightning refuses the Trainer's settings.
+        """
+        self.check_flags()
+        refuse_deletion_by_many(self.settings["overwrite"])
+        check_trainer(self.settings["trainer"])
+
+    def check_flags(self) -> None:
+        """Refuse what can be told from the flags alone.
+
+        Raises:
+            UsageError: if a number lies outside its range, a folder is a file, or a class refuses its settings.
+        """
+        settings = self.settings
+        require_number("--seed", settings["seed"], 0, LARGEST_SEED)
+        require_number("--early_stopping.patience", settings["early_stopping"]["patience"], 0)
+        packages_to_import(settings["allow_import"])
+        require_folder("--runs_dir", settings["runs_dir"])
+        require_folder("--data.cache_dir", settings["data"]["init_args"].get("cache_dir"))
+        if settings["name"] is not None:
+            self.check_name(settings["name"])
+        try:
+            if settings["weight_average"]["decay"] != 0:
+                WeightAverage(settings["weight_average"]["decay"])
+        except ValueError as error:
+            raise UsageError(f"--weight_average.decay: {error}, or 0 for none") from error
+        try:
+            SoundClassifier.check_settings(
+                **{name: settings["model"][name] for name in SoundClassifier.RANGES if name in settings["model"]}
+            )
+        except ValueError as error:
+            raise UsageError(one_sentence(str(error))) from error
 
     def chosen_folds(self, number_of_folds: int | None) -> list[int]:
         """Numbers of the folds to train; without a number of folds, those that were named, or the one of the data.
@@ -265,3 +347,8 @@ class TrainCLI(LightningCLI):
         callbacks = settings.pop("callbacks", None) or []
         callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
         return Trainer(**{**settings, **extra, "callbacks": [*callbacks, *extra.get("callbacks", [])]})
+
+
+def _downloads(arguments: Sequence[str]) -> bool:
+    flags = {argument.split("=", 1)[0] for argument in arguments}
+    return "--data.download" in flags and "--data.root" not in flags

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from commands.attack_cli import AttackCLI
 from commands.door import UsageError
-from commands.train_cli import OneSentenceParser
+from commands.train_cli import OneSentenceParser, require_plain_name
 from lightning_modules.trained_run import TrainedRun
 from lightning_modules.transfer_run import differing_settings, recipe_of
 
@@ -30,6 +30,11 @@ class TransferCLI(AttackCLI):
     def name(self) -> str:
         """Name of the transfer; that of the profile of budgets by default."""
         return self.settings["name"] or Path(self.settings["budgets"]).stem
+
+    def _check(self) -> None:
+        super()._check()
+        if self.settings["name"] is not None:
+            require_plain_name(self.settings["name"], "runs/<source>/transfer says where transfers lie")
 
     def comparable_runs(self) -> list[TrainedRun]:
         """The runs, all of one corpus, split, seed, representation and of the same folds.

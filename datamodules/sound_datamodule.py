@@ -23,6 +23,7 @@ from datamodules.waveform_cache import WaveformCache
 from representations import STFT, Representation
 
 logger = logging.getLogger(__name__)
+MOST_WORKERS = 1024
 
 
 class SoundDataModule(LightningDataModule):
@@ -83,6 +84,10 @@ class SoundDataModule(LightningDataModule):
             raise ValueError(f"expected fold from 1, got {fold}")
         if batch_size < 1:
             raise ValueError(f"expected a batch size of at least 1, got {batch_size}")
+        if not 0 <= num_workers <= MOST_WORKERS:
+            raise ValueError(f"expected num_workers from 0 to {MOST_WORKERS}, got {num_workers}")
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"expected a seed from 0 to {2**32 - 1}, got {seed}")
         self.root = root
         self.representation = representation if representation is not None else STFT()
         self.split_protocol = split

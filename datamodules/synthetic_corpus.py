@@ -11,9 +11,9 @@ import soundfile
 from filelock import FileLock
 
 from datamodules.sound_synthesis import CLIP_SECONDS, SAMPLE_RATE, SOUNDS, draw_source, synthesise
-from storage import write_atomically, write_text
+from storage import DataError, write_atomically, write_text
 
-__all__ = ["CLIPS", "CLIP_SECONDS", "write_synthetic_corpus"]
+__all__ = ["CLIPS", "CLIP_SECONDS", "corpus_folder", "write_synthetic_corpus"]
 
 # To be raised whenever a sound changes: a corpus of an older version is left where it is and another one written.
 VERSION = 3
@@ -63,12 +63,28 @@ def write_synthetic_corpus(root: Path, *, seed: int = 0, clips_per_class: int = 
 
     Raises:
         ValueError: if ``clips_per_class`` does not fill the folds evenly.
+        DataError: if the disk is full or the folder cannot be written.
     """
     if clips_per_class < 1 or clips_per_class % (FOLDS * CLIPS_PER_SOURCE):
         raise ValueError(
             f"expected clips_per_class to be a positive multiple of {FOLDS * CLIPS_PER_SOURCE}, got {clips_per_class}"
         )
-    folder = Path(root) / f"version{VERSION}-seed{seed}-{clips_per_class}"
+    folder = Path(root) / corpus_folder(seed, clips_per_class)
+    try:
+        return _write(folder, seed, clips_per_class)
+    except OSError as error:
+        raise DataError(
+            f"expected room for the embedded corpus ({CLIPS_PER_CLASS * len(SOUNDS) * 64 // 1000} MB) in {folder}, "
+            f"found: {error.strerror or error}; free some or name another folder with --data.cache_dir"
+        ) from error
+
+
+def corpus_folder(seed: int = 0, clips_per_class: int = CLIPS_PER_CLASS) -> str:
+    """Name of a corpus' own folder among others."""
+    return f"version{VERSION}-seed{seed}-{clips_per_class}"
+
+
+def _write(folder: Path, seed: int, clips_per_class: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     clips = list(_clips(clips_per_class))
     with FileLock(folder / ".lock"):
@@ -92,8 +108,11 @@ def _write_clip(path: Path, clip: _Clip, seed: int) -> None:
     # A generator for each source and each clip: what is heard does not depend on which clips were there already.
     source = draw_source(np.random.default_rng([seed, clip.target, clip.source]))
     samples = synthesise(clip.category, source, np.random.default_rng([seed, clip.target, clip.source, clip.take]))
+    # Encoded in memory: what the operating system says of a full disk is lost in an error of libsndfile.
+    sound = io.BytesIO()
+    soundfile.write(sound, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
     with write_atomically(path) as temporary:
-        soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16")
+        temporary.write_bytes(sound.getbuffer())
 
 
 def _table_text(clips: list[_Clip]) -> str:

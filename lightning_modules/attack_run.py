@@ -43,6 +43,7 @@ class AttackRun:
         data: settings of the DataModule that this machine replaces, ``root`` for example; None keeps the checkpoint's.
         save_adversarials: keep every adversarial map.
         precision: what the Trainer computes in; results of another are never joined.
+        allowed: packages that checkpoints may name classes of, beside the project's own.
 
     Raises:
         DataError: if a checkpoint cannot be used.
@@ -62,6 +63,7 @@ class AttackRun:
         data: Mapping[str, Any] | None = None,
         save_adversarials: bool = False,
         precision: str = DEFAULT_PRECISION,
+        allowed: Sequence[str] = (),
     ) -> None:
         self.store = store
         self.plans = [*plans, *beside]
@@ -73,7 +75,7 @@ class AttackRun:
         self.precision = precision
         self.trained: dict[int, TrainedClassifier] = {}
         for path in run.checkpoints.values():
-            classifier = load_classifier(path)
+            classifier = load_classifier(path, allowed)
             self.trained[classifier.fold] = classifier
         replaced = {name: value for name, value in (data or {}).items() if value is not None}
         self.data = {fold: classifier.data(**replaced) for fold, classifier in sorted(self.trained.items())}
@@ -112,8 +114,9 @@ class AttackRun:
             ValueError: if the folder holds results of other settings or test clips, or there are fewer test clips than
                 wanted.
         """
-        for data in self.data.values():
+        for fold, data in self.data.items():
             data.keep_test_part(self.clips)
+            self.trained[fold].check_fold(data)
             data.check()
             if self.clips is not None and self.clips > len(data.split.test):
                 raise ValueError(f"expected at most the {len(data.split.test)} test clips, got --clips {self.clips}")

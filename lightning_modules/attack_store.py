@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 
 from storage import DataError, write_atomically, write_json
 
+ROW_KEY = ["fold", "attack", "budget", "clip"]
+"""What tells a row of outcomes from every other."""
+CLEAN_KEY = ["fold", "clip"]
+GROUPS = ("common", "attacks", "checkpoints", "subsets", "made_by")
 CLEAN = "clean"
 DEFAULT_PRECISION = "32-true"
 """Name of the parts that hold the clean predictions of a batch instead of an attack's outcomes."""
@@ -96,10 +100,12 @@ class AttackStore:
         """
         if not self.settings_file.is_file():
             return {}
-        try:
-            return json.loads(self.settings_file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"expected JSON in {self.settings_file}, found other text; remove {self.path}") from error
+        stored = _read_json(self.settings_file, f"remove {self.path}")
+        if not all(isinstance(stored.get(group, {}), dict) for group in GROUPS):
+            raise DataError(
+                f"expected the settings of an attack in {self.settings_file}, found something else; remove {self.path}"
+            )
+        return stored
 
     def open(self, settings: Mapping[str, Any]) -> None:
         """Start the run, or add to it.
@@ -171,7 +177,7 @@ class AttackStore:
     def victim_findings(self) -> dict[str, list[dict[str, Any]]]:
         """What was found out about each fold's victim, by the number of the fold."""
         path = self.path / "victims.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return _read_json(path, "remove it to look at the victims again") if path.is_file() else {}
 
     def finished(self, fold: int, *, with_adversarials: bool = False) -> dict[str, set[int]]:
         """Clips that each attack is finished with on a fold.
@@ -223,7 +229,10 @@ class AttackStore:
             if not path.is_file():
                 continue
             try:
-                yield pd.read_parquet(path, columns=columns)
+                rows = pd.read_parquet(path, columns=columns)
+                absent = [name for name in (CLEAN_KEY if clean else ROW_KEY) if name not in rows and columns is None]
+                if absent:
+                    raise ValueError(f"no column {absent[0]}")
             except (OSError, ValueError, pyarrow.ArrowException) as error:
                 if path == merged:
                     raise DataError(
@@ -231,6 +240,18 @@ class AttackStore:
                     ) from error
                 warnings.warn(f"{path} cannot be read; its clips are attacked again", stacklevel=2)
                 path.unlink()
+                continue
+            yield rows
+
+
+def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"expected JSON in {path}, found other text; {remedy}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"expected settings by name in {path}, found {type(content).__name__}; {remedy}")
+    return content
 
 
 def grows(before: int | None, now: int | None) -> bool:

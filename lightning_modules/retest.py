@@ -1,5 +1,6 @@
 """A trained checkpoint tested again, on its own test part, another split or another corpus of the same classes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from lightning_modules.trained_classifier import TrainedClassifier, load_classif
 from storage import DataError, write_json
 
 
-def retest(path: Path | str, data: SoundDataModule, trainer: Trainer) -> dict[str, Any]:
+def retest(path: Path | str, data: SoundDataModule, trainer: Trainer, allowed: Sequence[str] = ()) -> dict[str, Any]:
     """Measure a checkpoint's accuracy on the test part of some data.
 
     On the split that the checkpoint was trained on, the test part is the one that it recorded, without the clips that
@@ -23,6 +24,7 @@ def retest(path: Path | str, data: SoundDataModule, trainer: Trainer) -> dict[st
         path: checkpoint of train.py.
         data: where to test.
         trainer: runs the test.
+        allowed: packages that the checkpoint may name classes of, beside the project's own.
 
     Returns:
         Accuracy, number of test clips and of those that the checkpoint has seen; also written beside the checkpoint.
@@ -32,7 +34,7 @@ def retest(path: Path | str, data: SoundDataModule, trainer: Trainer) -> dict[st
             recording now.
     """
     path = Path(path)
-    trained = load_classifier(path)
+    trained = load_classifier(path, allowed)
     own = is_own_split(trained, data)
     if own:
         data.follow(trained.split)

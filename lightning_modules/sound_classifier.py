@@ -1,6 +1,8 @@
 """The system that the Trainer trains: a classifier of maps, its loss, its augmentation and its optimiser."""
 
-from typing import Any, Literal
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -49,6 +51,14 @@ class SoundClassifier(LightningModule):
         ValueError: if a setting is impossible.
     """
 
+    RANGES: ClassVar[dict[str, tuple[Callable[[float], bool], str]]] = {
+        "label_smoothing": (lambda value: 0 <= value < 1, "label_smoothing from 0 to below 1"),
+        "mixup": (lambda value: value >= 0, "mixup of at least 0"),
+        "weight_decay": (lambda value: value >= 0, "weight_decay of at least 0"),
+        "learning_rate": (lambda value: value > 0, "a learning rate above 0"),
+    }
+    """For each number what it has to fulfil, in code and in words."""
+
     def __init__(
         self,
         *,
@@ -65,14 +75,10 @@ class SoundClassifier(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"expected label_smoothing from 0 to below 1, got {label_smoothing}")
-        for name, value in (("mixup", mixup), ("weight_decay", weight_decay)):
-            if value < 0:
-                raise ValueError(f"expected {name} of at least 0, got {value}")
         learning_rate = default_learning_rate(architecture) if learning_rate is None else learning_rate
-        if learning_rate <= 0:
-            raise ValueError(f"expected a learning rate above 0, got {learning_rate}")
+        self.check_settings(
+            label_smoothing=label_smoothing, mixup=mixup, weight_decay=weight_decay, learning_rate=learning_rate
+        )
         self.save_hyperparameters()
         self.hparams["learning_rate"] = learning_rate
         # Channels last is the layout that convolutions are fastest in, on CPUs and GPUs alike.
@@ -85,6 +91,14 @@ class SoundClassifier(LightningModule):
         self.provenance: dict[str, Any] = {}
         self.validation_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.test_accuracy = MulticlassAccuracy(num_classes, average="micro")
+
+    @classmethod
+    def check_settings(cls, **settings: float | None) -> None:
+        """Raise ``ValueError`` for a number outside its range; None stands for a default that fits."""
+        for name, value in settings.items():
+            fits, wanted = cls.RANGES[name]
+            if value is not None and not (math.isfinite(value) and fits(value)):
+                raise ValueError(f"expected {wanted}, got {value}")
 
     def forward(self, maps: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` of maps ``(batch, 1, rows, columns)``."""

@@ -1,18 +1,24 @@
 """A checkpoint read back: the classifier, and the corpus and representation it was trained on."""
 
-import inspect
-import pickle
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from jsonargparse import ArgumentParser
+from torch import Tensor
 
-from datamodules import SoundDataModule
+from classifiers import ARCHITECTURES
+from datamodules import CORPORA, SoundDataModule
 from datamodules.split_record import SplitRecord
 from lightning_modules.sound_classifier import SoundClassifier
+from representations import REPRESENTATIONS, Representation
 from storage import DataError
+from storage.untrusted import check_values, constructor_types, named_class, shortened
+
+NOT_FROM_A_FILE = ("cache_dir", "download")
+"""Settings by which a recipe could have something written somewhere: only a command line gives them."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class TrainedClassifier:
         recipe: plain settings of ``data`` and ``model`` that it was trained with.
         fold: which fold's model it is, from 1.
         split: which clips it was trained, validated and tested on.
+        allowed: packages that the recipe may name classes of, beside the project's own classes.
     """
 
     path: Path
@@ -32,16 +39,36 @@ class TrainedClassifier:
     recipe: dict[str, Any]
     fold: int
     split: SplitRecord
+    allowed: tuple[str, ...] = ()
 
     def data(self, **settings: Any) -> SoundDataModule:
         """Rebuild the fold's data, with some settings replaced (``root`` or ``cache_dir`` on another machine).
 
-        Its parts are those that the fold recorded, whatever the table has become since.
+        Its parts are those that the fold recorded, whatever the table has become since. The recorded folder of the
+        corpus is read, never written to; caches lie where ``cache_dir`` says or in the user's cache folder, whatever
+        the recipe says.
+
+        Raises:
+            DataError: if the recipe names a class that is not allowed, or a class refuses its settings.
         """
-        init_args = {**self.recipe["data"]["init_args"], "fold": self.fold, **settings}
-        data = build_data({"class_path": self.recipe["data"]["class_path"], "init_args": init_args})
+        try:
+            data = data_of_recipe(self.recipe, {"fold": self.fold, **settings}, self.allowed)
+        except ValueError as error:
+            raise DataError(f"{self.path}: {error}") from error
         data.follow(self.split)
         return data
+
+    def check_fold(self, data: SoundDataModule) -> None:
+        """Raise ``DataError`` unless the corpus, as it lies on this machine, has the fold that the file names."""
+        try:
+            count = data.number_of_folds
+        except ValueError as error:
+            raise DataError(f"{self.path}: {error}") from error
+        if self.fold > count:
+            raise DataError(
+                f"expected the checkpoint of a fold in 1..{count} of {data.corpus} in {self.path}, found fold "
+                f"{self.fold}; give the corpus that it was trained on with --data.root"
+            )
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
@@ -57,10 +84,17 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
         raise DataError(f"expected a checkpoint of a ConvNet, found the baseline {path}, which has no gradients")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, ValueError) as error:
+    except MemoryError:
+        raise
+    # What a broken or forged archive makes the unpickler raise is not limited to a few kinds.
+    except Exception as error:
         raise DataError(f"expected a checkpoint at {path}, found a file that cannot be read as one") from error
     if not isinstance(checkpoint, dict) or not {"recipe", "fold", "state_dict"} <= checkpoint.keys():
         raise DataError(f"expected a checkpoint of train.py at {path}, found one of another program")
+    try:
+        _check_form(checkpoint)
+    except ValueError as error:
+        raise DataError(f"expected a checkpoint of train.py at {path}, found another content: {error}") from error
     return checkpoint
 
 
@@ -82,33 +116,52 @@ def recorded_split(checkpoint: dict[str, Any], path: Path | str) -> SplitRecord:
     return SplitRecord.from_plain(checkpoint["clips"], path)
 
 
-def load_classifier(path: Path | str) -> TrainedClassifier:
+def load_classifier(path: Path | str, allowed: Sequence[str] = ()) -> TrainedClassifier:
     """Load a trained classifier, frozen and in evaluation mode.
 
+    Args:
+        path: the checkpoint.
+        allowed: packages that the checkpoint may name classes of (``--allow-import``), beside the project's own.
+
     Raises:
-        DataError: if the file is missing, broken, not a checkpoint of train.py, or without a record of its clips.
+        DataError: if the file is missing, broken, not a checkpoint of train.py, without a record of its clips, holds
+            weights that are no numbers, or names a class that is not allowed.
     """
     checkpoint = read_checkpoint(path)
     split = recorded_split(checkpoint, path)
     settings = {**checkpoint["hyper_parameters"], "pretrained": False}
-    known = inspect.signature(SoundClassifier).parameters
+    known = constructor_types(SoundClassifier)
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise DataError(
             f"expected a checkpoint of this version at {path}, found one with settings that it does not have "
             f"({', '.join(unknown)}); use the version that wrote it, or train again"
         )
-    model = SoundClassifier(**settings)
+    weights = checkpoint["state_dict"]
     try:
-        model.load_state_dict(checkpoint["state_dict"])
+        check_recipe(checkpoint["recipe"], allowed)
+        _check_architecture(settings, checkpoint.get("class_names"))
+        model = SoundClassifier(**check_values(settings, known, "the classifier"))
+    except ValueError as error:
+        raise DataError(f"expected a checkpoint that can be rebuilt at {path}, found another: {error}") from error
+    try:
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise DataError(f"expected the weights of a {settings['architecture']} in {path}, found others") from error
+    broken = sorted(name for name, values in weights.items() if not bool(values.isfinite().all()))
+    if broken:
+        raise DataError(
+            f"expected finite weights in {path}, found NaN or infinity in {broken[0]} and {len(broken) - 1} other "
+            "tensors; train again with a smaller --model.learning_rate or --trainer.precision 32-true"
+        )
     model.eval().requires_grad_(False)
-    return TrainedClassifier(Path(path), model, checkpoint["recipe"], checkpoint["fold"], split)
+    return TrainedClassifier(Path(path), model, checkpoint["recipe"], checkpoint["fold"], split, allowed=tuple(allowed))
 
 
 def build_data(recipe: dict[str, Any]) -> SoundDataModule:
-    """Build a DataModule from plain settings: ``class_path`` and ``init_args``, representation included.
+    """Build a DataModule from what a command line says: ``class_path`` and ``init_args``, representation included.
+
+    It imports whatever class it is told; what a file says goes through :meth:`TrainedClassifier.data`.
 
     Raises:
         ValueError: if a class refuses its settings.
@@ -116,3 +169,97 @@ def build_data(recipe: dict[str, Any]) -> SoundDataModule:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(SoundDataModule, "data", required=True)
     return parser.instantiate_classes(parser.parse_object({"data": recipe}))["data"]
+
+
+def check_recipe_form(recipe: Any) -> None:
+    """Raise ``ValueError`` unless a recipe has the parts that whoever reads one relies on; nothing is imported."""
+    parts = recipe if isinstance(recipe, Mapping) else {}
+    data, model = parts.get("data"), parts.get("model")
+    if not isinstance(data, Mapping) or not isinstance(model, Mapping):
+        raise ValueError(f"expected a recipe with data and model, got {shortened(recipe)}")
+    if not isinstance(data.get("class_path"), str) or not isinstance(data.get("init_args"), Mapping):
+        raise ValueError(f"expected class_path and init_args of the recipe's data, got {shortened(data)}")
+    representation = data["init_args"].get("representation")
+    if representation is not None and not (
+        isinstance(representation, Mapping)
+        and isinstance(representation.get("class_path"), str)
+        and isinstance(representation.get("init_args") or {}, Mapping)
+    ):
+        raise ValueError(f"expected class_path and init_args of the representation, got {shortened(representation)}")
+    if not isinstance(model.get("architecture"), str):
+        raise ValueError(f"expected the name of an architecture, got {shortened(model.get('architecture'))}")
+
+
+def check_recipe(recipe: dict[str, Any], allowed: Sequence[str] = ()) -> None:
+    """Check everything that a recipe says before anything of it is built.
+
+    Args:
+        recipe: settings of ``data`` and ``model`` as a checkpoint keeps them.
+        allowed: packages whose classes it may name beside the project's own.
+
+    Raises:
+        ValueError: if it names a class that is not allowed or of another kind, or gives a value of another type.
+    """
+    check_recipe_form(recipe)
+    _parts_of(recipe, allowed)
+    model = {name: value for name, value in recipe["model"].items() if name != "architecture"}
+    check_values(model, constructor_types(SoundClassifier), "the classifier")
+
+
+def data_of_recipe(recipe: dict[str, Any], replaced: Mapping[str, Any], allowed: Sequence[str] = ()) -> SoundDataModule:
+    """Build the DataModule that a file's recipe describes, without any way for it to have more built or written.
+
+    Args:
+        recipe: as in :func:`check_recipe`.
+        replaced: settings of the DataModule that stand above the recipe's.
+        allowed: as in :func:`check_recipe`.
+
+    Raises:
+        ValueError: as :func:`check_recipe`, and if a class refuses its settings.
+    """
+    check_recipe_form(recipe)
+    corpus, settings, representation, of_representation = _parts_of(recipe, allowed)
+    settings = {name: value for name, value in settings.items() if name not in NOT_FROM_A_FILE}
+    built = None if representation is None else representation(**of_representation)
+    return corpus(**{**settings, "representation": built, **replaced})
+
+
+def _parts_of(
+    recipe: dict[str, Any], allowed: Sequence[str]
+) -> tuple[type[SoundDataModule], dict[str, Any], type[Representation] | None, dict[str, Any]]:
+    """Corpus, its plain settings, representation and its plain settings, all checked."""
+    corpus = named_class(recipe["data"]["class_path"], SoundDataModule, CORPORA.values(), allowed)
+    settings = dict(recipe["data"]["init_args"])
+    named = settings.pop("representation", None)
+    check_values(settings, constructor_types(corpus), corpus.__name__)
+    if named is None:
+        return corpus, settings, None, {}
+    representation = named_class(named["class_path"], Representation, REPRESENTATIONS.values(), allowed)
+    init_args = dict(named.get("init_args") or {})
+    check_values(init_args, constructor_types(representation), representation.__name__)
+    return corpus, settings, representation, init_args
+
+
+def _check_form(checkpoint: dict[str, Any]) -> None:
+    check_recipe_form(checkpoint["recipe"])
+    fold = checkpoint["fold"]
+    if isinstance(fold, bool) or not isinstance(fold, int) or fold < 1:
+        raise ValueError(f"expected the number of a fold from 1, got {shortened(fold)}")
+    if not isinstance(checkpoint.get("hyper_parameters"), dict):
+        raise ValueError(f"expected hyper_parameters by name, got {shortened(checkpoint.get('hyper_parameters'))}")
+    weights = checkpoint["state_dict"]
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ValueError("expected weights by name in state_dict, got something else")
+    names = checkpoint.get("class_names")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"expected the names of the classes, got {shortened(names)}")
+
+
+def _check_architecture(settings: Mapping[str, Any], class_names: Any) -> None:
+    """Before anything is built: the number of classes decides how much memory that takes."""
+    architecture, classes = settings.get("architecture", "resnet18"), settings.get("num_classes")
+    if architecture not in list(ARCHITECTURES):
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"expected an architecture, one of {known}, got {shortened(architecture)}")
+    if classes != len(class_names):
+        raise ValueError(f"expected num_classes of {len(class_names)}, as there are names, got {shortened(classes)}")

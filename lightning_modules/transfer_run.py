@@ -20,7 +20,7 @@ from datamodules.split_record import SplitRecord, named
 from lightning_modules.attack_run import AttackRun
 from lightning_modules.recorded_split import refuse_learned_clips, split_of_model
 from lightning_modules.sound_classifier import SoundClassifier
-from lightning_modules.trained_classifier import load_classifier, read_checkpoint
+from lightning_modules.trained_classifier import check_recipe_form, load_classifier, read_checkpoint
 from lightning_modules.trained_run import TrainedRun, sha256
 from metrics.attack_tables import CHECK
 from storage import DataError
@@ -55,8 +55,8 @@ class Target:
         return logits.argmax(dim=1).numpy(), logits
 
 
-def load_target(run: TrainedRun, fold: int) -> Target:
-    """Load what a run has trained on a fold.
+def load_target(run: TrainedRun, fold: int, allowed: Sequence[str] = ()) -> Target:
+    """Load what a run has trained on a fold; ``allowed`` as in :func:`load_classifier`.
 
     Raises:
         DataError: if the file is missing or broken, or the run has no such fold.
@@ -67,7 +67,7 @@ def load_target(run: TrainedRun, fold: int) -> Target:
     if path.suffix == ".skops":
         baseline = load_baseline(path)
         return Target(run.name, baseline.name, sha256(path), baseline, split_of_model(path))
-    trained = load_classifier(path)
+    trained = load_classifier(path, allowed)
     architecture = str(trained.model.hparams["architecture"])
     return Target(run.name, architecture, sha256(path), trained.model, trained.split)
 
@@ -101,9 +101,11 @@ def recipe_of(run: TrainedRun) -> dict[str, Any]:
     summary = run.path / "summary.json"
     if summary.is_file():
         try:
-            return json.loads(summary.read_text(encoding="utf-8"))["recipe"]
-        except (ValueError, KeyError) as error:
-            raise DataError(f"expected the summary of a run in {summary}, found other text") from error
+            recipe = json.loads(summary.read_text(encoding="utf-8"))["recipe"]
+            check_recipe_form(recipe)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"expected the summary of a run in {summary}, found other text: {error}") from error
+        return recipe
     return read_checkpoint(next(iter(run.checkpoints.values())))["recipe"]
 
 
@@ -123,13 +125,16 @@ def _map_settings(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"corpus": data["class_path"].rpartition(".")[2], **settings}
 
 
-def transfer_rows(attack: AttackRun, source: TrainedRun, targets: Sequence[TrainedRun]) -> pd.DataFrame:
+def transfer_rows(
+    attack: AttackRun, source: TrainedRun, targets: Sequence[TrainedRun], allowed: Sequence[str] = ()
+) -> pd.DataFrame:
     """Let every target judge the stored adversarials of a source.
 
     Args:
         attack: the finished attacks on the source, with stored adversarials.
         source: the source's run.
         targets: runs of the judges, the source's own among them or not.
+        allowed: packages that their checkpoints may name classes of, beside the project's own.
 
     Returns:
         One row a fold, attack, budget, clip and target; clips that a target does not know are left out for it, said
@@ -148,7 +153,7 @@ def transfer_rows(attack: AttackRun, source: TrainedRun, targets: Sequence[Train
             continue
         clean = _clean_maps(attack, fold, of_fold["clip"].unique())
         for run in targets:
-            target = load_target(run, fold)
+            target = load_target(run, fold, allowed)
             rows = of_fold[of_fold["name"].isin(_judgeable(attack, fold, source, target))]
             if len(rows):
                 frames.append(_judged(attack.store.adversarials_file, rows, clean, target))

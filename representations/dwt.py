@@ -14,6 +14,9 @@ from representations.wavelet_transform import (
 )
 from representations.wavelets import BAND_LIMITED_WAVELETS, HIGHEST_FREQUENCY, LOWEST_FREQUENCY, scales
 
+MOST_SCALES = 4096
+LONGEST_FRAME_MILLISECONDS = 10_000.0
+
 
 class DWT(Representation):
     """Magnitude of a continuous wavelet transform, averaged over half-overlapping frames.
@@ -57,6 +60,12 @@ class DWT(Representation):
             raise ValueError(f"expected magnitude to be 'log' or 'linear', got {magnitude!r}")
         if n_scales < 1:
             raise ValueError(f"expected n_scales of at least 1, got {n_scales}")
+        if n_scales > MOST_SCALES:
+            raise ValueError(f"expected n_scales of at most {MOST_SCALES}, got {n_scales}")
+        if not 0.0 <= frame_milliseconds <= LONGEST_FRAME_MILLISECONDS:
+            raise ValueError(
+                f"expected frame_milliseconds from 0 to {LONGEST_FRAME_MILLISECONDS}, got {frame_milliseconds}"
+            )
         if HIGHEST_FREQUENCY[mother] * sample_rate <= LOWEST_FREQUENCY:
             lowest_rate = LOWEST_FREQUENCY / HIGHEST_FREQUENCY[mother]
             raise ValueError(f"expected sample_rate over {lowest_rate:.0f} Hz for {mother}, got {sample_rate}")

@@ -1,5 +1,6 @@
 """Mel-frequency cepstral coefficients as a picture."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -10,8 +11,10 @@ from torchaudio.functional import melscale_fbanks
 
 from representations.decibels import normalise_peak, power_decibels, relative_level, spread
 from representations.products import banded_product, bands
-from representations.representation import Representation
+from representations.representation import Representation, require_samples
 from representations.stft import power_spectrogram
+
+MOST_MELS = 4096
 
 
 class MFCC(Representation):
@@ -61,13 +64,13 @@ class MFCC(Representation):
         antialias: bool = False,
     ) -> None:
         super().__init__(sample_rate=sample_rate, resize=resize, align_corners=align_corners, antialias=antialias)
-        if n_fft < 2:
-            raise ValueError(f"expected n_fft of at least 2 samples, got {n_fft}")
-        if hop_samples < 1:
-            raise ValueError(f"expected hop_samples of at least 1, got {hop_samples}")
+        require_samples("n_fft", n_fft, 2)
+        require_samples("hop_samples", hop_samples, 1)
+        if not 1 <= n_mels <= MOST_MELS:
+            raise ValueError(f"expected n_mels from 1 to {MOST_MELS}, got {n_mels}")
         if not 1 <= n_mfcc <= n_mels:
             raise ValueError(f"expected n_mfcc in 1..n_mels = {n_mels}, got {n_mfcc}")
-        if lifter_scale < 0.0:
+        if not 0.0 <= lifter_scale < math.inf:
             raise ValueError(f"expected lifter_scale of at least 0, got {lifter_scale}")
         for name, value, allowed in (
             ("dct_type", dct_type, (2, 3)),

@@ -8,6 +8,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+LOWEST_RATE, HIGHEST_RATE = 100, 384_000
+"""Below, resampling from the rates of recordings takes filters of hours; above, nothing is recorded."""
+LARGEST_SIZE = 4096
+LONGEST_FRAME = 2**17
+"""Samples of a frame: 1.4 s at the rate of CDs times two, longer than any sound that is one event."""
+
+
+def require_samples(name: str, value: int, lowest: int) -> None:
+    """Raise ``ValueError`` unless a length in samples lies between the lowest that makes sense and the longest."""
+    if value < lowest:
+        raise ValueError(f"expected {name} of at least {lowest}{' samples' if lowest > 1 else ''}, got {value}")
+    if value > LONGEST_FRAME:
+        raise ValueError(f"expected {name} of at most {LONGEST_FRAME} samples, got {value}")
+
 
 class Representation(nn.Module):
     """A differentiable map of a sound, in [0, 1], one clip independent of every other.
@@ -17,13 +31,13 @@ class Representation(nn.Module):
     and keeps one copy for each device and precision in which waveforms arrive.
 
     Args:
-        sample_rate: samples a second of the waveforms, in Hz.
-        resize: height and width of the map (one number for a square); None keeps the native size.
+        sample_rate: samples a second of the waveforms, in Hz, 100 to 384,000.
+        resize: height and width of the map (one number for a square), at most 4096; None keeps the native size.
         align_corners: whether the corner cells of the native map and of the resized one have the same centres.
         antialias: whether the bilinear resize averages over the cells that it shrinks.
 
     Raises:
-        ValueError: if the sample rate or the size is not positive.
+        ValueError: if the sample rate or the size lies outside its range.
     """
 
     def __init__(
@@ -38,8 +52,12 @@ class Representation(nn.Module):
         if sample_rate <= 0:
             raise ValueError(f"expected a positive sample_rate in Hz, got {sample_rate}")
         size = (resize, resize) if isinstance(resize, int) else resize
+        if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+            raise ValueError(f"expected sample_rate from {LOWEST_RATE} to {HIGHEST_RATE} Hz, got {sample_rate}")
         if size is not None and (len(size) != 2 or min(size) < 1):
             raise ValueError(f"expected resize to be a positive height and width or null, got {resize}")
+        if size is not None and max(size) > LARGEST_SIZE:
+            raise ValueError(f"expected resize of at most {LARGEST_SIZE} rows and columns, got {resize}")
         self.sample_rate = sample_rate
         self.resize = None if size is None else (int(size[0]), int(size[1]))
         self.align_corners = align_corners

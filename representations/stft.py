@@ -5,7 +5,7 @@ from torch import Tensor
 from torchaudio.functional import spectrogram
 
 from representations.decibels import normalise_peak, relative_level
-from representations.representation import Representation
+from representations.representation import Representation, require_samples
 
 
 class STFT(Representation):
@@ -39,12 +39,10 @@ class STFT(Representation):
         antialias: bool = False,
     ) -> None:
         super().__init__(sample_rate=sample_rate, resize=resize, align_corners=align_corners, antialias=antialias)
-        if n_fft < 2:
-            raise ValueError(f"expected n_fft of at least 2 samples, got {n_fft}")
+        require_samples("n_fft", n_fft, 2)
         if not 0.0 < win_length_ratio <= 1.0:
             raise ValueError(f"expected win_length_ratio in (0, 1], got {win_length_ratio}")
-        if hop_samples < 1:
-            raise ValueError(f"expected hop_samples of at least 1, got {hop_samples}")
+        require_samples("hop_samples", hop_samples, 1)
         self.n_fft = n_fft
         self.win_length_ratio = win_length_ratio
         self.hop_samples = hop_samples

@@ -55,6 +55,12 @@ class RunFolder:
         record = self.record(fold)
         if record is None:
             raise DataError(f"expected fold {fold} of {self.path} to be finished, found no record of it")
+        named = record.get("checkpoint")
+        if not isinstance(named, str) or not (self.path / named).resolve().is_relative_to(self.path.resolve()):
+            raise DataError(
+                f"expected the checkpoint of fold {fold} in {self.path}, found {named!r} in {self.record_file(fold)}; "
+                "remove that file to train the fold again"
+            )
         return self.path / record["checkpoint"]
 
     def last_checkpoint(self, fold: int) -> Path:
@@ -73,15 +79,19 @@ class RunFolder:
         """Result of a fold, or None if it is not finished.
 
         Raises:
-            DataError: if the file is not readable JSON.
+            DataError: if the file is not readable JSON, or not what a fold's record says.
         """
         path = self.record_file(fold)
         if not path.is_file():
             return None
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
             raise DataError(f"expected a fold's record in {path}, found text that is not JSON; remove it") from error
+        if not isinstance(record, dict):
+            found = type(record).__name__
+            raise DataError(f"expected a fold's record by name in {path}, found {found}; remove it to train again")
+        return record
 
     def begun_folds(self) -> list[int]:
         """Numbers of the folds that have a folder with some file in it, finished or not."""
@@ -132,11 +142,24 @@ class RunFolder:
 
         Args:
             identity: as in :meth:`open`.
+
+        Raises:
+            DataError: if the file of settings cannot be read.
         """
-        stored = (yaml.safe_load(self.config_file.read_text(encoding="utf-8")) or {}).get("identity", {})
+        try:
+            config = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"expected the settings of a run in {self.config_file}, found: {reason}") from error
+        stored = config.get("identity", {}) if isinstance(config, dict) else None
+        if not isinstance(stored, dict):
+            raise DataError(
+                f"expected the settings of a run in {self.config_file}, found something else; "
+                "choose another --name, or --overwrite to delete that run"
+            )
         for name, value in ADDED_LATER.items():
             group, key = name.split(".")
-            if group in stored and key in identity.get(group, {}):
+            if isinstance(stored.get(group), dict) and key in identity.get(group, {}):
                 stored[group].setdefault(key, value)
         return sorted(differing_keys(stored, identity))
 

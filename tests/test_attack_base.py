@@ -327,3 +327,61 @@ def test_outcomes_select_join_and_move():
     assert len(halves) == 6
     with pytest.raises(ValueError, match="got none"):
         concatenate([])
+
+
+@pytest.mark.parametrize("name", list(ATTACKS))
+@pytest.mark.parametrize("label", [6, 12, -1])
+def test_a_label_that_is_none_of_the_victims_classes_is_refused(name, label):
+    victim, inputs, labels = problem(3)
+    labels[1] = label
+    with pytest.raises(ValueError, match=rf"expected labels among the victim's 6 classes, 0 \.\. 5, got {label}"):
+        ATTACKS[name](victim).run(inputs, labels)
+
+
+@pytest.mark.parametrize("name", ["fgsm", "jsma", "cwa", "lbfgs"])
+@pytest.mark.parametrize("target", [6, -2])
+def test_a_target_that_is_none_of_the_victims_classes_is_refused(name, target):
+    victim, inputs, labels = problem(3)
+    targets = (labels + 1) % 6
+    targets[2] = target
+    with pytest.raises(ValueError, match=rf"expected targets among the victim's 6 classes, 0 \.\. 5, got {target}"):
+        ATTACKS[name](victim).run(inputs, labels, targets=targets)
+
+
+class Reshaped(nn.Module):
+    def __init__(self, victim, columns):
+        super().__init__()
+        self.victim = victim
+        self.columns = columns
+
+    def forward(self, inputs):
+        return self.victim(inputs)[:, self.columns]
+
+
+@pytest.mark.parametrize("name", list(ATTACKS))
+@pytest.mark.parametrize(("columns", "shape"), [(slice(0, 1), r"\(\d, 1\)"), (0, r"\(\d,\)")])
+def test_a_victim_of_one_class_or_of_no_dimension_for_classes_is_refused(name, columns, shape):
+    victim, inputs, _ = problem(3)
+    with pytest.raises(ValueError, match=rf"of at least two classes, got an output of shape {shape}"):
+        ATTACKS[name](Reshaped(victim, columns)).run(inputs, torch.zeros(3, dtype=torch.long))
+
+
+@pytest.mark.parametrize("name", ["fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs"])
+def test_a_clip_that_is_at_its_target_already_comes_back_unchanged_as_from_torchattacks(name):
+    victim, inputs, predictions = problem(4)
+    targets = (predictions + 1) % 6
+    targets[2] = predictions[2]
+    attack = ATTACKS[name](victim)
+    attack.set_mode_targeted_by_label(quiet=True)
+    outcome = attack.run(inputs, targets)
+    assert torch.equal(outcome.adversarial[2], inputs[2])
+    assert outcome.gradients[2] == outcome.iterations[2] == outcome.l2[2] == 0
+    # The target is hit; that the attack has succeeded in changing a prediction is not claimed.
+    assert (bool(outcome.target_hit[2]), bool(outcome.success[2])) == (True, False)
+    assert torch.equal(outcome.labels, predictions)
+    assert torch.equal(outcome.targets, targets)
+    others = torch.tensor([0, 1, 3])
+    assert torch.equal(attack.run(inputs[others], targets[others]).adversarial, outcome.adversarial[others])
+    oracle = torchattacks.PGDL2(victim, eps=0.3)
+    oracle.set_mode_targeted_by_label(quiet=True)
+    assert victim(oracle(inputs, targets)).argmax(dim=1)[2] == targets[2]

@@ -1,5 +1,7 @@
 """Trust checks: silent on a sound victim, and each tripped by a victim or a result that deserves it."""
 
+import re
+
 import pandas as pd
 import pytest
 import torch
@@ -12,7 +14,7 @@ from attacks.victim_checks import check_victim
 from commands.attack_cli import checks_beside
 from lightning_modules.attack_rows import attack_batch
 from metrics.trust_checks import check_outcomes
-from tests.victims import MaskedVictim, TinyConvolution
+from tests.victims import MaskedVictim, TinyConvolution, maps
 
 DELTAS = (0.01, 0.05, 0.3)
 STEPS = tuple({"delta": delta, "steps": 10} for delta in DELTAS)
@@ -186,3 +188,25 @@ def test_an_attack_that_leaves_its_delta_or_miscounts_is_found():
     plan = AttackPlan("escaping", Escaping, ({"delta": 0.01, "steps": 2},))
     tripped = names(attacked(TinyConvolution(), [plan]))
     assert {"in_bounds", "hook_agrees"} <= tripped
+
+
+@pytest.mark.parametrize(
+    ("squash", "found", "remedy"),
+    [
+        (lambda logits: logits.softmax(dim=1), "every row adds up to 1 .softmax.", "or log.p., which gives logits"),
+        (
+            torch.sigmoid,
+            "all from 0 to 1, rows add up to .* .sigmoid, as of a",
+            "or torch.logit.p., the inverse",
+        ),
+    ],
+)
+def test_probabilities_are_named_and_their_inverse_is_offered(squash, found, remedy):
+    class Squashed(TinyConvolution):
+        def forward(self, inputs):
+            return squash(super().forward(inputs))
+
+    finding = next(one for one in check_victim(Squashed(), maps(8)) if one.name == "logits")
+    assert not finding.passed
+    assert re.search(found, finding.found)
+    assert re.search(remedy, finding.remedy)

@@ -45,14 +45,14 @@ def write_trained_run(
     )
     run = folder / "runs" / name
     for checkpoint in run.glob("fold*/best.ckpt"):
-        fit_last_layer(checkpoint)
+        fit_last_layer(checkpoint, folder / "cache")
     return run
 
 
-def fit_last_layer(path):
+def fit_last_layer(path, cache_dir):
     """Replace the last layer of a checkpoint by the ridge regression of the classes on what comes into it."""
     classifier = load_classifier(path)
-    data = classifier.data()
+    data = classifier.data(cache_dir=str(cache_dir))
     data.prepare_data()
     data.setup("fit")
     maps, labels, _ = collate([data.train_set[position] for position in range(len(data.train_set))])

@@ -1,0 +1,193 @@
+"""What a file may make this program do: nothing but choose among known classes and give them plain values.
+
+A checkpoint or a stored result comes from anywhere. A class that it names is looked up among the project's own; any
+other module is imported only if it lies under a package that the command line allows, and only a class of the expected
+kind is used. The values that it gives are compared with the annotations of the constructor that takes them; no value is
+ever understood as the name of something to import.
+"""
+
+import importlib
+import inspect
+import math
+import numbers
+import types
+import typing
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Literal, TypeVar, Union
+
+T = TypeVar("T")
+_ABSENT = (types.NoneType, None)
+
+
+def named_class(name: Any, expected: type[T], known: Collection[type[T]], allowed: Collection[str] = ()) -> type[T]:
+    """Find the class that a file names.
+
+    Args:
+        name: a short name (``STFT``), or an import path (``representations.STFT``, ``package.module.Class``).
+        expected: what the class has to be a subclass of.
+        known: the project's own classes, found without importing anything.
+        allowed: packages, or dotted beginnings of modules, from which the user lets files name classes.
+
+    Raises:
+        ValueError: if it is none of the known and not allowed, cannot be imported, or is something else. Nothing of
+            a module that is not allowed is executed.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"expected the name of a {expected.__name__}, got {shortened(name)}")
+    for one in known:
+        # A package offers its classes beside the module that defines them.
+        if name in (one.__name__, f"{one.__module__}.{one.__name__}", f"{one.__module__.split('.')[0]}.{one.__name__}"):
+            return one
+    short = ", ".join(one.__name__ for one in known)
+    module, _, attribute = name.rpartition(".")
+    if not all(part.isidentifier() for part in name.split(".")) or not module:
+        raise ValueError(f"expected a {expected.__name__}, one of {short} or an import path, got {shortened(name)}")
+    if not any(module == package or module.startswith(f"{package}.") for package in allowed):
+        raise ValueError(
+            f"expected a {expected.__name__}, one of {short}, got {shortened(name)}, which is not imported because a "
+            f"file names it; --allow-import {name.split('.')[0]} allows that, if you trust it"
+        )
+    found = imported(module, attribute)
+    if not (isinstance(found, type) and issubclass(found, expected)):
+        raise ValueError(f"expected a subclass of {expected.__name__}, got {shortened(name)}, which is none")
+    return found
+
+
+def imported(module: str, attribute: str) -> Any:
+    """Import a module and return one of its attributes.
+
+    Raises:
+        ValueError: if there is no such module or attribute, or the module raises anything while it is imported.
+    """
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except KeyboardInterrupt:
+        raise
+    # A module's top level is somebody else's code: it may raise anything, SystemExit too.
+    except BaseException as error:
+        raise ValueError(
+            f"expected {module}.{attribute} to be importable, got {type(error).__name__}: {shortened(str(error))}"
+        ) from error
+
+
+def allowed_packages(names: Collection[str] | None) -> tuple[str, ...]:
+    """The packages of ``--allow-import``, checked.
+
+    Raises:
+        ValueError: for something that is no package's name.
+    """
+    for name in names or ():
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError(f"expected --allow-import to name packages, mypackage for example, got {name!r}")
+    return tuple(names or ())
+
+
+def constructor_types(builder: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations of the keyword arguments that a class takes, those it hands on to its base classes included.
+
+    An argument without annotation has ``Any``.
+    """
+    found: dict[str, Any] = {}
+    constructors = [builder]
+    if isinstance(builder, type):
+        constructors = [vars(one)["__init__"] for one in builder.__mro__ if "__init__" in vars(one)]
+    for constructor in constructors:
+        hints = typing.get_type_hints(constructor)
+        parameters = list(inspect.signature(constructor).parameters.values())
+        parameters = parameters[1:] if isinstance(builder, type) else parameters
+        for parameter in parameters:
+            if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                found.setdefault(parameter.name, hints.get(parameter.name, Any))
+        if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return found
+
+
+def check_values(values: Any, annotations: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Compare plain values with the annotations of what takes them.
+
+    Args:
+        values: what a file gives.
+        annotations: as from :func:`constructor_types`.
+        place: what the values belong to, for the error message.
+
+    Raises:
+        ValueError: if they are no mapping, one has no argument of its name, or does not fit its annotation.
+    """
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise ValueError(f"expected settings of {place} by name, got {shortened(values)}")
+    unknown = sorted(set(values) - set(annotations))
+    if unknown:
+        raise ValueError(f"expected settings of {place} among {', '.join(sorted(annotations))}, got {unknown[0]!r}")
+    for name, value in values.items():
+        if not fits(value, annotations[name]):
+            raise ValueError(f"expected {name} of {place} to be {described(annotations[name])}, got {shortened(value)}")
+    return dict(values)
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Whether a plain value, as YAML, JSON or a checkpoint holds it, is one of the annotated type.
+
+    True and False are no numbers, NaN and infinity are none either, and whatever is annotated as a class, a callable or
+    another thing that no plain value can be is fitted by nothing.
+    """
+    if annotation is Any or annotation is object:
+        return is_plain(value)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return any(fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return any(type(value) is type(argument) and value == argument for argument in arguments)
+    if annotation in _ABSENT:
+        return value is None
+    if annotation is bool:
+        return isinstance(value, bool)
+    if isinstance(value, bool):
+        return False
+    if annotation is int:
+        return isinstance(value, numbers.Integral)
+    if annotation is float:
+        return isinstance(value, numbers.Real) and math.isfinite(value)
+    if annotation is str:
+        return isinstance(value, str)
+    if origin is tuple and isinstance(value, list | tuple):
+        if arguments[-1:] == (Ellipsis,):
+            return all(fits(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(map(fits, value, arguments))
+    if inspect.isclass(origin) and issubclass(list, origin) and isinstance(value, list | tuple):
+        return all(fits(item, arguments[0]) for item in value)
+    if inspect.isclass(origin) and issubclass(dict, origin) and isinstance(value, dict):
+        return all(fits(key, arguments[0]) and fits(item, arguments[1]) for key, item in value.items())
+    return annotation in (list, dict, tuple) and isinstance(value, annotation) and is_plain(value)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value consists of numbers, text, lists and mappings, none of which names a class to build."""
+    if isinstance(value, dict):
+        return "class_path" not in value and all(isinstance(key, str) and is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, str | numbers.Real)
+
+
+def described(annotation: Any) -> str:
+    """An annotation in words: ``a whole number (int) or null``."""
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) in (Union, types.UnionType):
+        return " or ".join(described(argument) for argument in arguments)
+    if typing.get_origin(annotation) is Literal:
+        return "one of " + ", ".join(map(repr, arguments))
+    words = {
+        int: "a whole number (int)",
+        float: "a finite number",
+        str: "text",
+        bool: "true or false",
+        types.NoneType: "null",
+    }
+    return words.get(annotation) or getattr(annotation, "__name__", str(annotation)).replace("typing.", "")
+
+
+def shortened(value: Any, limit: int = 80) -> str:
+    """A value as a message shows it: on one line and not at length."""
+    text = " ".join((value if isinstance(value, str) and " " in value else repr(value)).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
