@@ -24,6 +24,9 @@ LIBRARIES: dict[str, type[TorchAttacksAttack] | type[AdvLibAttack]] = {
 SHORTER_STEPS = ("alpha",)
 """Lengths of steps that grow with the bound where a name is all that is given."""
 
+MAP = (1, 128, 128)
+"""The shape of one map, as commands give it to attacks; it has one channel whatever its size."""
+
 
 @dataclass(frozen=True)
 class NamedAttack:
@@ -66,6 +69,7 @@ def named_attack(name: str, profile: Mapping[str, list[Budget]]) -> NamedAttack:
     build = adapter(name)
     assert build is not None, "the caller has looked"
     attack = build(nn.Identity(), name)
+    attack.check_shape(MAP)
     relative = {}
     if attack.bound is not None:
         relative = {
@@ -95,6 +99,7 @@ def in_our_words(class_path: str, init_args: Mapping[str, Any], budgets: list[Bu
     if build is None:
         return budgets
     attack = build(nn.Identity(), class_path, init_args)
+    attack.check_shape(MAP)
     return [attack.with_settings(**budget).in_our_words(budget) for budget in budgets]
 
 

@@ -170,6 +170,9 @@ class LibraryAttack(Attack):
         names = {name: name if name in self.words else self._argument(name) for name in budget}
         return {words.get(names[name], names[name]): value for name, value in budget.items()}
 
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ``ValueError`` for a shape of one input, ``(channels, ...)``, that the attack cannot take."""
+
     # What a subclass writes.
 
     def _argument(self, name: str) -> str:
@@ -206,6 +209,7 @@ class LibraryAttack(Attack):
         return outcomes
 
     def _perturb(self, problem: Problem, ledger: Ledger) -> None:
+        self.check_shape(tuple(problem.inputs.shape[1:]))
         active = ActiveSet.of(problem)
         with torch.no_grad():
             logits = at_least_float32(self.logits(problem.inputs))

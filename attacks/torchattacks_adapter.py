@@ -30,6 +30,9 @@ NORM_OF = {
     **dict.fromkeys(("SparseFool", "OnePixel", "Pixle", "JSMA"), "l0"),
 }
 
+THREE_CHANNELS = ("TIFGSM", "PIFGSM", "PIFGSMPP")
+"""Attacks whose smoothing kernels are made for pictures with three colours."""
+
 
 class TorchAttacksAttack(LibraryAttack):
     """An attack class of torchattacks, such as ``TorchAttacksAttack(victim, "torchattacks.PGD", {"eps": 0.03})``.
@@ -94,6 +97,23 @@ class TorchAttacksAttack(LibraryAttack):
             seed=seed,
             targeted=targeted,
         )
+
+    def check_settings(self) -> None:
+        """Raise ``ValueError`` for arguments that the class does not have, or with which it fails."""
+        super().check_settings()
+        arguments = self.arguments
+        if self.attack in ("EADL1", "EADEN") and arguments["abort_early"] and arguments["max_iterations"] < 10:
+            raise ValueError(
+                f"expected max_iterations of {self.class_path} of at least 10, or abort_early=False, because it looks "
+                f"at every tenth part of them, got {arguments['max_iterations']}"
+            )
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ``ValueError`` for inputs of another number of channels than three where the attack needs them."""
+        if self.attack in THREE_CHANNELS and (len(shape) != 3 or shape[0] != 3):
+            raise ValueError(
+                f"expected inputs of three channels for {self.class_path}, which is made for pictures, got {shape}"
+            )
 
     def _norm(self) -> str:
         return self._norm_of(self.attack)
