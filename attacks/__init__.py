@@ -6,7 +6,8 @@ input is a picture or a sound. ``ATTACKS[name](victim, bounds=(0.0, 1.0), seed=0
 :class:`~attacks.outcome.Outcome` with one row a clip, and ``attack.run_budgets(...)`` one outcome for each of several
 budgets. ``TorchAttacksAttack(victim, "torchattacks.PGD")`` and ``AdvLibAttack(victim, "adv_lib.fmn")`` are attacks of
 other libraries with the same interface, and ``GradientCounter(victim)`` counts what any other code spends. What is
-listed in ``__all__`` is public. How to add an attack stands in :mod:`attacks.base`; it ends with one line in ``ATTACKS``.
+listed in ``__all__`` is public. How to add an attack stands in :mod:`attacks.base`; it ends with one line in
+``ATTACKS``.
 """
 
 from collections.abc import Callable

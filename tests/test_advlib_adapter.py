@@ -107,7 +107,8 @@ def test_every_function_runs_is_counted_and_leaves_batch_mates_alone(adv_lib, na
     assert outcome.adversarial.dtype == dtype
     assert ((outcome.adversarial >= 0) & (outcome.adversarial <= 1)).all()
     if attack.bound:
-        assert (getattr(outcome, attack.norm) <= 0.1 + 1e-6).all() or norm == "l1"
+        # What is small in l_1 is so in l_2.
+        assert (getattr(outcome, attack.norm) <= 0.1 + 1e-6).all()
     alone = attack.run(inputs[2:], labels[2:], clips=torch.tensor([2]))
     assert torch.equal(alone.adversarial, outcome.adversarial[2:])
     assert alone.gradients[0] == outcome.gradients[2]
@@ -136,7 +137,7 @@ def test_budgets_in_our_words_and_in_greek(adv_lib):
     attack = AdvLibAttack(nn.Identity(), "pgd_linf", {"ε": 0.02})
     assert attack.delta == attack.with_settings(eps=0.02).delta == attack.with_settings(delta=0.02).delta == 0.02
     assert attack.in_our_words({"ε": 0.02, "steps": 3}) == {"delta": 0.02, "steps": 3}
-    assert latin("γ_init") == "gamma_init"
+    assert latin("\N{GREEK SMALL LETTER GAMMA}_init") == "gamma_init"
     plan = plan_attack(str(PROFILES.parent / "attacks" / "fmn.yaml"), {})
     assert plan.budgets == ({"steps": 10}, {"steps": 30}, {"steps": 100})
 
@@ -183,10 +184,3 @@ def test_a_missing_extra_is_named_with_the_way_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "adv_lib", None)
     with pytest.raises(ValueError, match=r"expected adv-lib for adv_lib.fmn, found: .*pip install '.\[adv-lib\]'"):
         plan_attack("adv_lib.fmn", read_profile("smoke"))
-
-
-def test_adv_lib_is_not_imported_before_it_is_named():
-    code = "import attacks.plan, sys; sys.exit('adv_lib' in sys.modules)"
-    import subprocess
-
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
