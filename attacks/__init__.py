@@ -4,21 +4,27 @@ A victim is any module from an input ``(batch, ...)`` to logits ``(batch, classe
 input is a picture or a sound. ``ATTACKS[name](victim, bounds=(0.0, 1.0), seed=0)`` builds an attack,
 ``attack(inputs, labels)`` returns adversarials as torchattacks does, ``attack.run(...)`` returns an
 :class:`~attacks.outcome.Outcome` with one row a clip, and ``attack.run_budgets(...)`` one outcome for each of several
-budgets. How to add an attack stands in :mod:`attacks.base`; it ends with one line in ``ATTACKS``.
+budgets. ``TorchAttacksAttack(victim, "torchattacks.PGD")`` and ``AdvLibAttack(victim, "adv_lib.fmn")`` are attacks of
+other libraries with the same interface, and ``GradientCounter(victim)`` counts what any other code spends. What is
+listed in ``__all__`` is public. How to add an attack stands in :mod:`attacks.base`; it ends with one line in
+``ATTACKS``.
 """
 
 from collections.abc import Callable
 from functools import partial
 
+from attacks.advlib_adapter import AdvLibAttack
 from attacks.base import Attack
 from attacks.bim import BIM
 from attacks.cwa import CWA
 from attacks.deepfool import DeepFool
 from attacks.deepfool_over_targets import DeepFoolOverTargets
 from attacks.fgsm import FGSM
+from attacks.gradient_counter import GradientCounter, GradientCounts
 from attacks.jsma import JSMA
 from attacks.lbfgs import LBFGS
 from attacks.outcome import Outcome
+from attacks.torchattacks_adapter import TorchAttacksAttack
 
 ATTACKS: dict[str, Callable[..., Attack]] = {
     "fgsm": partial(FGSM, targeted=True),
@@ -36,4 +42,19 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
     "lbfgs": LBFGS,
 }
 
-__all__ = ["ATTACKS", "Attack", "Outcome"]
+__all__ = [
+    "ATTACKS",
+    "BIM",
+    "CWA",
+    "FGSM",
+    "JSMA",
+    "LBFGS",
+    "AdvLibAttack",
+    "Attack",
+    "DeepFool",
+    "DeepFoolOverTargets",
+    "GradientCounter",
+    "GradientCounts",
+    "Outcome",
+    "TorchAttacksAttack",
+]

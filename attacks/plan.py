@@ -11,6 +11,8 @@ from typing import Any
 from torch import nn
 
 from attacks import ATTACKS
+from attacks.advlib_adapter import AdvLibAttack
+from attacks.attack_libraries import LIBRARIES, adapter, in_our_words, named_attack, nearest
 from attacks.base import Attack
 from attacks.batch_checks import require_numbers
 from attacks.budgets import Budget, expand_grid
@@ -32,12 +34,14 @@ class AttackPlan:
         build: makes the attack from a victim and ``bounds`` and ``seed``.
         budgets: settings of each budget; ``[{}]`` runs the attack as it is built.
         definition: plain values that tell this attack from another of the same name.
+        description: budgets and defaults in a sentence, where the user has not given them.
     """
 
     name: str
     build: Callable[..., Attack]
     budgets: tuple[Budget, ...]
     definition: Any = None
+    description: str = ""
 
     def check(self) -> None:
         """Build the attack at every budget on an empty victim.
@@ -60,20 +64,28 @@ class AttackPlan:
 
 
 def plan_attack(name: str, profile: Mapping[str, list[Budget]]) -> AttackPlan:
-    """Plan an attack of ``ATTACKS``, or one that a YAML file describes.
+    """Plan an attack of ``ATTACKS``, one of a library by its name there, or one that a YAML file describes.
 
     Args:
-        name: a name in ``ATTACKS`` or a file ``*.yaml`` with ``class_path`` (of torchattacks, or of an :class:`Attack`
-            of your own), ``init_args``, ``targeted``, ``batched`` (torchattacks only) and ``budgets``, a grid.
-        profile: budgets by attack, for the attacks of ``ATTACKS``.
+        name: a name in ``ATTACKS``, ``torchattacks.CLASS`` or ``adv_lib.FUNCTION``, or a file ``*.yaml`` with
+            ``class_path`` (of a library, or of an :class:`Attack` of your own), ``init_args``, ``targeted``,
+            ``batched`` (libraries only) and ``budgets``, a grid.
+        profile: budgets by attack.
 
     Raises:
         ValueError: for an unknown attack, or one without budgets, or settings that it refuses.
     """
     if name.endswith((".yaml", ".yml")):
         plan = _plan_from_file(Path(name))
+    elif adapter(name) is not None:
+        named = named_attack(name, profile)
+        plan = AttackPlan(name, named.build, named.budgets, named.definition, named.description)
     elif name not in ATTACKS:
-        raise ValueError(f"expected an attack among {', '.join(ATTACKS)}, or a YAML file of one, got {name!r}")
+        libraries = " or ".join(f"{library}.NAME" for library in LIBRARIES)
+        raise ValueError(
+            f"expected an attack among {', '.join(ATTACKS)}, one of a library as {libraries}, or a YAML file of one, "
+            f"got {name!r}{nearest(name, ATTACKS)}"
+        )
     elif name not in profile:
         raise ValueError(f"expected budgets for {name}, found a profile with {', '.join(profile)} only")
     else:
@@ -105,6 +117,9 @@ def _plan_from_file(path: Path) -> AttackPlan:
     if class_path.startswith("torchattacks."):
         chosen["batched"] = content.get("batched", False)
         build = partial(TorchAttacksAttack, class_path=class_path, init_args=init_args, **chosen)
+    elif class_path.startswith("adv_lib."):
+        chosen["batched"] = content.get("batched", False)
+        build = partial(AdvLibAttack, class_path=class_path, init_args=init_args, **chosen)
     else:
         attack = _import_attack(class_path)
         try:
@@ -112,6 +127,10 @@ def _plan_from_file(path: Path) -> AttackPlan:
         except ValueError as error:
             raise ValueError(f"{path.stem}: {error}") from error
         build = partial(attack, **init_args, **chosen)
+    try:
+        budgets = in_our_words(class_path, init_args, budgets)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return AttackPlan(path.stem, build, tuple(budgets), definition=content)
 
 

@@ -5,39 +5,47 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import torch
 import torchattacks
 from torch import Tensor, nn
 
-from attacks.active_set import ActiveSet, Ledger, Problem
-from attacks.base import Attack
-from attacks.gradient_counter import GradientCounter, GradientCounts
-from attacks.judgement import outcome_of
-from attacks.losses import at_least_float32
-from attacks.outcome import Outcome
-from attacks.targets import random_uniform
+from attacks.library_attack import LibraryAttack, meant, require_classes
+
+BOUNDS = ("eps", "max_epsilon")
+"""Arguments of torchattacks that limit the perturbation."""
+
+WORDS = {
+    "steps": ("steps", "num_iter_set", "nb_iter"),
+    "iterations": ("max_iterations",),
+    "search_steps": ("binary_search_steps",),
+}
+"""Our words, and the arguments of torchattacks that mean the same."""
+
+# Where no argument says it, the norm of an attack is l_inf if it has a bound, and l_2 otherwise; but for these.
+NORM_OF = {
+    **dict.fromkeys(("PGDL2", "PGDRSL2"), "l2"),
+    **dict.fromkeys(("EADL1", "EADEN"), "l1"),
+    **dict.fromkeys(("SparseFool", "OnePixel", "Pixle", "JSMA"), "l0"),
+}
+
+THREE_CHANNELS = ("TIFGSM", "PIFGSM", "PIFGSMPP")
+"""Attacks whose smoothing kernels are made for pictures with three colours."""
 
 
-class TorchAttacksAttack(Attack):
+class TorchAttacksAttack(LibraryAttack):
     """An attack class of torchattacks, such as ``TorchAttacksAttack(victim, "torchattacks.PGD", {"eps": 0.03})``.
 
-    By default every clip is attacked alone, with the global generators seeded by (clip, seed) and put back afterwards:
-    what a clip gets then depends on nothing else, and its counts are exact. With ``batched=True`` the attack sees all
-    clips at once, as its author meant it; a clip's counts are then the batch's rows divided by the clips, rounded up,
-    and some attacks (CW, for one) give a clip another result beside other clips. A gradient row is one that the counter
-    saw; iterations are the evaluations that were differentiated.
-
-    Arguments that are not given keep the defaults of torchattacks, except ``n_classes``, which is the victim's, and
-    ``seed``, which is this object's.
+    Every clip is attacked alone unless ``batched=True``: some attacks (CW, for one) give a clip another result beside
+    other clips. Arguments that are not given keep the defaults of torchattacks, except ``n_classes``, which is the
+    victim's, and ``seed``, which is this object's. ``eps`` is ``delta`` where the attack works in l_inf.
 
     Args:
         model: the victim.
         class_path: name of the class, with or without the leading ``torchattacks.``.
         init_args: its arguments beside the model.
+        relative: arguments that are multiples of ``eps`` unless they are given.
         batched: attack all clips in one call.
         bounds: must be (0, 1), because these attacks clamp to it.
         seed: seed of the random targets and of the attack's random numbers.
@@ -47,12 +55,16 @@ class TorchAttacksAttack(Attack):
         ValueError: for other bounds, an unknown class or argument, or a target for an attack that has none.
     """
 
+    library = "torchattacks"
+    distribution = "torchattacks"
+
     def __init__(
         self,
         model: nn.Module,
         class_path: str,
         init_args: Mapping[str, Any] | None = None,
         *,
+        relative: Mapping[str, float] | None = None,
         batched: bool = False,
         bounds: tuple[float, float] = (0.0, 1.0),
         seed: int = 0,
@@ -61,102 +73,72 @@ class TorchAttacksAttack(Attack):
         name = class_path.removeprefix("torchattacks.")
         known = attack_classes()
         if name not in known:
-            raise ValueError(f"expected the name of an attack of torchattacks, one of {sorted(known)}, got {name!r}")
-        super().__init__(name, model, bounds=bounds, seed=seed, targeted=targeted)
-        if self.bounds != (0.0, 1.0):
             raise ValueError(
-                f"expected bounds (0, 1), because the attacks of torchattacks clamp to them, got {self.bounds}: "
-                "scale the inputs to [0, 1] and back inside the victim"
+                f"expected the name of an attack of torchattacks, one of {sorted(known)}, got {name!r}"
+                + meant(name, list(known))
             )
-        self.class_path = class_path
-        self.init_args = dict(init_args or {})
-        self.batched = batched
         self._attack_class = known[name]
-        self.check_settings()
+        self.defaults = {
+            argument: parameter.default
+            for argument, parameter in inspect.signature(self._attack_class.__init__).parameters.items()
+            if argument not in ("self", "model")
+        }
+        self.init_args = dict(init_args or {})
+        super().__init__(
+            model,
+            class_path,
+            init_args,
+            bound=next((argument for argument in BOUNDS if argument in self.defaults), None),
+            norm=self._norm_of(name),
+            words={word: argument for word, known in WORDS.items() for argument in known if argument in self.defaults},
+            relative=relative,
+            batched=batched,
+            bounds=bounds,
+            seed=seed,
+            targeted=targeted,
+        )
 
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for arguments that the class does not have."""
-        accepted = self._accepted()
-        unknown = sorted(set(self.init_args) - set(accepted))
-        if unknown:
-            raise ValueError(f"expected arguments of {self.class_path} among {accepted}, got {unknown}")
+        """Raise ``ValueError`` for arguments that the class does not have, or with which it fails."""
+        super().check_settings()
+        arguments = self.arguments
+        if self.attack in ("EADL1", "EADEN") and arguments["abort_early"] and arguments["max_iterations"] < 10:
+            raise ValueError(
+                f"expected max_iterations of {self.class_path} of at least 10, or abort_early=False, because it looks "
+                f"at every tenth part of them, got {arguments['max_iterations']}"
+            )
 
-    def with_settings(self, **settings: Any) -> TorchAttacksAttack:
-        """Return a copy with some arguments of the class (or ``batched``) replaced."""
-        batched = settings.pop("batched", self.batched)
-        changed = TorchAttacksAttack(
-            self.model,
-            self.class_path,
-            {**self.init_args, **settings},
-            batched=batched,
-            bounds=self.bounds,
-            seed=self.seed,
-        )
-        changed.targeted, changed.attack_mode = self.targeted, self.attack_mode
-        return changed
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ``ValueError`` for inputs of another number of channels than three where the attack needs them."""
+        if self.attack in THREE_CHANNELS and (len(shape) != 3 or shape[0] != 3):
+            raise ValueError(
+                f"expected inputs of three channels for {self.class_path}, which is made for pictures, got {shape}"
+            )
 
-    def _shared(self, attacks: Sequence[Attack]) -> list[list[int]]:
-        # Nothing is known about prefixes of somebody else's attack, so each budget is a run of its own.
-        return [[index] for index in range(len(attacks))]
+    def _norm(self) -> str:
+        return self._norm_of(self.attack)
 
-    def _run_groups(self, problem: Problem, attacks: Sequence[Attack]) -> list[Outcome]:
-        outcomes = []
-        for attack in attacks:
-            ledger = Ledger(problem, (0,))
-            attack._perturb(problem, ledger)
-            outcomes.append(outcome_of(problem, ledger, 0))
-        return outcomes
+    def _norm_of(self, name: str) -> str:
+        if "norm" in self.defaults:
+            norm = str(self.init_args.get("norm", self.defaults["norm"])).lower()
+            if norm not in ("linf", "l2", "l1"):
+                raise ValueError(f"expected norm of {name} to be Linf, L2 or L1, got {self.init_args['norm']!r}")
+            return norm
+        bounded = any(argument in self.defaults for argument in BOUNDS)
+        return NORM_OF.get(name, "linf" if bounded else "l2")
 
-    def _perturb(self, problem: Problem, ledger: Ledger) -> None:
-        active = ActiveSet.of(problem)
-        with torch.no_grad():
-            logits = at_least_float32(self.logits(problem.inputs))
-        ledger.clean(logits)
-        ledger.spend(active.rows, forward_rows=1)
-        active.keep((~self.wrong_already(logits, active.labels)).nonzero().squeeze(1))
-        ledger.record(0, torch.arange(len(problem), device=logits.device), problem.inputs, logits)
-        groups = [active.rows] if self.batched else list(active.rows.split(1))
-        for rows in groups:
-            if len(rows):
-                self._attack_together(problem, rows, ledger)
-
-    def _attack_together(self, problem: Problem, rows: Tensor, ledger: Ledger) -> None:
-        counter = GradientCounter(self.model)
-        attack = self._build(counter, problem.inputs)
-        aims = problem.labels if problem.targets is None else problem.targets
-        seed = int(random_uniform(problem.clips[rows[:1]], self.seed, ()).item() * 2**53)
-        devices = [problem.inputs.device] if problem.inputs.device.type == "cuda" else []
-        # Some of the library's attacks draw from NumPy's global generator.
-        state = np.random.get_state()  # noqa: NPY002
-        try:
-            with torch.random.fork_rng(devices=devices), counter.counting() as counts:
-                torch.manual_seed(seed)
-                np.random.seed(seed % 2**32)  # noqa: NPY002
-                adversarial = attack(problem.inputs[rows].clone(), aims[rows].clone()).detach()
-        finally:
-            np.random.set_state(state)  # noqa: NPY002
-        with torch.no_grad():
-            logits = at_least_float32(self.logits(adversarial))
-        self._spend_shares(ledger, rows, counts)
-        ledger.record(0, rows, adversarial, logits)
-
-    @staticmethod
-    def _spend_shares(ledger: Ledger, rows: Tensor, counts: GradientCounts) -> None:
-        clips = len(rows)
-        ledger.spend(
-            rows,
-            iterations=counts.differentiated_calls,
-            gradients=-(-counts.backward_rows // clips),
-            full_jacobian_gradients=-(-counts.full_jacobian_rows // clips),
-            forward_rows=-(-counts.forward_rows // clips) + 1,
-        )
+    def _adversarials(self, victim: nn.Module, inputs: Tensor, aims: Tensor, seed: int) -> Tensor:
+        found: Tensor = self._build(victim, inputs)(inputs, aims)
+        return found
 
     def _build(self, victim: nn.Module, inputs: Tensor) -> Any:
-        arguments = dict(self.init_args)
-        if "n_classes" in self._accepted():
-            arguments.setdefault("n_classes", self._class_count(inputs))
-        if "seed" in self._accepted():
-            arguments.setdefault("seed", self.seed)
+        arguments = self.arguments
+        classes = self._class_count(inputs)
+        require_classes(self.class_path, self._fewest_classes(), classes)
+        if "n_classes" in arguments and "n_classes" not in self.init_args:
+            arguments["n_classes"] = classes
+        if "seed" in arguments and "seed" not in self.init_args:
+            arguments["seed"] = self.seed
         # Without parameters to learn a device from, the parent prints; the device is set on the next line anyway.
         with contextlib.redirect_stdout(io.StringIO()):
             attack = self._attack_class(victim, **arguments)
@@ -167,17 +149,21 @@ class TorchAttacksAttack(Attack):
             attack.set_mode_targeted_by_label(quiet=True)
         return attack
 
-    def _accepted(self) -> list[str]:
-        return [name for name in inspect.signature(self._attack_class.__init__).parameters if name not in _NOT_GIVEN]
-
-
-_NOT_GIVEN = ("self", "model", "args", "kwargs")
+    def _fewest_classes(self) -> int:
+        if self.attack == "APGDT" or (self.attack == "AutoAttack" and self.arguments["version"] != "rand"):
+            return 4
+        return 3 if self.attack == "AutoAttack" or self.arguments.get("loss") == "dlr" else 2
 
 
 def attack_classes() -> dict[str, Any]:
-    """Return the attacks of torchattacks by name; those that wrap other attacks are not among them."""
+    """Return the attacks of torchattacks by name; those that need more than a model are not among them."""
     return {
         name: value
         for name, value in vars(torchattacks).items()
-        if inspect.isclass(value) and "model" in inspect.signature(value.__init__).parameters
+        if inspect.isclass(value) and _needs_a_model_only(inspect.signature(value.__init__))
     }
+
+
+def _needs_a_model_only(signature: inspect.Signature) -> bool:
+    needed = [name for name, parameter in signature.parameters.items() if parameter.default is parameter.empty]
+    return needed == ["self", "model"]

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import yaml
 from jsonargparse import Namespace
 from pytorch_lightning import Trainer
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
 
 from attacks import ATTACKS
 from attacks.budgets import read_profile
@@ -89,7 +91,7 @@ class AttackCLI:
             type=str,
             nargs="+",
             default=list(SEVEN),
-            help=f"YAML files or names: {', '.join(ATTACKS)}",
+            help=f"YAML files or names: {', '.join(ATTACKS)}, torchattacks.CLASS, adv_lib.FUNCTION",
         )
         parser.add_argument("--budgets", type=str, default="reduced", help="smoke, reduced, paper, or a YAML file")
         parser.add_argument(
@@ -237,7 +239,16 @@ class AttackCLI:
                     f"expected a delta in every budget of {plan.name}, at which the trust checks compare it, "
                     f"got {plan.budgets[0]} in {settings['budgets']}"
                 )
+        say_what_was_chosen(plans)
         return plans
+
+
+@rank_zero_only
+def say_what_was_chosen(plans: Sequence[AttackPlan]) -> None:
+    """Print the budgets of attacks that were named without any."""
+    for plan in plans:
+        if plan.description:
+            Console().print(plan.description, soft_wrap=True, highlight=False, markup=False)
 
 
 def read_plans(attacks: Sequence[str], budgets: str, clips: int | None) -> list[AttackPlan]:

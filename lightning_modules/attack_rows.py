@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from attacks import Attack, Outcome
 from attacks.gradient_counter import GradientCounter
+from attacks.library_attack import LibraryAttack
 from attacks.noise import noise_of_equal_norm
 from attacks.plan import AttackPlan
-from attacks.torchattacks_adapter import TorchAttacksAttack
 from metrics.distances import snr_db
 from metrics.success import confident_success, round_to_8bit, success
 
@@ -109,14 +109,14 @@ def judged_again(
 def hook_agrees(attack: Attack, plan: AttackPlan, outcomes: Sequence[Outcome], counted: int) -> bool:
     """Whether the gradient rows that the clips report are those that went through the victim's logits.
 
-    An attack of torchattacks that sees all clips at once reports shares rounded up, which may exceed the count by less
-    than a row a clip and budget.
+    An attack of another library that sees all clips at once reports shares rounded up, which may exceed the count by
+    less than a row a clip and budget.
     """
     reported = 0
     for run in attack.shared_runs(plan.budgets):
         last = outcomes[run[-1]]
         reported += sum(int(one.gradients.sum()) for one in (last.per_target or (last,)))
-    slack = len(outcomes) * len(outcomes[0]) if isinstance(attack, TorchAttacksAttack) and attack.batched else 0
+    slack = len(outcomes) * len(outcomes[0]) if isinstance(attack, LibraryAttack) and attack.batched else 0
     return counted <= reported <= counted + slack
 
 

@@ -6,7 +6,18 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("torch", "torchvision", "torchaudio", "pytorch-lightning", "librosa", "soxr", "numpy", "scikit-learn")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "torchaudio",
+    "pytorch-lightning",
+    "librosa",
+    "soxr",
+    "numpy",
+    "scikit-learn",
+    "torchattacks",
+    "adv-lib",
+)
 
 
 def is_launched() -> bool:

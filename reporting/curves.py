@@ -19,6 +19,8 @@ from reporting.table import CORPUS_NAMES, NAMES
 
 BOUNDED = ("fgsm", "bim_a", "bim_b")
 ALL = (*THE_SIX, "lbfgs")
+VARIANTS = ("fgsm_untargeted", "fgsm_l2", "deepfool_targeted", "deepfool_linf", "jsma_single", "cwa_untargeted")
+"""Attacks that have no panel, because one like them has; whatever else was run is drawn beside the named ones."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Curves:
         title: heading.
         across: the number drawn across.
         label: that number in words.
-        attacks: attacks that get a panel.
+        attacks: attacks that get a panel first; those of other libraries and of a user's own follow by name.
         drawstyle: how matplotlib joins points.
     """
 
@@ -43,10 +45,18 @@ class Curves:
 
     def kept(self, points: Sequence[Point]) -> list[Point]:
         """The points of one setting that are shown, by attack and from left to right."""
-        there = [point for point in points if point["attack"] in self.attacks]
+        # The axis is logarithmic: an attack that computes no gradient has no place on it.
+        there = [point for point in points if self.place(point["attack"]) and point[self.across] > 0]
         # Points of several numbers of steps at one delta would be joined to a line that goes up and down.
         there = longest(there) if self.across == "delta" else there
-        return sorted(there, key=lambda point: (self.attacks.index(point["attack"]), point[self.across]))
+        return sorted(there, key=lambda point: (self.place(point["attack"]), point[self.across]))
+
+    def place(self, attack: str) -> tuple[int, str] | None:
+        """Where an attack's panel stands among the others; None where it has none."""
+        if attack in self.attacks:
+            return self.attacks.index(attack), attack
+        ours = attack in ALL or attack in VARIANTS or attack.startswith("check_")
+        return None if ours else (len(self.attacks), attack)
 
     def line(self, points: Sequence[Point]) -> Line:
         """The line through the points of one attack, averaged over settings."""
@@ -76,7 +86,9 @@ COST = Curves(
 def security_curves(selection: Selection) -> ReportFigure:
     """Fooling rate against delta, for the attacks that have one, each at its largest number of steps."""
     figure = _drawn(SECURITY, selection)
-    most = {NAMES[row["attack"]]: number for row in figure.numbers if (number := steps(row["settings"]))}
+    most = {
+        NAMES.get(row["attack"], row["attack"]): number for row in figure.numbers if (number := steps(row["settings"]))
+    }
     said = ", ".join(f"{attack} {number:,}" for attack, number in most.items())
     at = f" Lines are of the largest number of steps ({said})." if said else ""
     return replace(figure, caption=figure.caption + at)
@@ -105,7 +117,7 @@ def _drawn(curves: Curves, selection: Selection) -> ReportFigure:
     if not numbers:
         return ReportFigure(curves.key, curves.title, caption, "", None, [], _commands(selection))
     corpora = corpora_of(runs)
-    columns = [attack for attack in curves.attacks if any(row["attack"] == attack for row in numbers)]
+    columns = sorted({row["attack"] for row in numbers}, key=lambda attack: curves.place(attack) or (0, attack))
     figure = new_figure(max(4.0, 1.9 * len(columns) + 0.8), 2.3 * len(corpora) + 0.9)
     axes = figure.subplots(len(corpora), len(columns), squeeze=False, sharey=True)
     shown: dict[str, Any] = {}

@@ -277,8 +277,32 @@ def test_an_attack_of_torchattacks_can_be_named(trained, tmp_path):
     summary = attack.main([*flags(trained, tmp_path / "out"), "--attacks", str(tmp_path / "pgd.yaml")])["tones"]
     rows = rows_of(tmp_path / "out")
     assert (rows["gradients"] == 3).all()
-    assert (rows["linf"] <= rows["eps"] + 1e-6).all()
+    assert (rows["linf"] <= rows["delta"] + 1e-6).all()
     assert summary["means"]["pgd"]["folds"] == 1
+
+
+def test_attacks_of_libraries_are_named_without_a_file(trained, tmp_path, capsys):
+    summary = attack.main([*flags(trained, tmp_path / "out"), "--attacks", "torchattacks.FGSM", "--clips", "10"])
+    rows = rows_of(tmp_path / "out")
+    assert set(rows["delta"]) == {0.01, 0.1}
+    assert (rows["gradients"] == 1).all()
+    assert (rows["linf"] <= rows["delta"] + 1e-6).all()
+    mean = summary["tones"]["means"]["torchattacks.FGSM"]
+    # Two deltas make an area under the curve over delta, as of our own attacks.
+    assert mean["auc_budget"] is not None
+    assert "torchattacks.FGSM: 2 budgets: delta 0.01, 0.1" in capsys.readouterr().out
+    assert (tmp_path / "out" / "pictures" / "torchattacks.FGSM.png").is_file()
+
+
+def test_an_attack_of_adv_lib_is_named_and_counted(trained, tmp_path):
+    pytest.importorskip("adv_lib.attacks")
+    summary = attack.main([*flags(trained, tmp_path / "out"), "--attacks", "adv_lib.fmn", "--clips", "10"])
+    rows = rows_of(tmp_path / "out")
+    assert (rows["gradients"] == 10).all()
+    assert rows["hook_agrees"].all()
+    assert rows["settings"].unique().tolist() == ['{"steps": 10}']
+    assert summary["tones"]["means"]["adv_lib.fmn"]["batch_gradients"] == 10
+    assert summary["tones"]["made_by"]["adv_lib.fmn"]["versions"]["adv-lib"] == version("adv-lib")
 
 
 @pytest.mark.parametrize(

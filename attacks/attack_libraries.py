@@ -1,0 +1,158 @@
+"""Attacks of other libraries by name alone, ``torchattacks.PGD`` or ``adv_lib.fmn``: what they are run with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from torch import nn
+
+from attacks.advlib_adapter import FUNCTIONS, AdvLibAttack
+from attacks.base import Attack
+from attacks.budgets import Budget
+from attacks.library_attack import LibraryAttack, meant
+from attacks.torchattacks_adapter import TorchAttacksAttack, attack_classes
+
+LIBRARIES: dict[str, type[TorchAttacksAttack] | type[AdvLibAttack]] = {
+    library.library: library for library in (TorchAttacksAttack, AdvLibAttack)
+}
+"""Adapters by what stands before the dot in the name of an attack."""
+
+SHORTER_STEPS = ("alpha",)
+"""Lengths of steps that grow with the bound where a name is all that is given."""
+
+MAP = (1, 128, 128)
+"""The shape of one map, as commands give it to attacks; it has one channel whatever its size."""
+
+
+@dataclass(frozen=True)
+class NamedAttack:
+    """What a name stands for.
+
+    Attributes:
+        build: makes the attack from a victim and ``bounds`` and ``seed``.
+        budgets: its budgets, in our words.
+        definition: what else decides its results, as plain values.
+        description: budgets and defaults in a sentence, for who gave the name alone.
+    """
+
+    build: Callable[..., Attack]
+    budgets: tuple[Budget, ...]
+    definition: dict[str, Any]
+    description: str
+
+
+def adapter(name: str) -> Callable[..., LibraryAttack] | None:
+    """Return the adapter that a name belongs to; None where it has none of their beginnings."""
+    library, dot, _ = name.partition(".")
+    return LIBRARIES.get(library) if dot else None
+
+
+def named_attack(name: str, profile: Mapping[str, list[Budget]]) -> NamedAttack:
+    """Say what an attack of a library is run with when nothing but its name is given.
+
+    Its budgets are those that the profile has under its name. Otherwise an attack with a bound gets the profile's
+    deltas as bounds, at the library's number of steps, and the length of a step grows with the bound as in the
+    library's defaults (torchattacks would walk 2 / 255 a step at every bound, past a small one and never up to a large
+    one). An attack without a bound gets one budget, the library's defaults.
+
+    Args:
+        name: ``torchattacks.`` or ``adv_lib.`` and the name of an attack there.
+        profile: budgets by attack.
+
+    Raises:
+        ValueError: for an attack that the library does not have, or one with a bound if no budget has a delta.
+    """
+    build = adapter(name)
+    assert build is not None, "the caller has looked"
+    attack = build(nn.Identity(), name)
+    attack.check_shape(MAP)
+    relative = {}
+    if attack.bound is not None:
+        relative = {
+            step: attack.defaults[step] / attack.defaults[attack.bound]
+            for step in SHORTER_STEPS
+            if step in attack.defaults
+        }
+    attack.relative = relative
+    budgets = profile[name] if name in profile else _default_budgets(attack, profile)
+    said = tuple(attack.in_our_words(budget) for budget in budgets)
+    definition: dict[str, Any] = {"class_path": name, "relative": relative}
+    return NamedAttack(partial(build, class_path=name, relative=relative), said, definition, _described(attack, said))
+
+
+def in_our_words(class_path: str, init_args: Mapping[str, Any], budgets: list[Budget]) -> list[Budget]:
+    """Return budgets as results say them, with ``delta`` for a bound in l_inf and ``steps`` for a number of steps.
+
+    Args:
+        class_path: name of an attack; one that is of no library keeps its own words.
+        init_args: its arguments that no budget varies.
+        budgets: settings of each budget, in the library's words or ours.
+
+    Raises:
+        ValueError: for an attack that the library does not have, or an argument that the attack does not have.
+    """
+    build = adapter(class_path)
+    if build is None:
+        return budgets
+    attack = build(nn.Identity(), class_path, init_args)
+    attack.check_shape(MAP)
+    return [attack.with_settings(**budget).in_our_words(budget) for budget in budgets]
+
+
+def nearest(name: str, own: Iterable[str]) -> str:
+    """Say which attacks a wrong name may stand for, as the end of an error message.
+
+    Args:
+        name: what was given.
+        own: names of attacks that need no library.
+    """
+    theirs = [f"torchattacks.{one}" for one in attack_classes()] + [f"adv_lib.{one}" for one in FUNCTIONS]
+    return meant(name, [*own, *theirs])
+
+
+def _default_budgets(attack: LibraryAttack, profile: Mapping[str, list[Budget]]) -> list[Budget]:
+    defaults = {
+        word: attack.defaults[argument]
+        for word, argument in attack.words.items()
+        if argument != attack.bound and attack.defaults[argument] is not None
+    }
+    if attack.bound is None:
+        return [defaults]
+    own = "fgsm_l2" if attack.measure == "l2" else "fgsm"
+    ordered = [profile.get(own, []), *profile.values()]
+    deltas = next((found for budgets in ordered if (found := _deltas(budgets))), None)
+    if deltas is None:
+        raise ValueError(
+            f"expected budgets for {attack.class_path}, found a profile without a delta: "
+            f"add {attack.class_path}: {{{attack.bound}: [0.01, 0.1]}} to it"
+        )
+    return [{attack.bound: delta, **defaults} for delta in deltas]
+
+
+def _deltas(budgets: Iterable[Budget]) -> list[float]:
+    return list(dict.fromkeys(budget["delta"] for budget in budgets if "delta" in budget))
+
+
+def _described(attack: LibraryAttack, budgets: tuple[Budget, ...]) -> str:
+    varied = dict.fromkeys(name for budget in budgets for name in budget)
+    values = {name: list(dict.fromkeys(budget.get(name) for budget in budgets)) for name in varied}
+    parts = [f"{name} {', '.join(map(_short, some))}" for name, some in values.items()]
+    given = {attack.words.get(name, name) for name in varied}
+    bound = next((name for name in varied if attack.words.get(name, name) == attack.bound), attack.bound)
+    parts += [f"{step} {_short(factor)} x {bound}" for step, factor in attack.relative.items() if step not in given]
+    others = [
+        f"{name}={_short(value)}"
+        for name, value in attack.defaults.items()
+        if name not in given and name not in attack.relative and name not in ("n_classes", "seed", "verbose")
+    ]
+    count = "one budget" if len(budgets) == 1 else f"{len(budgets)} budgets"
+    rest = f"; {', '.join(others)} as in {attack.distribution} {version(attack.distribution)}" if others else ""
+    return f"{attack.class_path}: {count}{': ' if parts else ''}{'; '.join(parts)}{rest}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

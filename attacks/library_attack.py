@@ -1,0 +1,274 @@
+"""What an attack of another library needs to be one of ours: alone with each clip, seeded, counted, in our words."""
+
+from __future__ import annotations
+
+import copy
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from attacks.active_set import ActiveSet, Ledger, Problem
+from attacks.base import Attack
+from attacks.gradient_counter import GradientCounter, GradientCounts
+from attacks.judgement import outcome_of
+from attacks.losses import at_least_float32
+from attacks.outcome import Outcome
+from attacks.targets import random_uniform
+
+NORMS = {"linf": math.inf, "l0": 0, "l1": 1, "l2": 2}
+"""Our words for norms, and the numbers that libraries call them."""
+
+
+class LibraryAttack(Attack):
+    """An attack of another library, by name.
+
+    By default every clip is attacked alone, with the global generators seeded by (clip, seed) and put back afterwards:
+    what a clip gets then depends on nothing else, it stops where the library stops for it, and its counts are exact.
+    With ``batched=True`` the attack sees all clips at once; a clip's counts are then the batch's rows divided by the
+    clips, rounded up. A gradient row is one that the counter saw at the victim's logits; iterations are the evaluations
+    that were differentiated. An attack without gradients has its evaluations in ``forward_rows``.
+
+    What comes back is moved to the nearest point within the bounds (sums of float32 leave them by a rounding), and a
+    clip of which the library makes values that are not finite stays clean.
+
+    Budgets are arguments of the library's attack. Those that mean the same in every attack have a word of ours that may
+    be used instead, and is used in results: ``delta`` for the largest change of a value (l_inf), ``steps`` for the
+    number of steps, ``iterations`` and ``search_steps`` where a constant is searched.
+
+    A subclass sets ``defaults``, calls this constructor, and writes :meth:`_adversarials`.
+
+    Args:
+        model: the victim.
+        class_path: name of the attack, as it is written in results and errors.
+        init_args: its arguments, beside the model and what it is called with.
+        bound: name of the argument that limits the perturbation in ``norm``; None where there is none.
+        norm: what the attack keeps small, ``"linf"``, ``"l2"``, ``"l1"`` or ``"l0"``.
+        words: our words, and the arguments they stand for.
+        relative: arguments that are multiples of the bound unless they are given, for example ``{"alpha": 0.25}``.
+        batched: attack all clips in one call.
+        bounds: must be (0, 1), because these attacks clamp to it.
+        seed: seed of the random targets and of the attack's random numbers.
+        targeted: towards a random wrong label; else away from the label.
+
+    Raises:
+        ValueError: for other bounds, and for arguments that the attack does not have or that make no sense.
+    """
+
+    library: str
+    """What comes before the dot in a name, which is the name of the package."""
+
+    distribution: str
+    """What the package is installed as."""
+
+    defaults: dict[str, Any]
+    """Arguments that may be given, and what the library takes otherwise."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        class_path: str,
+        init_args: Mapping[str, Any] | None = None,
+        *,
+        bound: str | None,
+        norm: str,
+        words: Mapping[str, str],
+        relative: Mapping[str, float] | None = None,
+        batched: bool = False,
+        bounds: tuple[float, float] = (0.0, 1.0),
+        seed: int = 0,
+        targeted: bool = False,
+    ) -> None:
+        name = class_path.removeprefix(f"{self.library}.")
+        super().__init__(name, model, bounds=bounds, seed=seed, targeted=targeted)
+        if self.bounds != (0.0, 1.0):
+            raise ValueError(
+                f"expected bounds (0, 1), because the attacks of {self.distribution} clamp to them, got {self.bounds}: "
+                "scale the inputs to [0, 1] and back inside the victim"
+            )
+        self.class_path = class_path
+        self.init_args = dict(init_args or {})
+        self.bound = bound
+        self.words = dict(words)
+        self.relative = dict(relative or {})
+        self.batched = batched
+        self._take_norm(norm)
+        self.check_settings()
+
+    def _take_norm(self, norm: str) -> None:
+        """Learn what the attack keeps small; in l_inf its bound has the word ``delta``."""
+        self.measure = norm
+        # Noise of equal norm is made in one of three.
+        self.norm = "l2" if norm == "l1" else norm
+        self.words.pop("delta", None)
+        if self.bound is not None and norm == "linf":
+            self.words["delta"] = self.bound
+
+    @property
+    def delta(self) -> float:
+        """The largest change of a value that the attack is allowed, infinite where it is not limited in l_inf."""
+        return float(self.arguments[self.bound]) if self.bound and self.measure == "linf" else math.inf
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Every argument as the library gets it: given, a multiple of the bound, or the library's own default."""
+        arguments = {**self.defaults, **self.init_args}
+        for name, factor in self.relative.items():
+            if self.bound is not None and name not in self.init_args:
+                arguments[name] = factor * arguments[self.bound]
+        return arguments
+
+    def check_settings(self) -> None:
+        """Raise ``ValueError`` for arguments that the attack does not have, or with values that cannot be meant."""
+        unknown = sorted(set(self.init_args) - set(self.defaults))
+        if unknown:
+            raise ValueError(f"expected arguments of {self.class_path} among {list(self.defaults)}, got {unknown}")
+        for name, value in self.init_args.items():
+            default = self.defaults[name]
+            if isinstance(default, bool) and not isinstance(value, bool):
+                raise ValueError(f"expected {name} of {self.class_path} to be true or false, got {value!r}")
+            if isinstance(default, int | float) and not isinstance(default, bool):
+                self._check_number(name, value)
+        for word in ("steps", "iterations", "search_steps"):
+            argument = self.words.get(word)
+            value = None if argument is None else self.init_args.get(argument)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1):
+                raise ValueError(f"expected {argument} of {self.class_path} to be a whole number from 1, got {value!r}")
+        if self.bound in self.init_args:
+            self._check_number(self.bound, self.init_args[self.bound], least=0.0)
+
+    def _check_number(self, name: str, value: Any, least: float = -math.inf) -> None:
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value)
+        if not number or value < least:
+            limit = "" if least == -math.inf else f" of at least {least:g}"
+            raise ValueError(f"expected {name} of {self.class_path} to be a number{limit}, got {value!r}")
+
+    def with_settings(self, **settings: Any) -> LibraryAttack:
+        """Return a copy with some arguments, by our word or the library's, or ``batched`` replaced."""
+        changed = copy.copy(self)
+        changed.batched = settings.pop("batched", self.batched)
+        given: dict[str, Any] = {}
+        for name, value in settings.items():
+            argument = self.words.get(name, self._argument(name))
+            if argument in given:
+                raise ValueError(f"expected {argument} of {self.class_path} once, got it twice in {sorted(settings)}")
+            given[argument] = value
+        changed.init_args = {**self.init_args, **given}
+        changed.words = dict(self.words)
+        changed._take_norm(changed._norm())
+        changed.check_settings()
+        return changed
+
+    def in_our_words(self, budget: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a budget as results say it, with our words for the arguments that have one."""
+        words = {argument: word for word, argument in self.words.items()}
+        names = {name: name if name in self.words else self._argument(name) for name in budget}
+        return {words.get(names[name], names[name]): value for name, value in budget.items()}
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ``ValueError`` for a shape of one input, ``(channels, ...)``, that the attack cannot take."""
+
+    # What a subclass writes.
+
+    def _argument(self, name: str) -> str:
+        """The library's name of an argument, as a user may write it."""
+        return name
+
+    def _norm(self) -> str:
+        """What the attack keeps small with its present arguments."""
+        return self.measure
+
+    def _adversarials(self, victim: nn.Module, inputs: Tensor, aims: Tensor, seed: int) -> Tensor:
+        """Call the library.
+
+        Args:
+            victim: the victim inside a counter.
+            inputs: clean inputs ``(clips, ...)``, which may be changed.
+            aims: labels, or targets in a targeted attack ``(clips,)``.
+            seed: a number that belongs to (clip, seed) of the first clip; the global generators have it already.
+        """
+        raise NotImplementedError
+
+    # The frame around the library.
+
+    def _shared(self, attacks: Sequence[Attack]) -> list[list[int]]:
+        # Nothing is known about prefixes of somebody else's attack, so each budget is a run of its own.
+        return [[index] for index in range(len(attacks))]
+
+    def _run_groups(self, problem: Problem, attacks: Sequence[Attack]) -> list[Outcome]:
+        outcomes = []
+        for attack in attacks:
+            ledger = Ledger(problem, (0,))
+            attack._attacked = problem
+            attack._perturb(problem, ledger)
+            outcomes.append(outcome_of(problem, ledger, 0))
+        return outcomes
+
+    def _perturb(self, problem: Problem, ledger: Ledger) -> None:
+        self.check_shape(tuple(problem.inputs.shape[1:]))
+        active = ActiveSet.of(problem)
+        with torch.no_grad():
+            logits = at_least_float32(self.logits(problem.inputs))
+        ledger.clean(logits)
+        ledger.spend(active.rows, forward_rows=1)
+        active.keep((~self.wrong_already(logits, active.labels)).nonzero().squeeze(1))
+        ledger.record(0, torch.arange(len(problem), device=logits.device), problem.inputs, logits)
+        groups = [active.rows] if self.batched else list(active.rows.split(1))
+        for rows in groups:
+            if len(rows):
+                self._attack_together(problem, rows, ledger)
+
+    def _attack_together(self, problem: Problem, rows: Tensor, ledger: Ledger) -> None:
+        counter = GradientCounter(self.model)
+        aims = problem.labels if problem.targets is None else problem.targets
+        seed = int(random_uniform(problem.clips[rows[:1]], self.seed, ()).item() * 2**53)
+        devices = [problem.inputs.device] if problem.inputs.device.type == "cuda" else []
+        clean = problem.inputs[rows]
+        # Some attacks draw from NumPy's global generator.
+        state = np.random.get_state()  # noqa: NPY002
+        try:
+            with torch.random.fork_rng(devices=devices), counter.counting() as counts:
+                torch.manual_seed(seed)
+                np.random.seed(seed % 2**32)  # noqa: NPY002
+                found = self._adversarials(counter, clean.clone(), aims[rows].clone(), seed)
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+        found = self.clip_to_bounds(found.detach().to(clean.dtype))
+        finite = found.flatten(1).isfinite().all(dim=1)
+        adversarial = torch.where(finite.view(-1, *(1 for _ in clean.shape[1:])), found, clean)
+        with torch.no_grad():
+            logits = at_least_float32(self.logits(adversarial))
+        self._spend_shares(ledger, rows, counts)
+        ledger.record(0, rows, adversarial, logits)
+
+    @staticmethod
+    def _spend_shares(ledger: Ledger, rows: Tensor, counts: GradientCounts) -> None:
+        clips = len(rows)
+        ledger.spend(
+            rows,
+            iterations=counts.differentiated_calls,
+            gradients=-(-counts.backward_rows // clips),
+            full_jacobian_gradients=-(-counts.full_jacobian_rows // clips),
+            forward_rows=-(-counts.forward_rows // clips) + 1,
+        )
+
+
+def meant(name: str, known: Sequence[str]) -> str:
+    """Say which known names a wrong one may stand for, as the end of an error message; empty where none is near."""
+    bare = {one.rpartition(".")[2].lower(): one for one in reversed(known)}
+    near = [bare[found] for found in get_close_matches(name.rpartition(".")[2].lower(), list(bare), n=3)]
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def require_classes(class_path: str, least: int, classes: int) -> None:
+    """Raise ``ValueError`` where a loss compares more logits than the victim has."""
+    if classes < least:
+        raise ValueError(
+            f"expected a victim of at least {least} classes for {class_path}, whose loss compares so many logits, "
+            f"got {classes}"
+        )
