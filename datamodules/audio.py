@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import soundfile
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from datamodules.clip_table import ClipTable
 from datamodules.progress import progress_bar
-from datamodules.riff import announced_bytes
+from datamodules.riff import announced_bytes, ends_early, with_length
 from storage import DataError
 
 Padding = Literal["pad", "loop"]
@@ -25,30 +25,63 @@ class UnusableFileError(DataError):
     """One file that cannot be decoded, as opposed to a disk or a cache that fails."""
 
 
-def decode(path: Path, sample_rate: int, seconds: float) -> Waveform:
-    """The waveform of a file in its own length, at most ``seconds``, mean of its channels, at ``sample_rate``.
+class Decoded(NamedTuple):
+    """What a file sounds like, and what its reader should know about it.
 
-    Resampling is soxr's HQ setting (its aliases lie 140 dB down). Samples that float formats or the resampling filter
-    put outside [-1, 1] saturate.
+    Attributes:
+        waveform: ``(time,)`` float32 in [-1, 1], at least one sample.
+        findings: keys of :data:`FINDINGS` that are true of the file.
+    """
+
+    waveform: Waveform
+    findings: tuple[str, ...]
+
+
+FINDINGS: dict[str, str] = {
+    "beyond_full_scale": "hold samples beyond +-1, which were cut to it after resampling and mixing",
+    "hardly_used": "use less than a thousandth of their integer format's range, so that rounding is heard",
+    "cancelled": "have channels that cancel each other: their mean, which is used, is silent",
+    "breaks_off": "break off before the end of their Ogg stream, and were used as far as they go",
+    "cut": "are longer than the clips of the corpus and were cut",
+}
+"""What can be odd about the sound of a file that is used all the same, each as the end of a sentence about files."""
+
+LARGEST_SAMPLE = 4.0
+"""A float file beyond this is taken to hold integers: 12 dB over full scale is more than careless mixing makes."""
+SMALLEST_USE = 1e-3
+CANCELLED = 1e-3
+"""Level of the mean of the channels, relative to the loudest of them, under which they cancel."""
+CUT_FROM_SECONDS = 1e-3
+
+
+def decode(path: Path, sample_rate: int, seconds: float) -> Waveform:
+    """The waveform of :func:`read_sound` alone, ``(time,)`` in [-1, 1]; raises what that raises."""
+    return read_sound(path, sample_rate, seconds).waveform
+
+
+def read_sound(path: Path, sample_rate: int, seconds: float) -> Decoded:
+    """The sound of a file in its own length, at most ``seconds``, mean of its channels, at ``sample_rate``.
+
+    Resampling is soxr's HQ setting (its aliases lie 140 dB down). Samples of float formats may lie beyond full scale;
+    they are kept while channels are mixed and rates converted, and saturate at the very end.
 
     Args:
-        path: an audio file of any format that libsndfile reads.
+        path: an audio file of any format that libsndfile reads. A streamed WAV file whose header announces no length is
+            read to its end.
         sample_rate: rate of the result in Hz.
         seconds: later samples are not used, so that a file of hours costs no more memory than one of seconds.
 
-    Returns:
-        ``(time,)`` in [-1, 1], at least one sample.
-
     Raises:
-        UnusableFileError: (a ``DataError``) if the file cannot be decoded to its end, holds no samples, or holds NaN
-            or infinite ones.
+        UnusableFileError: (a ``DataError``) if the file cannot be decoded to its end, holds no samples, holds NaN or
+            infinite ones, or holds floats in the scale of integers.
     """
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(with_length(path, seconds + 1) or path) as file:
             # One second more than needed: the filter at the cut then sees the sound that really follows.
             wanted = min(file.frames, math.ceil((seconds + 1) * file.samplerate))
             channels = file.read(wanted, dtype="float32", always_2d=True)
-            file_rate = file.samplerate
+            file_rate, file_frames, subtype = file.samplerate, file.frames, file.subtype
+        breaks_off = ends_early(path)
     except (soundfile.LibsndfileError, OSError) as error:
         raise UnusableFileError(f"expected audio in {path}, found a file that cannot be decoded: {error}") from error
     if len(channels) == 0:
@@ -57,8 +90,24 @@ def decode(path: Path, sample_rate: int, seconds: float) -> Waveform:
         raise UnusableFileError(f"expected {wanted} samples in {path}, found {len(channels)}: the file is truncated")
     if not np.isfinite(channels).all():
         raise UnusableFileError(f"expected finite samples in {path}, found NaN or infinity")
-    waveform = _resample(np.clip(channels, -1, 1).mean(axis=1, dtype=np.float32), file_rate, sample_rate)
-    return np.clip(waveform[: max(1, round(seconds * sample_rate))], -1, 1)
+    peak = float(np.abs(channels).max())
+    if peak > LARGEST_SAMPLE:
+        raise UnusableFileError(
+            f"expected samples in [-1, 1] in {path}, found floats up to {peak:.6g}, as if they were "
+            "integers: divide them by the largest value of their integer format (32768 for 16 bits), or write them "
+            "as integers"
+        )
+    mixed = channels.mean(axis=1, dtype=np.float32)
+    found = {
+        "beyond_full_scale": peak > 1.0,
+        "hardly_used": subtype.startswith("PCM_") and 0 < peak < SMALLEST_USE,
+        "cancelled": peak > 0 and _level(mixed) < CANCELLED * max(map(_level, channels.T)),
+        "breaks_off": breaks_off,
+        "cut": file_frames / file_rate > seconds + CUT_FROM_SECONDS,
+    }
+    waveform = _resample(mixed, file_rate, sample_rate)
+    waveform = np.clip(waveform[: max(1, round(seconds * sample_rate))], -1, 1)
+    return Decoded(waveform, tuple(name for name, true in found.items() if true))
 
 
 def fit_length(waveform: Waveform, samples: int, padding: Padding) -> Waveform:
@@ -133,7 +182,7 @@ def file_fault(path: Path) -> str | None:
         size = path.stat().st_size
         if size == 0:
             return "empty"
-        information = soundfile.info(path)
+        information = soundfile.info(with_length(path, 1.0) or path)
         announced = announced_bytes(path)
     except soundfile.LibsndfileError as error:
         return f"not audio: {error.error_string.rstrip('.').lower()}"
@@ -147,6 +196,11 @@ def file_fault(path: Path) -> str | None:
     if information.frames == 0:
         return "no samples"
     return None
+
+
+def _level(samples: Waveform) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
 def _resample(waveform: Waveform, rate: int, new_rate: int) -> Waveform:

@@ -1,6 +1,7 @@
 """Every clip of a corpus, and its augmented copies, as waveforms of one length on disk."""
 
 import hashlib
+import json
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,16 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.audio import Padding, UnusableFileError, Waveform, check_files, decode, fit_length
+from datamodules.audio import (
+    FINDINGS,
+    Decoded,
+    Padding,
+    UnusableFileError,
+    Waveform,
+    check_files,
+    fit_length,
+    read_sound,
+)
 from datamodules.augmentation import RATIOS, Augmentation, make_copy, variant_names
 from datamodules.clip_table import ClipTable
 from datamodules.entry_store import CorruptEntryError, EntryStore
 from datamodules.progress import progress_bar
 from datamodules.worker_processes import map_in_processes
-from storage import DataError
+from storage import DataError, write_json
 
 # Counts changes of this code that change samples; caches of older code are then left alone and built anew.
-SAMPLES_VERSION = 1
+SAMPLES_VERSION = 2
 NAMED_AT_MOST = 10
 
 
@@ -67,6 +77,7 @@ class WaveformCache:
         self.samples = round(table.clip_seconds * sample_rate)
         self.workers = workers or os.cpu_count() or 1
         self._checked = False
+        self._said: set[str] = set()
         self.identities = np.repeat(_file_identities(table), len(self.variants))
         self.store = EntryStore(
             cache_dir, self.key, len(table) * len(self.variants), (self.samples,), identities=self.identities
@@ -125,8 +136,11 @@ class WaveformCache:
             (clip, variant) for clip in augmented_clips for variant in copies
         }
         indices = sorted(self.entry(*entry) for entry in wanted)
-        if not self.store.missing(indices):
-            return
+        if self.store.missing(indices):
+            self._build_missing(indices)
+        self._say_findings(sorted({clip for clip, _ in wanted}))
+
+    def _build_missing(self, indices: Sequence[int]) -> None:
         self.check_files()
         with self.store.lock():
             missing = self.store.missing(indices)
@@ -161,12 +175,45 @@ class WaveformCache:
 
     def build(self, clip: int, variants: Sequence[int]) -> Iterator[Waveform]:
         """The waveforms of some variants of a clip, from its file and without the cache."""
-        decoded = decode(self.table.files[clip], self.sample_rate, self.table.clip_seconds)
+        decoded = read_sound(self.table.files[clip], self.sample_rate, self.table.clip_seconds)
+        # Before the entries, so that a finished entry never lacks them.
+        self._keep_findings(clip, decoded)
         for variant in variants:
-            waveform = decoded
+            waveform = decoded.waveform
             if variant > 0:
-                waveform = make_copy(decoded, self.sample_rate, self.augmentation, RATIOS[variant - 1])
+                waveform = make_copy(waveform, self.sample_rate, self.augmentation, RATIOS[variant - 1])
             yield fit_length(waveform, self.samples, self.padding)
+
+    def _findings_file(self, clip: int) -> Path:
+        # The identity in the name: what was found of another version of the file is not found again.
+        identity = self.identities[self.entry(clip, 0)]
+        return self.store.path / "findings" / f"{clip}-{identity:016x}.json"
+
+    def _keep_findings(self, clip: int, decoded: Decoded) -> None:
+        if decoded.findings and not self._findings_file(clip).is_file():
+            write_json(self._findings_file(clip), decoded.findings)
+
+    def _say_findings(self, clips: Sequence[int]) -> None:
+        """Warn, once per kind, of what is odd about the sound of these clips, also where they were decoded long ago."""
+        folder = self.store.path / "findings"
+        if not folder.is_dir():
+            return
+        there = {file.name for file in folder.iterdir()}
+        files_of: dict[str, list[str]] = {}
+        for clip in clips:
+            file = self._findings_file(clip)
+            if file.name in there:
+                for finding in json.loads(file.read_text(encoding="utf-8")):
+                    files_of.setdefault(finding, []).append(self.table.names[clip])
+        for finding, names in files_of.items():
+            if finding not in self._said:
+                self._said.add(finding)
+                more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
+                warnings.warn(
+                    f"{len(names)} of {len(clips)} files of {self.table.corpus} {FINDINGS[finding]}: "
+                    f"{', '.join(names[:NAMED_AT_MOST])}{more}",
+                    stacklevel=3,
+                )
 
     def _build_all(self, entries: Sequence[tuple[int, int]], description: str) -> None:
         jobs = [(clip, [variant for _, variant in group]) for clip, group in groupby(entries, key=itemgetter(0))]

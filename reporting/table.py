@@ -88,7 +88,7 @@ class Table:
 
 def describe(settings: dict[str, object], without: Sequence[str] = ()) -> str:
     """Settings of a run in one line: the representation, then what is not the same for every run of this project."""
-    hidden = {"representation", "architecture", "resize", "align_corners", "antialias", *without}
+    hidden = {"representation", "architecture", "resize", "align_corners", *without}
     shown = [f"{key} {value}" for key, value in settings.items() if key not in hidden]
     return f"{settings['representation']}: {', '.join(shown)}"
 

@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 
 from representations.decibels import normalise_peak, relative_level, relative_magnitude
-from representations.representation import Representation
+from representations.representation import Representation, ResizeMethod
 from representations.wavelet_transform import (
     band_limited_block_means,
     filter_groups,
@@ -35,7 +35,7 @@ class DWT(Representation):
         magnitude: "log" for dB relative to the clip's maximum, 80 dB range; "linear" divides by the maximum.
         resize: see :class:`Representation`.
         align_corners: see :class:`Representation`.
-        antialias: see :class:`Representation`.
+        resize_method: see :class:`Representation`; the power of a cell is the square of its mean magnitude.
 
     Raises:
         ValueError: if a setting is impossible.
@@ -51,9 +51,11 @@ class DWT(Representation):
         magnitude: Literal["log", "linear"] = "log",
         resize: int | tuple[int, int] | None = (128, 128),
         align_corners: bool = False,
-        antialias: bool = False,
+        resize_method: ResizeMethod = "bilinear",
     ) -> None:
-        super().__init__(sample_rate=sample_rate, resize=resize, align_corners=align_corners, antialias=antialias)
+        super().__init__(
+            sample_rate=sample_rate, resize=resize, align_corners=align_corners, resize_method=resize_method
+        )
         if mother not in HIGHEST_FREQUENCY:
             raise ValueError(f"expected mother to be one of {tuple(HIGHEST_FREQUENCY)}, got {mother!r}")
         if magnitude not in ("log", "linear"):
@@ -78,12 +80,22 @@ class DWT(Representation):
         self.magnitude = magnitude
         self.hop_samples = hop_samples
 
-    def native(self, clips: Tensor) -> Tensor:
-        """See :meth:`Representation.native`: ``(batch, n_scales, frames)``."""
-        means = self.clip_by_clip(self.frame_means, normalise_peak(clips))
+    def cells(self, clips: Tensor) -> Tensor:
+        """See :meth:`Representation.cells`: magnitude, ``(batch, n_scales, frames)``."""
+        return self.clip_by_clip(self.frame_means, normalise_peak(clips))
+
+    def scaled(self, cells: Tensor) -> Tensor:
+        """See :meth:`Representation.scaled`: dB relative to the clip's maximum, or the share of it."""
         if self.magnitude == "linear":
-            return relative_magnitude(means)
-        return relative_level(means, decibels_per_decade=20.0)
+            return relative_magnitude(cells)
+        return relative_level(cells, decibels_per_decade=20.0)
+
+    def mean_power(self, cells: Tensor, rows: int, columns: int) -> Tensor:
+        """See :meth:`Representation.mean_power`: cells are magnitudes, so squares are averaged."""
+        power = super().mean_power(cells.square(), rows, columns)
+        # The root has no derivative at 0; where nothing sounds none is wanted.
+        silent = power == 0
+        return power.masked_fill(silent, 1.0).sqrt().masked_fill(silent, 0.0)
 
     def frame_means(self, clips: Tensor) -> Tensor:
         """Mean |W| over each frame, in the units of the waveform.

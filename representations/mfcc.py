@@ -11,7 +11,7 @@ from torchaudio.functional import melscale_fbanks
 
 from representations.decibels import normalise_peak, power_decibels, relative_level, spread
 from representations.products import banded_product, bands
-from representations.representation import Representation, require_samples
+from representations.representation import Representation, ResizeMethod, require_samples
 from representations.stft import power_spectrogram
 
 MOST_MELS = 4096
@@ -40,7 +40,8 @@ class MFCC(Representation):
             the clip; "maximum" is the clip's largest mel power, so that a quieter clip has the same map.
         resize: see :class:`Representation`.
         align_corners: see :class:`Representation`.
-        antialias: see :class:`Representation`.
+        resize_method: see :class:`Representation`; ``power_mean`` averages mel power over time,
+            while coefficients, which are no powers, are interpolated.
 
     Raises:
         ValueError: if a setting is impossible.
@@ -61,9 +62,11 @@ class MFCC(Representation):
         decibel_reference: Literal["unit", "maximum"] = "unit",
         resize: int | tuple[int, int] | None = (128, 128),
         align_corners: bool = False,
-        antialias: bool = False,
+        resize_method: ResizeMethod = "bilinear",
     ) -> None:
-        super().__init__(sample_rate=sample_rate, resize=resize, align_corners=align_corners, antialias=antialias)
+        super().__init__(
+            sample_rate=sample_rate, resize=resize, align_corners=align_corners, resize_method=resize_method
+        )
         require_samples("n_fft", n_fft, 2)
         require_samples("hop_samples", hop_samples, 1)
         if not 1 <= n_mels <= MOST_MELS:
@@ -90,24 +93,34 @@ class MFCC(Representation):
         self.lifter_formula = lifter_formula
         self.decibel_reference = decibel_reference
 
-    def native(self, clips: Tensor) -> Tensor:
-        """See :meth:`Representation.native`: ``(batch, n_mfcc, 1 + time // hop_samples)``."""
+    def cells(self, clips: Tensor) -> Tensor:
+        """See :meth:`Representation.cells`: mel power, ``(batch, n_mels, 1 + time // hop_samples)``."""
         if self.decibel_reference == "maximum":
             clips = normalise_peak(clips)
-        return spread(self.clip_by_clip(self._cepstrum, clips))
+        return self.clip_by_clip(self._mel_power, clips)
 
-    def _cepstrum(self, clips: Tensor) -> Tensor:
+    def scaled(self, cells: Tensor) -> Tensor:
+        """See :meth:`Representation.scaled`: cepstral coefficients, ``(batch, n_mfcc, columns)``."""
+        return spread(self.clip_by_clip(self._cepstrum, cells))
+
+    def mean_power(self, cells: Tensor, rows: int, columns: int) -> Tensor:
+        """See :meth:`Representation.mean_power`: over time alone, because rows become coefficients."""
+        return self.resized_axis(cells, 2, columns)
+
+    def _mel_power(self, clips: Tensor) -> Tensor:
         window = self.table("window", lambda: torch.hann_window(self.n_fft, dtype=torch.float64), clips)
         power = power_spectrogram(clips, window, n_fft=self.n_fft, hop_samples=self.hop_samples)
         mel_columns = self.table("mel columns", lambda: bands(self.mel_filters())[0], clips)
         mel_weights = self.table("mel weights", lambda: bands(self.mel_filters())[1], clips)
-        mel_power = banded_product(mel_columns, mel_weights, power)
+        return banded_product(mel_columns, mel_weights, power)
+
+    def _cepstrum(self, mel_power: Tensor) -> Tensor:
         if self.decibel_reference == "maximum":
             decibels = 80.0 * relative_level(mel_power, decibels_per_decade=10.0) - 80.0
         else:
             decibels = power_decibels(mel_power)
-        cosine_columns = self.table("cosine columns", lambda: bands(self.liftered_cosines())[0], clips)
-        cosine_weights = self.table("cosine weights", lambda: bands(self.liftered_cosines())[1], clips)
+        cosine_columns = self.table("cosine columns", lambda: bands(self.liftered_cosines())[0], mel_power)
+        cosine_weights = self.table("cosine weights", lambda: bands(self.liftered_cosines())[1], mel_power)
         cepstrum = banded_product(cosine_columns, cosine_weights, decibels)
         flat = decibels.amax((1, 2), keepdim=True) == decibels.amin((1, 2), keepdim=True)
         return cepstrum.masked_fill(flat, 0.0)

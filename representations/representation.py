@@ -2,12 +2,16 @@
 
 import inspect
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from representations.resampling import averaging_weights, resample_axis
+
+ResizeMethod = Literal["bilinear", "bilinear_antialias", "power_mean"]
+"""How the native map becomes one of the wanted size, see :class:`Representation`."""
 LOWEST_RATE, HIGHEST_RATE = 100, 384_000
 """Below, resampling from the rates of recordings takes filters of hours; above, nothing is recorded."""
 LARGEST_SIZE = 4096
@@ -26,18 +30,23 @@ def require_samples(name: str, value: int, lowest: int) -> None:
 class Representation(nn.Module):
     """A differentiable map of a sound, in [0, 1], one clip independent of every other.
 
-    A subclass writes :meth:`native`, the map before the resize, and keeps each constructor argument as an attribute of
-    the same name. Constants (windows, filters) are not parameters or buffers: :meth:`table` computes them in float64
-    and keeps one copy for each device and precision in which waveforms arrive.
+    A subclass writes :meth:`cells`, what is measured in time and frequency, and :meth:`scaled`, how that becomes a map
+    in [0, 1], and keeps each constructor argument as an attribute of the same name. Constants (windows, filters) are
+    not parameters or buffers: :meth:`table` computes them in float64 and keeps one copy for each device and precision
+    in which waveforms arrive.
 
     Args:
         sample_rate: samples a second of the waveforms, in Hz, 100 to 384,000.
         resize: height and width of the map (one number for a square), at most 4096; None keeps the native size.
         align_corners: whether the corner cells of the native map and of the resized one have the same centres.
-        antialias: whether the bilinear resize averages over the cells that it shrinks.
+        resize_method: ``bilinear`` interpolates between the nearest cells of the scaled map and skips the others where
+            the map shrinks, the paper's reading; ``bilinear_antialias`` averages scaled cells under a triangle that is
+            as wide as the shrinking; ``power_mean`` takes the mean power of the cells that a pixel covers, before
+            anything is scaled (along an axis that grows, power is interpolated linearly).
 
     Raises:
-        ValueError: if the sample rate or the size lies outside its range.
+        ValueError: if the sample rate or the size lies outside its range, or a method has no size or corners to work
+            with.
     """
 
     def __init__(
@@ -46,7 +55,7 @@ class Representation(nn.Module):
         sample_rate: int,
         resize: int | tuple[int, int] | None = (128, 128),
         align_corners: bool = False,
-        antialias: bool = False,
+        resize_method: ResizeMethod = "bilinear",
     ) -> None:
         super().__init__()
         if sample_rate <= 0:
@@ -58,10 +67,18 @@ class Representation(nn.Module):
             raise ValueError(f"expected resize to be a positive height and width or null, got {resize}")
         if size is not None and max(size) > LARGEST_SIZE:
             raise ValueError(f"expected resize of at most {LARGEST_SIZE} rows and columns, got {resize}")
+        if resize_method not in get_args(ResizeMethod):
+            raise ValueError(f"expected resize_method to be one of {get_args(ResizeMethod)}, got {resize_method!r}")
+        if resize is None and resize_method != "bilinear":
+            raise ValueError(f"expected a size to resize to with resize_method {resize_method}, got resize None")
+        if align_corners and resize_method == "power_mean":
+            raise ValueError(
+                "expected align_corners false with resize_method power_mean, got true: its pixels have areas"
+            )
         self.sample_rate = sample_rate
         self.resize = None if size is None else (int(size[0]), int(size[1]))
         self.align_corners = align_corners
-        self.antialias = antialias
+        self.resize_method: ResizeMethod = resize_method
         self._tables: dict[Hashable, Tensor] = {}
 
     @property
@@ -102,12 +119,17 @@ class Representation(nn.Module):
             # A swing whose square underflows is no sound either.
             swing = clips.detach().amax(1, keepdim=True) - clips.detach().amin(1, keepdim=True)
             silent = swing <= torch.finfo(clips.dtype).tiny ** 0.5
-            maps = self.native(clips.masked_fill(silent, 0.0)).masked_fill(silent.unsqueeze(2), 0.0).unsqueeze(1)
+            cells = self.cells(clips.masked_fill(silent, 0.0))
+            if self.resize is not None and self.resize_method == "power_mean":
+                cells = self.mean_power(cells, *self.resize)
+            maps = self.scaled(cells).masked_fill(silent.unsqueeze(2), 0.0).unsqueeze(1)
             if self.resize is None or len(maps) == 0:
                 return maps if self.resize is None else maps.new_zeros(0, 1, *self.resize)
-            maps = F.interpolate(
-                maps, size=self.resize, mode="bilinear", align_corners=self.align_corners, antialias=self.antialias
-            )
+            if tuple(maps.shape[2:]) != self.resize:
+                antialias = self.resize_method == "bilinear_antialias"
+                maps = F.interpolate(
+                    maps, size=self.resize, mode="bilinear", align_corners=self.align_corners, antialias=antialias
+                )
             # A bilinear mean of numbers in [0, 1] can leave the interval by one rounding error.
             return maps.clamp(0.0, 1.0)
 
@@ -120,7 +142,36 @@ class Representation(nn.Module):
         Returns:
             ``(batch, rows, columns)`` in [0, 1].
         """
+        return self.scaled(self.cells(clips))
+
+    def cells(self, clips: Tensor) -> Tensor:
+        """What is measured in each cell of time and frequency, a power unless a subclass says otherwise.
+
+        Args:
+            clips: ``(batch, time)``, float32 or float64; silence is all zeros.
+
+        Returns:
+            ``(batch, rows, columns)``, not negative.
+        """
         raise NotImplementedError
+
+    def scaled(self, cells: Tensor) -> Tensor:
+        """What the cells of a clip look like, ``(batch, rows, columns)`` in [0, 1]."""
+        raise NotImplementedError
+
+    def mean_power(self, cells: Tensor, rows: int, columns: int) -> Tensor:
+        """The mean power of the cells that each pixel of a map covers, ``(batch, rows, columns)``."""
+        return self.resized_axis(self.resized_axis(cells, 1, rows), 2, columns)
+
+    def resized_axis(self, cells: Tensor, axis: int, size: int) -> Tensor:
+        """Cells at another number of rows (axis 1) or columns (axis 2), averaged or interpolated."""
+        inputs = cells.shape[axis]
+        if size == inputs:
+            return cells
+        key = ("resize", inputs, size)
+        places = self.table((*key, "places"), lambda: averaging_weights(inputs, size)[0], cells)
+        weights = self.table((*key, "weights"), lambda: averaging_weights(inputs, size)[1], cells)
+        return resample_axis(cells, axis, places, weights)
 
     @staticmethod
     def clip_by_clip(function: Callable[[Tensor], Tensor], clips: Tensor) -> Tensor:
@@ -130,14 +181,14 @@ class Representation(nn.Module):
         of a clip is the same to the last bit whatever stands beside it. It is also what fits the cache.
 
         Args:
-            function: from ``(n, time)`` to ``(n, rows, columns)``.
-            clips: ``(batch, time)``.
+            function: from ``(n, ...)`` to ``(n, rows, columns)``.
+            clips: ``(batch, time)``, or cells ``(batch, rows, columns)``.
 
         Returns:
             ``(batch, rows, columns)``.
         """
         if len(clips) == 0:
-            return function(clips.new_zeros(1, clips.shape[1]))[:0]
+            return function(clips.new_zeros(1, *clips.shape[1:]))[:0]
         if clips.device.type != "cpu":
             return function(clips)
         return torch.cat([function(clip) for clip in clips.split(1)])

@@ -5,7 +5,7 @@ from torch import Tensor
 from torchaudio.functional import spectrogram
 
 from representations.decibels import normalise_peak, relative_level
-from representations.representation import Representation, require_samples
+from representations.representation import Representation, ResizeMethod, require_samples
 
 
 class STFT(Representation):
@@ -21,7 +21,7 @@ class STFT(Representation):
         hop_samples: samples between frames.
         resize: see :class:`Representation`.
         align_corners: see :class:`Representation`.
-        antialias: see :class:`Representation`.
+        resize_method: see :class:`Representation`.
 
     Raises:
         ValueError: if a setting is impossible.
@@ -36,9 +36,11 @@ class STFT(Representation):
         hop_samples: int = 512,
         resize: int | tuple[int, int] | None = (128, 128),
         align_corners: bool = False,
-        antialias: bool = False,
+        resize_method: ResizeMethod = "bilinear",
     ) -> None:
-        super().__init__(sample_rate=sample_rate, resize=resize, align_corners=align_corners, antialias=antialias)
+        super().__init__(
+            sample_rate=sample_rate, resize=resize, align_corners=align_corners, resize_method=resize_method
+        )
         require_samples("n_fft", n_fft, 2)
         if not 0.0 < win_length_ratio <= 1.0:
             raise ValueError(f"expected win_length_ratio in (0, 1], got {win_length_ratio}")
@@ -48,14 +50,17 @@ class STFT(Representation):
         self.hop_samples = hop_samples
         self.win_length = max(1, round(win_length_ratio * n_fft))
 
-    def native(self, clips: Tensor) -> Tensor:
-        """See :meth:`Representation.native`: ``(batch, n_fft // 2 + 1, 1 + time // hop_samples)``."""
+    def cells(self, clips: Tensor) -> Tensor:
+        """See :meth:`Representation.cells`: power, ``(batch, n_fft // 2 + 1, 1 + time // hop_samples)``."""
         window = self.table("window", lambda: torch.hann_window(self.win_length, dtype=torch.float64), clips)
-        power = self.clip_by_clip(
+        return self.clip_by_clip(
             lambda clip: power_spectrogram(clip, window, n_fft=self.n_fft, hop_samples=self.hop_samples),
             normalise_peak(clips),
         )
-        return relative_level(power, decibels_per_decade=10.0)
+
+    def scaled(self, cells: Tensor) -> Tensor:
+        """See :meth:`Representation.scaled`: dB relative to the clip's maximum, 80 dB range."""
+        return relative_level(cells, decibels_per_decade=10.0)
 
 
 def power_spectrogram(clips: Tensor, window: Tensor, *, n_fft: int, hop_samples: int) -> Tensor:

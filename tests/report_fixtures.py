@@ -18,7 +18,7 @@ from storage import write_json
 
 CLASSES = 4
 SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")
-RESIZED = {"resize": [128, 128], "align_corners": False, "antialias": False}
+RESIZED = {"resize": [128, 128], "align_corners": False, "resize_method": "bilinear"}
 MFCC = {
     "class": "MFCC", "sample_rate": 8000, "n_mfcc": 20, "n_fft": 2048, "hop_samples": 1024, "n_mels": 128,
     "dct_type": 2, "norm": "ortho", "lifter_scale": 0.0, "lifter_formula": "librosa", "decibel_reference": "unit",

@@ -3,7 +3,9 @@
 import copy
 import json
 
+import numpy as np
 import pytest
+import scipy.fft
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,9 @@ SAMPLE_RATE = 8000
 
 
 def build(name: str, **arguments) -> Representation:
+    """A representation by its name, DWT also by that of its mother wavelet."""
+    if name in ("morlet", "mexican_hat", "haar"):
+        name, arguments = "DWT", {"mother": name, **arguments}
     return REPRESENTATIONS[name](sample_rate=SAMPLE_RATE, **arguments)
 
 
@@ -53,9 +58,79 @@ def test_maps_have_the_promised_shape_range_and_precision(name):
 def test_the_resize_is_bilinear_on_the_native_map(name):
     waveform = noise(1, 1, 4000)
     native = build(name, resize=None)(waveform)
-    for options in ({"align_corners": True}, {"antialias": True}, {}):
-        expected = torch.nn.functional.interpolate(native, (128, 128), mode="bilinear", **options)
+    for options, as_torch in (
+        ({"align_corners": True}, {"align_corners": True}),
+        ({"resize_method": "bilinear_antialias"}, {"antialias": True}),
+        ({}, {}),
+    ):
+        expected = torch.nn.functional.interpolate(native, (128, 128), mode="bilinear", **as_torch)
         torch.testing.assert_close(build(name, **options)(waveform), expected.clamp(0, 1))
+
+
+def area_mean(cells, size, axis):
+    """Brute force in float64: the integral of a step function over each pixel, divided by the pixel's width."""
+    cells = np.moveaxis(np.asarray(cells, np.float64), axis, 0)
+    edges = np.arange(len(cells) + 1)
+    integral = np.concatenate([np.zeros((1, *cells.shape[1:])), np.cumsum(cells, axis=0)])
+    at = np.linspace(0, len(cells), size + 1)
+    flat = integral.reshape(len(integral), -1)
+    values = np.stack([np.interp(at, edges, column) for column in flat.T], axis=1).reshape(-1, *cells.shape[1:])
+    return np.moveaxis(np.diff(values, axis=0) / (len(cells) / size), 0, axis)
+
+
+@pytest.mark.parametrize("kind", ["STFT", "morlet"])
+def test_a_power_mean_is_the_mean_power_of_the_cells_under_a_pixel(kind):
+    representation = build(kind, resize=(19, 5), resize_method="power_mean")
+    clip = noise(1, 4000).double()
+    cells = representation.cells(clip)[0].numpy()
+    power = cells if kind == "STFT" else cells**2
+    mean = area_mean(area_mean(power, 19, 0), 5, 1)
+    expected = np.clip(1 + 10 * np.log10(mean / mean.max()) / 80, 0, 1)
+    np.testing.assert_allclose(representation(clip[:, None])[0, 0].numpy(), expected, atol=1e-9)
+
+
+def test_a_power_mean_of_cepstra_is_taken_of_mel_power_over_time():
+    representation = build("MFCC", resize=(20, 3), n_mfcc=20, resize_method="power_mean")
+    clip = noise(1, 12000).double()
+    power = area_mean(representation.cells(clip)[0].numpy(), 3, 1)
+    levels = np.maximum(power, max(power.max() * 1e-8, 1e-10))
+    cepstrum = scipy.fft.dct(10 * np.log10(levels), type=2, norm="ortho", axis=0)[:20]
+    expected = (cepstrum - cepstrum.min()) / (cepstrum.max() - cepstrum.min())
+    np.testing.assert_allclose(representation(clip[:, None])[0, 0].numpy(), expected, atol=1e-9)
+
+
+def test_a_steady_tone_keeps_its_level_under_a_power_mean_and_not_under_bilinear_interpolation():
+    time = torch.arange(SAMPLE_RATE * 2, dtype=torch.float64) / SAMPLE_RATE
+    # Half way between the rows of the native map that the 128 rows of the bilinear one are interpolated from.
+    settings = {"n_fft": 2048, "resize": (128, 128)}
+    native = build("STFT", **{**settings, "resize": None})
+    missed = torch.sin(2 * torch.pi * SAMPLE_RATE / 2048 * 416 * time)[None, None]
+    clip = missed + 1e-4 * noise(1, 1, len(time)).double()
+    loudest = float(native(clip).amax())
+    drawn = {
+        method: 80 * (float(build("STFT", **settings, resize_method=method)(clip).amax()) - loudest)
+        for method in ("bilinear", "power_mean")
+    }
+    assert drawn["power_mean"] == pytest.approx(0, abs=1e-9)
+    assert drawn["bilinear"] < -20
+
+
+@pytest.mark.parametrize("kind", ["STFT", "MFCC", "morlet", "haar"])
+@pytest.mark.parametrize("method", ["bilinear_antialias", "power_mean"])
+def test_every_resize_method_keeps_clips_apart_and_gradients_finite(kind, method):
+    representation = build(kind, resize=(24, 40), resize_method=method)
+    clips = torch.stack([noise(1, 4000), torch.zeros(1, 4000), noise(1, 4000, seed=1)])
+    clips[2, :, 1000:] = 0
+    clips.requires_grad_()
+    maps = representation(clips)
+    alone = torch.cat([representation(clip[None]) for clip in clips])
+    assert torch.equal(maps, alone)
+    assert maps.min() >= 0
+    assert maps.max() <= 1
+    assert not maps[1].any()
+    maps.square().sum().backward()
+    assert torch.isfinite(clips.grad).all()
+    assert not clips.grad[1].any()
 
 
 @pytest.mark.parametrize("kind", ["STFT", "MFCC", "morlet", "mexican_hat", "haar"])
@@ -147,7 +222,7 @@ def test_a_later_sound_lies_in_later_columns(kind):
 
 
 def test_settings_rebuild_the_representation(name):
-    representation = build(name, resize=(64, 32), antialias=True)
+    representation = build(name, resize=(64, 32), resize_method="power_mean")
     values = representation.settings
     assert json.loads(json.dumps(values)) == values
     assert values.pop("class") == name
@@ -207,6 +282,9 @@ def test_a_wrong_waveform_is_named(name, waveform, message):
     [
         ("STFT", {"sample_rate": 0}, "positive sample_rate in Hz, got 0"),
         ("STFT", {"resize": (0, 5)}, "positive height and width or null"),
+        ("STFT", {"resize_method": "cubic"}, "resize_method to be one of .*, got 'cubic'"),
+        ("MFCC", {"resize": None, "resize_method": "power_mean"}, "a size to resize to with resize_method power_mean"),
+        ("DWT", {"align_corners": True, "resize_method": "power_mean"}, "align_corners false with resize_method"),
         ("STFT", {"n_fft": 1}, "n_fft of at least 2 samples, got 1"),
         ("STFT", {"win_length_ratio": 1.5}, r"win_length_ratio in \(0, 1\], got 1.5"),
         ("STFT", {"hop_samples": 0}, "hop_samples of at least 1, got 0"),

@@ -42,8 +42,10 @@ def make_cache(table, folder, **settings) -> WaveformCache:
 
 def count_builds(monkeypatch):
     built = []
-    decode = waveform_cache.decode
-    monkeypatch.setattr(waveform_cache, "decode", lambda file, *rest: (built.append(file.name), decode(file, *rest))[1])
+    read = waveform_cache.read_sound
+    monkeypatch.setattr(
+        waveform_cache, "read_sound", lambda file, *rest: (built.append(file.name), read(file, *rest))[1]
+    )
     return built
 
 
@@ -198,8 +200,8 @@ def test_two_processes_at_once_share_the_work_of_one(tmp_path):
     cache = make_cache(table, tmp_path / "cache", augmentation="none")
     program = (
         "from datamodules import waveform_cache\n"
-        "decode, built = waveform_cache.decode, []\n"
-        "waveform_cache.decode = lambda *arguments: (built.append(0), decode(*arguments))[1]\n"
+        "read, built = waveform_cache.read_sound, []\n"
+        "waveform_cache.read_sound = lambda *arguments: (built.append(0), read(*arguments))[1]\n"
         f"{BUILD}; print(len(built), sum(float(given.read(clip, 0).sum()) for clip in range(60)))"
     )
     processes = [start_light_process(program) for _ in range(2)]
