@@ -84,6 +84,8 @@ def train_fold(cli: TrainCLI, fold: int, run: RunFolder, shared: list[Callback])
         "best",
         # Without a validation part the weights of every epoch replace those of the one before.
         monitor="val/loss" if validates else None,
+        # It means nothing without a monitor, but Lightning tells the two callbacks apart by it.
+        mode="min" if validates else "max",
         save_on_train_epoch_end=None if validates else True,
         save_weights_only=True,
         enable_version_counter=False,
