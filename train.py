@@ -31,6 +31,7 @@ from storage import RunFolder
 NOISE = (
     "The number of training batches .* is smaller than the logging interval",
     "Checkpoint directory .* exists and is not empty",
+    "Total length of `list` across ranks is zero",
     ".*LightningCLI's args parameter is intended to run from within Python",
 )
 
