@@ -32,6 +32,7 @@ from storage import RunFolder
 NOISE = (
     "The number of training batches .* is smaller than the logging interval",
     "Checkpoint directory .* exists and is not empty",
+    "Total length of `list` across ranks is zero",
     ".*LightningCLI's args parameter is intended to run from within Python",
 )
 
@@ -81,9 +82,20 @@ def train_fold(cli: TrainCLI, fold: int, run: RunFolder, shared: list[Callback])
     model, data = cli.build(fold)
     folder = str(run.fold(fold))
     # The loss tells epochs apart that get the same few dozen clips right.
-    best = ModelCheckpoint(folder, "best", monitor="val/loss", save_weights_only=True, enable_version_counter=False)
+    validates = data.validation == "fold"
+    best = ModelCheckpoint(
+        folder,
+        "best",
+        # Without a validation part the weights of every epoch replace those of the one before.
+        monitor="val/loss" if validates else None,
+        # It means nothing without a monitor, but Lightning tells the two callbacks apart by it.
+        mode="min" if validates else "max",
+        save_on_train_epoch_end=None if validates else True,
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-    stopping = EarlyStopping("val/loss", patience=cli.settings["early_stopping"]["patience"])
+    stopping = [EarlyStopping("val/loss", patience=cli.settings["early_stopping"]["patience"])] if validates else []
     decay = cli.settings["weight_average"]["decay"]
     average = [WeightAverage(decay)] if decay else []
     wandb_settings = cli.settings["wandb"]
@@ -91,7 +103,7 @@ def train_fold(cli: TrainCLI, fold: int, run: RunFolder, shared: list[Callback])
     trainer = cli.build_trainer(
         logger=logger or False,
         default_root_dir=folder,
-        callbacks=[*average, stopping, *shared, WandbRecord(run, cli.settings), best, last],
+        callbacks=[*average, *stopping, *shared, WandbRecord(run, cli.settings), best, last],
     )
     interrupted = run.last_checkpoint(fold)
     resume = str(interrupted) if interrupted.is_file() else None
@@ -129,12 +141,13 @@ def test_again(args: Sequence[str] | None, checkpoint: str, allowed: Sequence[st
 def show(run: RunFolder, summary: dict[str, Any]) -> None:
     """Print a table of the folds, their mean and standard deviation, and where the run lies."""
     table = Table(title=f"{run.path.name}: {summary['corpus']}, split={summary['split']}")
-    for heading in ("fold", "test accuracy", "test clips", "leakage", "epochs", "minutes"):
+    for heading in ("fold", "test accuracy", "balanced", "macro-F1", "test clips", "leakage", "epochs", "minutes"):
         table.add_column(heading, justify="right")
     for row in summary["folds"]:
         table.add_row(
             str(row["fold"]),
             f"{row['accuracy']:.1%}",
+            *(f"{row[name]:.1%}" if name in row else "-" for name in ("balanced_accuracy", "macro_f1")),
             str(row["n_test"]),
             f"{row['leakage']:.1%}",
             "-" if row["epochs"] is None else str(row["epochs"]),
@@ -142,7 +155,9 @@ def show(run: RunFolder, summary: dict[str, Any]) -> None:
         )
     spread = "" if summary["accuracy_sd"] is None else f" ± {summary['accuracy_sd']:.1%}"
     table.add_section()
-    table.add_row("mean", f"{summary['accuracy_mean']:.1%}{spread}", str(summary["n_test"]))
+    means = [summary["balanced_accuracy_mean"], summary["macro_f1_mean"]]
+    shown = ["-" if mean is None else f"{mean:.1%}" for mean in means]
+    table.add_row("mean", f"{summary['accuracy_mean']:.1%}{spread}", *shown, str(summary["n_test"]))
     console = Console()
     console.print(table)
     finished = f"{summary['folds_finished']} of {summary['folds_in_all']} folds"

@@ -1,8 +1,8 @@
 """Map to logits: ``(batch, 1, rows, columns)`` in [0, 1] -> ``(batch, classes)``, never probabilities.
 
 Maps of 64 x 64 and larger fit every architecture; 128 x 128 is what the representations make. A new architecture is
-one file with a builder and one line in :data:`ARCHITECTURES`. The classifiers outside gradients stand in
-:mod:`classifiers.baselines`.
+one file with a builder and one line in :data:`ARCHITECTURES`, from which the command line takes the names that it
+allows. The classifiers outside gradients stand in :mod:`classifiers.baselines`.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,11 @@ from collections.abc import Callable
 from torch import nn
 
 from classifiers.alexnet import build_alexnet
+from classifiers.crnn import build_crnn
 from classifiers.googlenet import build_googlenet
 from classifiers.resnet import build_resnet18, build_resnet34
 from classifiers.resnet56 import build_resnet56
+from classifiers.sb_cnn import build_sb_cnn
 
 __all__ = ["ARCHITECTURES", "build_classifier", "count_parameters"]
 
@@ -22,6 +24,8 @@ ARCHITECTURES: dict[str, Callable[[int, bool], nn.Module]] = {
     "resnet56": build_resnet56,
     "googlenet": build_googlenet,
     "alexnet": build_alexnet,
+    "sb_cnn": build_sb_cnn,
+    "crnn": build_crnn,
 }
 
 

@@ -49,6 +49,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "--data.representation": tuple(REPRESENTATIONS),
     "--model.architecture": (*ARCHITECTURES, *BASELINES),
 }
+# What the ConvNets are trained with and a baseline, fitted once on maps as they are, has no use for; each with "off".
+NOT_OF_BASELINES: dict[str, Any] = {
+    "--model.frequency_masks": 0,
+    "--model.time_masks": 0,
+    "--model.class_weights": "none",
+    "--data.random_gain": 0.0,
+    "--data.noise_snr": None,
+}
 
 
 def check_names(arguments: Sequence[str]) -> None:
@@ -157,6 +165,8 @@ class TrainCLI(LightningCLI):
         )
         parser.add_argument("--wandb.project", type=str, default="sound-robustness", help="W&B project")
         parser.add_argument("--wandb.mode", type=WandbMode, default="auto", help="online with an account, else offline")
+        names = next(action for action in parser._actions if action.dest == "model.architecture")
+        names.help = f"one of {', '.join(CHOICES['--model.architecture'])}"
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("seed", "data.init_args.seed")
         parser.link_arguments("seed", "model.seed")
@@ -184,9 +194,23 @@ class TrainCLI(LightningCLI):
             self.parser.dump(self.config, skip_link_targets=False, skip_none=False, format="yaml")
         )
         model = self.settings["model"]
+        self._check_architecture()
         if model["learning_rate"] is None:
             # The record of a run says the number.
             model["learning_rate"] = default_learning_rate(model["architecture"])
+
+    def _check_architecture(self) -> None:
+        # A name in a file of settings; one on the command line was looked at before.
+        architecture, known = self.settings["model"]["architecture"], CHOICES["--model.architecture"]
+        if architecture not in known:
+            raise UsageError(f"expected --model.architecture to be one of {', '.join(known)}, got {architecture!r}")
+        groups = {"model": self.settings["model"], "data": self.settings["data"]["init_args"]}
+        for flag, off in NOT_OF_BASELINES.items():
+            group, name = flag.removeprefix("--").split(".")
+            if architecture in BASELINES and groups[group].get(name, off) != off:
+                raise UsageError(
+                    f"expected a ConvNet with {flag}, got {architecture}, which is fitted once on the maps as they are"
+                )
 
     def open_run(self, number_of_folds: int, table_digest: str) -> RunFolder:
         """Open the folder of the run, new or interrupted.

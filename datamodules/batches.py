@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
@@ -97,3 +98,27 @@ class GlobalBatches(Sampler[list[int]]):
         if full == 0:
             return 1
         return full + (remainder >= self.processes and remainder > 0 and not self.drop_last)
+
+
+def clip_seeds(
+    clips: int, *, stream: int, seed: int, epoch: int, step: int, rank: int = 0, processes: int = 1
+) -> list[int]:
+    """Seeds of the random numbers of each clip that a process has in a training batch.
+
+    They depend on the clip's place in the global batch, not on how many processes share it.
+
+    Args:
+        clips: how many clips of the batch this process has.
+        stream: what the random numbers are for, so that two uses of them do not meet.
+        seed: seed of the run.
+        epoch: number of the epoch, from 0.
+        step: number of the batch in its epoch, from 0.
+        rank: number of this process, from 0.
+        processes: how many processes share each batch.
+
+    Returns:
+        One seed a clip, from 0 to 2^64 - 1.
+    """
+    places = [rank + processes * place for place in range(clips)]
+    state = (stream, seed % 2**64, epoch, step)
+    return [int(np.random.SeedSequence((*state, place)).generate_state(1, np.uint64)[0]) for place in places]

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from datamodules.batches import Batch, GlobalBatches
+from datamodules.batches import Batch, GlobalBatches, clip_seeds
 from datamodules.clip_dataset import ClipDataset, ClipItem, collate
 from datamodules.clip_subset import stratified_subset
 from datamodules.clip_table import ClipTable
 from datamodules.map_cache import MapCache
 from datamodules.split_record import SplitRecord
-from datamodules.splits import Split, leakage, make_split, number_of_folds, split_sources
+from datamodules.splits import Split, check_validation, leakage, make_split, number_of_folds, split_sources
+from datamodules.waveform_augmentation import WaveformAugmentation
 from datamodules.waveform_cache import WaveformCache
 from representations import STFT, Representation
 
@@ -48,7 +49,11 @@ class SoundDataModule(LightningDataModule):
         cache_dir: folder of the waveform and map caches; the user's cache folder by default.
         cache_maps: keep maps on disk; by default on the CPU only.
         download: fetch the corpus into ``root`` if it is not there.
-        seed: seed of the split and of the order of the training clips.
+        seed: seed of the split, of the order of the training clips and of their random gain and noise.
+        validation: ``fold`` keeps a fold aside for early stopping and the choice of the checkpoint; ``none``, with
+            ``official`` only, trains on all folds but the one that tests, and the last epoch's weights are kept.
+        random_gain: see :class:`WaveformAugmentation`; training clips then become maps anew in every epoch.
+        noise_snr: see :class:`WaveformAugmentation`.
 
     Raises:
         ValueError: if a setting is impossible.
@@ -74,6 +79,9 @@ class SoundDataModule(LightningDataModule):
         cache_maps: bool | None = None,
         download: bool = False,
         seed: int = 0,
+        validation: Literal["fold", "none"] = "fold",
+        random_gain: float = 0.0,
+        noise_snr: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
         if not 0 < test_fraction < 1:
@@ -88,6 +96,9 @@ class SoundDataModule(LightningDataModule):
             raise ValueError(f"expected num_workers from 0 to {MOST_WORKERS}, got {num_workers}")
         if not 0 <= seed < 2**32:
             raise ValueError(f"expected a seed from 0 to {2**32 - 1}, got {seed}")
+        check_validation(validation, split)
+        self.validation = validation
+        self.waveform_augmentation = WaveformAugmentation(random_gain, noise_snr)
         self.root = root
         self.representation = representation if representation is not None else STFT()
         self.split_protocol = split
@@ -191,6 +202,7 @@ class SoundDataModule(LightningDataModule):
             folds=self.folds,
             test_fraction=self.test_fraction,
             seed=self.seed,
+            validation=self.validation,
         )
 
     @property
@@ -237,7 +249,8 @@ class SoundDataModule(LightningDataModule):
         self.waveforms.prepare([*learned, *tested.tolist()], training)
         maps = self._map_cache()
         if maps is not None:
-            entries = [*self._training_entries(split), *self._originals(split.validation)] if self._trains else []
+            training_entries = [] if self.waveform_augmentation.changes_clips else self._training_entries(split)
+            entries = [*training_entries, *self._originals(split.validation)] if self._trains else []
             maps.prepare([*entries, *self._originals(tested)])
 
     def setup(self, stage: str) -> None:
@@ -247,7 +260,8 @@ class SoundDataModule(LightningDataModule):
             logger.info(self.describe_split())
         maps = self._map_cache()
         labels = self.table.labels
-        self.train_set = ClipDataset(self._training_entries(split), labels, self.waveforms, maps)
+        training_maps = None if self.waveform_augmentation.changes_clips else maps
+        self.train_set = ClipDataset(self._training_entries(split), labels, self.waveforms, training_maps)
         self.validation_set = ClipDataset(self._originals(split.validation), labels, self.waveforms, maps)
         self.test_set = ClipDataset(self._originals(self.tested), labels, self.waveforms, maps)
 
@@ -266,9 +280,9 @@ class SoundDataModule(LightningDataModule):
         """Training clips and their copies, in an order that depends on seed and epoch alone."""
         return self._loader(self.train_set, shuffle=True)
 
-    def val_dataloader(self) -> DataLoader[ClipItem]:
-        """Validation clips, without copies."""
-        return self._loader(self.validation_set)
+    def val_dataloader(self) -> DataLoader[ClipItem] | list[DataLoader[ClipItem]]:
+        """Validation clips, without copies; an empty list where nothing validates."""
+        return self._loader(self.validation_set) if len(self.validation_set) else []
 
     def test_dataloader(self) -> DataLoader[ClipItem]:
         """Test clips, without copies, each exactly once over all processes."""
@@ -289,9 +303,25 @@ class SoundDataModule(LightningDataModule):
         """Turn waveforms into maps on the device; maps from the cache pass as they are."""
         if batch.inputs.ndim == 4:
             return batch
+        if self.waveform_augmentation.changes_clips and self.trainer is not None and self.trainer.training:
+            batch = batch._replace(inputs=self.waveform_augmentation(batch.inputs, self._clip_seeds(len(batch.clips))))
         self.representation.to(batch.inputs.device)
         with torch.no_grad(), torch.autocast(batch.inputs.device.type, enabled=False):
             return batch._replace(inputs=self.representation(batch.inputs))
+
+    def _clip_seeds(self, clips: int) -> list[int]:
+        trainer = self.trainer
+        assert trainer is not None
+        return clip_seeds(
+            clips,
+            stream=0,
+            seed=self.seed,
+            epoch=trainer.current_epoch,
+            # Lightning counts a batch as ready after it has moved to the device.
+            step=trainer.fit_loop.epoch_loop.batch_progress.current.ready,
+            rank=trainer.global_rank,
+            processes=trainer.world_size,
+        )
 
     def _training_entries(self, split: Split) -> list[tuple[int, int]]:
         variants = range(len(self.waveforms.variants))

@@ -11,6 +11,7 @@ from datamodules.clip_table import ClipTable
 from storage import DataError
 
 Protocol = Literal["grouped", "random", "official"]
+Validation = Literal["fold", "none"]
 PROTOCOLS: tuple[Protocol, ...] = ("grouped", "random", "official")
 
 # How many random test parts are drawn under "grouped"; the one that is nearest to the wanted shares is kept.
@@ -42,6 +43,7 @@ def make_split(
     folds: int = 5,
     test_fraction: float = 0.3,
     seed: int = 0,
+    validation: Validation = "fold",
 ) -> Split:
     """Split a corpus for model ``fold`` of the cross-validation.
 
@@ -57,6 +59,7 @@ def make_split(
         folds: models of the cross-validation, at least 2; ``official`` has as many as the corpus defines.
         test_fraction: share of the test part, between 0 and 1; ``official`` ignores it.
         seed: another seed is another test part and other folds; ``official`` ignores it.
+        validation: ``none`` gives the validation fold to training, under ``official`` only.
 
     Raises:
         ValueError: for settings that no corpus could meet.
@@ -65,8 +68,12 @@ def make_split(
     count = number_of_folds(table, protocol, folds)
     if not 1 <= fold <= count:
         raise ValueError(f"expected fold in 1..{count}, got {fold}")
+    check_validation(validation, protocol)
     if protocol == "official":
-        return _official(table, fold)
+        parts = _official(table, fold)
+        if validation == "fold":
+            return parts
+        return Split(np.sort(np.concatenate([parts.train, parts.validation])), parts.validation[:0], parts.test)
     if not 0 < test_fraction < 1:
         raise ValueError(f"expected test_fraction between 0 and 1, got {test_fraction}")
     _require_units(table, protocol, np.arange(len(table)), folds + 1, f"{folds} folds and a test part")
@@ -83,13 +90,24 @@ def make_split(
     _require_units(table, protocol, ordered[rest], folds, f"{folds} folds after the test part took its share")
     splitter = StratifiedGroupKFold if protocol == "grouped" else StratifiedKFold
     groups = sources[rest] if protocol == "grouped" else None
-    parts = splitter(n_splits=folds, shuffle=True, random_state=seed).split(rest, labels[rest], groups)
-    train, validation = list(parts)[fold - 1]
+    pairs = splitter(n_splits=folds, shuffle=True, random_state=seed).split(rest, labels[rest], groups)
+    train, validates = list(pairs)[fold - 1]
     return Split(
         train=np.sort(ordered[rest[train]]),
-        validation=np.sort(ordered[rest[validation]]),
+        validation=np.sort(ordered[rest[validates]]),
         test=np.sort(ordered[in_test]),
     )
+
+
+def check_validation(validation: str, protocol: str) -> None:
+    """Raise ``ValueError`` for a way to validate that does not exist, or that a protocol has no use for."""
+    if validation not in ("fold", "none"):
+        raise ValueError(f"expected validation to be fold or none, got {validation!r}")
+    if validation == "none" and protocol != "official":
+        raise ValueError(
+            f"expected split=official with validation=none, got split={protocol}, whose models differ in nothing "
+            "but the clips that validate; use validation=fold"
+        )
 
 
 def number_of_folds(table: ClipTable, protocol: Protocol, folds: int = 5) -> int:

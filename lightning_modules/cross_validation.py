@@ -13,6 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from datamodules import Batch, SoundDataModule
 from lightning_modules.environment import git_commit, package_versions
 from lightning_modules.sound_classifier import SoundClassifier
+from metrics.classification import class_scores
 from storage import RunFolder, write_atomically, write_json
 
 
@@ -123,7 +124,8 @@ class CrossValidation(Callback):
             rows: clip and predicted class, once for each test clip.
 
         Returns:
-            The fold's number, accuracy, part sizes and leakage, and where its checkpoint lies.
+            The fold's number, accuracy, scores of :func:`~metrics.classification.class_scores`, part sizes, leakage,
+            whether a fold validated and which epoch's weights were kept, and where its checkpoint lies.
         """
         table, split = data.table, data.split
         clips = [clip for clip, _ in rows]
@@ -140,10 +142,13 @@ class CrossValidation(Callback):
         return {
             "fold": data.fold,
             "accuracy": float((predictions["label"] == predictions["prediction"]).mean()),
+            **class_scores(predictions["label"], predictions["prediction"], len(table.class_names)),
             "n_test": len(predictions),
             "n_train": len(split.train),
             "n_validation": len(split.validation),
             "leakage": data.leakage,
+            "validation": data.validation,
+            "weights": "lowest validation loss" if data.validation == "fold" else "last epoch",
             "checkpoint": str(self.run.checkpoint(data.fold).relative_to(self.run.path)),
         }
 
@@ -156,8 +161,10 @@ class CrossValidation(Callback):
         """Write ``summary.json`` from the records of all finished folds.
 
         Returns:
-            The summary: accuracy's mean and sample standard deviation over folds (None with one fold), the folds'
-            records, leakage, number of tests, parameters, seed, versions and commit.
+            The summary: accuracy's mean and sample standard deviation over folds (None with one fold), the means of
+            balanced accuracy, of macro-F1 and of each class' recall over the folds that have the class (None where a
+            fold was finished by a version that did not write them), the folds' records, leakage, number of tests,
+            parameters, seed, versions and commit.
         """
         records = [self.run.record(fold) for fold in self.run.finished_folds()]
         rows = [record for record in records if record is not None]
@@ -172,6 +179,7 @@ class CrossValidation(Callback):
             "architecture": self.recipe["model"]["architecture"],
             "accuracy_mean": statistics.fmean(accuracies) if accuracies else None,
             "accuracy_sd": statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+            **mean_scores(rows, data.table.class_names),
             "folds_finished": len(rows),
             "folds_in_all": self.folds,
             "folds": rows,
@@ -187,6 +195,31 @@ class CrossValidation(Callback):
         }
         write_json(self.run.summary_file, summary)
         return summary
+
+
+def mean_scores(records: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -> dict[str, Any]:
+    """Means over folds of what :func:`~metrics.classification.class_scores` gives; None where there is none.
+
+    Args:
+        records: the folds' records.
+        class_names: names of the classes, in the order of their numbers.
+
+    Returns:
+        ``balanced_accuracy_mean``, ``macro_f1_mean`` and ``recall_mean``, the last by the name of the class.
+    """
+
+    def mean(values: list[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return statistics.fmean(known) if known else None
+
+    scored = records if all("recall" in record for record in records) else []
+    return {
+        "balanced_accuracy_mean": mean([record["balanced_accuracy"] for record in scored]),
+        "macro_f1_mean": mean([record["macro_f1"] for record in scored]),
+        "recall_mean": {
+            name: mean([record["recall"][label] for record in scored]) for label, name in enumerate(class_names)
+        },
+    }
 
 
 def data_of(trainer: Trainer) -> SoundDataModule:

@@ -1,7 +1,10 @@
 """Random changes of training maps; they never touch what is validated, tested or attacked."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+from torchaudio.functional import mask_along_axis
 
 
 def roll_in_time(maps: Tensor, generator: torch.Generator) -> Tensor:
@@ -39,3 +42,41 @@ def mix_up(maps: Tensor, labels: Tensor, alpha: float, generator: torch.Generato
     first, second = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator).tolist()
     share = first / (first + second) if first + second > 0 else 1.0
     return maps.lerp(maps[partners], 1 - share), labels.lerp(labels[partners], 1 - share)
+
+
+def mask_bands(
+    maps: Tensor,
+    seeds: Sequence[int],
+    *,
+    frequency_masks: int,
+    frequency_mask_width: float,
+    time_masks: int,
+    time_mask_width: float,
+) -> Tensor:
+    """Set random bands of rows and of columns of each map to 0, the level of silence (SpecAugment without warping).
+
+    Source: Park et al., SpecAugment, Interspeech 2019. The width of a band is uniform from 0 to the largest one, its
+    place uniform over the map; bands may overlap.
+
+    Args:
+        maps: ``(batch, 1, rows, columns)``.
+        seeds: one a clip, see :func:`datamodules.batches.clip_seeds`.
+        frequency_masks: bands of rows a map.
+        frequency_mask_width: the largest width of such a band, as a share of the rows.
+        time_masks: bands of columns a map.
+        time_mask_width: the largest width of such a band, as a share of the columns.
+
+    Returns:
+        Maps of the same shape.
+    """
+    rows, columns = round(frequency_mask_width * maps.shape[2]), round(time_mask_width * maps.shape[3])
+    masks = [(1, rows)] * frequency_masks + [(2, columns)] * time_masks
+    masked = []
+    # torchaudio draws from the global generator of the CPU; what training draws from it later must not change.
+    with torch.random.fork_rng(devices=[]):
+        for one, seed in zip(maps, seeds, strict=True):
+            torch.default_generator.manual_seed(seed)
+            for axis, width in masks:
+                one = mask_along_axis(one, width, 0.0, axis)
+            masked.append(one)
+    return torch.stack(masked)

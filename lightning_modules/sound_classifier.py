@@ -11,19 +11,29 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from classifiers import build_classifier, count_parameters
-from datamodules import Batch
-from lightning_modules.map_augmentation import mix_up, roll_in_time
+from datamodules import Batch, SoundDataModule
+from datamodules.batches import clip_seeds
+from lightning_modules.map_augmentation import mask_bands, mix_up, roll_in_time
 from lightning_modules.weight_average import keep_average
-
-# The flag's choices: the ConvNets, which this module trains, and the baselines, which train.py fits without a Trainer.
-Architecture = Literal[
-    "resnet18", "resnet34", "resnet56", "googlenet", "alexnet", "linear_svm", "rbf_svm", "random_forest"
-]
 
 
 def default_learning_rate(architecture: str) -> float:
     """Largest learning rate of an architecture: 2e-3, and 5e-4 for AlexNet, which has no batch normalisation."""
     return 5e-4 if architecture == "alexnet" else 2e-3
+
+
+def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """Weights n / (K n_c) of K classes, n clips, n_c of them of class c; a class without clips has weight 0.
+
+    Args:
+        labels: classes of the training clips ``(clips,)``.
+        num_classes: K.
+
+    Returns:
+        ``(num_classes,)``, mean 1 over the clips where every class has some.
+    """
+    counts = torch.bincount(labels, minlength=num_classes)
+    return torch.where(counts > 0, len(labels) / (num_classes * counts.clamp(min=1)), 0.0)
 
 
 class SoundClassifier(LightningModule):
@@ -34,7 +44,7 @@ class SoundClassifier(LightningModule):
 
     Args:
         num_classes: number of classes.
-        architecture: one of the five ConvNets; train.py also takes the name of a baseline.
+        architecture: a name in :data:`classifiers.ARCHITECTURES`; train.py also takes the name of a baseline.
         pretrained: start from ImageNet weights where torchvision has them.
         instance_norm: the classifier first gives each clip's map mean 0 and deviation 1 over rows and columns (Ulyanov
             et al. 2016). MFCC maps, scaled by their clip's extremes, differ in level for reasons that say little of
@@ -46,6 +56,12 @@ class SoundClassifier(LightningModule):
         mixup: parameter of the Beta distribution that mixes pairs of clips (Zhang et al. 2018); 0 = off.
         time_roll: shift each training map in time by a random circular amount.
         seed: seed of the augmentation.
+        frequency_masks: how many bands of rows of each training map are set to 0 (SpecAugment, Park et al. 2019).
+        frequency_mask_width: largest width of such a band, as a share of the rows.
+        time_masks: how many bands of columns of each training map are set to 0.
+        time_mask_width: largest width of such a band, as a share of the columns.
+        class_weights: ``balanced`` multiplies the loss of a clip by n / (K n_c), n training clips, n_c of them of its
+            class, K classes, so that each class weighs the same; validation judges without weights.
 
     Raises:
         ValueError: if a setting is impossible.
@@ -63,7 +79,7 @@ class SoundClassifier(LightningModule):
         self,
         *,
         num_classes: int,
-        architecture: Architecture = "resnet18",
+        architecture: str = "resnet18",
         pretrained: bool = False,
         instance_norm: bool = False,
         learning_rate: float | None = None,
@@ -73,8 +89,24 @@ class SoundClassifier(LightningModule):
         mixup: float = 0.3,
         time_roll: bool = True,
         seed: int = 0,
+        frequency_masks: int = 0,
+        frequency_mask_width: float = 0.15,
+        time_masks: int = 0,
+        time_mask_width: float = 0.15,
+        class_weights: Literal["none", "balanced"] = "none",
     ) -> None:
         super().__init__()
+        for name, count in (("frequency_masks", frequency_masks), ("time_masks", time_masks)):
+            if count < 0:
+                raise ValueError(f"expected {name} of at least 0, got {count}")
+        for name, value in (
+            ("frequency_mask_width", frequency_mask_width),
+            ("time_mask_width", time_mask_width),
+        ):
+            if not 0 < value <= 1:
+                raise ValueError(f"expected {name} above 0 and up to 1, got {value}")
+        if class_weights not in ("none", "balanced"):
+            raise ValueError(f"expected class_weights to be none or balanced, got {class_weights!r}")
         learning_rate = default_learning_rate(architecture) if learning_rate is None else learning_rate
         self.check_settings(
             label_smoothing=label_smoothing, mixup=mixup, weight_decay=weight_decay, learning_rate=learning_rate
@@ -89,6 +121,8 @@ class SoundClassifier(LightningModule):
         self.parameter_count = count_parameters(self.classifier)
         # How the data of a checkpoint are rebuilt; Lightning saves it even in checkpoints of weights alone.
         self.provenance: dict[str, Any] = {}
+        # Not part of the weights: it says how they were found, and a checkpoint is loaded without it.
+        self.loss_weights: Tensor | None = None
         self.validation_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.test_accuracy = MulticlassAccuracy(num_classes, average="micro")
 
@@ -104,6 +138,19 @@ class SoundClassifier(LightningModule):
         """Logits ``(batch, classes)`` of maps ``(batch, 1, rows, columns)``."""
         return self.classifier(maps)
 
+    def on_fit_start(self) -> None:
+        """Weigh the classes by the fold's training clips.
+
+        Raises:
+            TypeError: if classes are to be weighed and the Trainer works on no SoundDataModule.
+        """
+        if self.hparams["class_weights"] == "balanced":
+            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            if not isinstance(data, SoundDataModule):
+                raise TypeError(f"expected a SoundDataModule with class_weights=balanced, got {type(data).__name__}")
+            labels = torch.from_numpy(data.table.labels[data.split.train])
+            self.loss_weights = balanced_weights(labels, self.hparams["num_classes"]).to(self.device)
+
     def on_train_epoch_start(self) -> None:
         """Tie every random number of the epoch (dropout too) to seed, epoch and process."""
         seed = (self.hparams["seed"] * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank
@@ -115,9 +162,22 @@ class SoundClassifier(LightningModule):
         maps, labels = batch.inputs, F.one_hot(batch.labels, self.hparams["num_classes"]).float()
         if self.hparams["time_roll"]:
             maps = roll_in_time(maps, self.generator)
+        if self.hparams["frequency_masks"] or self.hparams["time_masks"]:
+            seeds = clip_seeds(
+                len(maps),
+                stream=1,
+                seed=self.hparams["seed"],
+                epoch=self.current_epoch,
+                step=batch_idx,
+                rank=self.global_rank,
+                processes=self.trainer.world_size,
+            )
+            names = ("frequency_masks", "frequency_mask_width", "time_masks", "time_mask_width")
+            maps = mask_bands(maps, seeds, **{name: self.hparams[name] for name in names})
         if self.hparams["mixup"] > 0:
             maps, labels = mix_up(maps, labels, self.hparams["mixup"], self.generator)
-        loss = F.cross_entropy(self(maps), labels, label_smoothing=self.hparams["label_smoothing"])
+        smoothing = self.hparams["label_smoothing"]
+        loss = F.cross_entropy(self(maps), labels, weight=self.loss_weights, label_smoothing=smoothing)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
         return loss
 

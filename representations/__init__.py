@@ -7,10 +7,11 @@ in the box [0, 1]. To add one: a file with a subclass of :class:`Representation`
 """
 
 from representations.dwt import DWT
+from representations.logmel import LogMel
 from representations.mfcc import MFCC
 from representations.representation import Representation
 from representations.stft import STFT
 
-REPRESENTATIONS: dict[str, type[Representation]] = {"DWT": DWT, "MFCC": MFCC, "STFT": STFT}
+REPRESENTATIONS: dict[str, type[Representation]] = {"DWT": DWT, "LogMel": LogMel, "MFCC": MFCC, "STFT": STFT}
 
-__all__ = ["DWT", "MFCC", "REPRESENTATIONS", "STFT", "Representation"]
+__all__ = ["DWT", "MFCC", "REPRESENTATIONS", "STFT", "LogMel", "Representation"]

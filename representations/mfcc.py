@@ -7,12 +7,11 @@ import numpy as np
 import scipy.fft
 import torch
 from torch import Tensor
-from torchaudio.functional import melscale_fbanks
 
 from representations.decibels import normalise_peak, power_decibels, relative_level, spread
+from representations.mel import mel_power
 from representations.products import banded_product, bands
 from representations.representation import Representation, ResizeMethod, require_samples
-from representations.stft import power_spectrogram
 
 MOST_MELS = 4096
 
@@ -108,35 +107,18 @@ class MFCC(Representation):
         return self.resized_axis(cells, 2, columns)
 
     def _mel_power(self, clips: Tensor) -> Tensor:
-        window = self.table("window", lambda: torch.hann_window(self.n_fft, dtype=torch.float64), clips)
-        power = power_spectrogram(clips, window, n_fft=self.n_fft, hop_samples=self.hop_samples)
-        mel_columns = self.table("mel columns", lambda: bands(self.mel_filters())[0], clips)
-        mel_weights = self.table("mel weights", lambda: bands(self.mel_filters())[1], clips)
-        return banded_product(mel_columns, mel_weights, power)
+        return mel_power(self, clips, n_fft=self.n_fft, hop_length=self.hop_samples, n_mels=self.n_mels)
 
-    def _cepstrum(self, mel_power: Tensor) -> Tensor:
+    def _cepstrum(self, power: Tensor) -> Tensor:
         if self.decibel_reference == "maximum":
-            decibels = 80.0 * relative_level(mel_power, decibels_per_decade=10.0) - 80.0
+            decibels = 80.0 * relative_level(power, decibels_per_decade=10.0) - 80.0
         else:
-            decibels = power_decibels(mel_power)
-        cosine_columns = self.table("cosine columns", lambda: bands(self.liftered_cosines())[0], mel_power)
-        cosine_weights = self.table("cosine weights", lambda: bands(self.liftered_cosines())[1], mel_power)
+            decibels = power_decibels(power)
+        cosine_columns = self.table("cosine columns", lambda: bands(self.liftered_cosines())[0], power)
+        cosine_weights = self.table("cosine weights", lambda: bands(self.liftered_cosines())[1], power)
         cepstrum = banded_product(cosine_columns, cosine_weights, decibels)
         flat = decibels.amax((1, 2), keepdim=True) == decibels.amin((1, 2), keepdim=True)
         return cepstrum.masked_fill(flat, 0.0)
-
-    def mel_filters(self) -> Tensor:
-        """The triangles of the mel scale, ``(n_mels, n_fft // 2 + 1)``."""
-        filters = melscale_fbanks(
-            self.n_fft // 2 + 1,
-            f_min=0.0,
-            f_max=self.sample_rate / 2,
-            n_mels=self.n_mels,
-            sample_rate=self.sample_rate,
-            norm="slaney",
-            mel_scale="slaney",
-        )
-        return filters.T.double()
 
     def liftered_cosines(self) -> Tensor:
         """The first rows of the cosine transform's matrix, each times its lifter, ``(n_mfcc, n_mels)``."""

@@ -10,7 +10,17 @@ import yaml
 from storage.atomic import write_json, write_text
 from storage.errors import DataError
 
-ADDED_LATER: dict[str, Any] = {"model.instance_norm": False}
+ADDED_LATER: dict[str, Any] = {
+    "model.instance_norm": False,
+    "model.frequency_masks": 0,
+    "model.frequency_mask_width": 0.15,
+    "model.time_masks": 0,
+    "model.time_mask_width": 0.15,
+    "model.class_weights": "none",
+    "data.validation": "fold",
+    "data.random_gain": 0.0,
+    "data.noise_snr": None,
+}
 """Settings that runs of earlier versions do not name, each with the value that had the same effect."""
 
 
@@ -43,7 +53,7 @@ class RunFolder:
         return self.path / f"fold{fold}"
 
     def checkpoint(self, fold: int) -> Path:
-        """The classifier of the best validation epoch."""
+        """The classifier of the best validation epoch, or of the last epoch where nothing validates."""
         return self.fold(fold) / "best.ckpt"
 
     def trained(self, fold: int) -> Path:

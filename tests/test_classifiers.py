@@ -1,4 +1,4 @@
-"""The five architectures: sizes, shapes, independence of the batch, ImageNet weights on one channel."""
+"""The architectures: sizes, shapes, independence of the batch, ImageNet weights on one channel."""
 
 import urllib.request
 
@@ -51,6 +51,12 @@ def test_parameter_counts_are_those_of_the_papers_with_one_channel_and_ten_class
     }
     for name, count in expected.items():
         assert count_parameters(build_classifier(name, 10)) == count
+    # Salamon and Bello 2017: its first linear layer has the shape (2400, 64).
+    sb_cnn = 24 * 26 + 48 * (24 * 25 + 1) + 48 * (48 * 25 + 1) + 64 * 2401 + 10 * 65
+    assert count_parameters(build_classifier("sb_cnn", 10)) == sb_cnn == 241_434
+    lstm = 4 * 64 * (4 * 64 + 64 + 2)
+    crnn = 9 * (16 + 16 * 32 + 32 * 64) + 2 * (16 + 32 + 64) + lstm + 10 * 65
+    assert count_parameters(build_classifier("crnn", 10)) == crnn == 106_490
     # He et al. 2016, Table 6: 0.85 M with three channels.
     assert count_parameters(build_classifier("resnet56", 10)) == pytest.approx(0.85e6, rel=0.01)
 
@@ -81,8 +87,9 @@ def test_weights_that_cannot_be_had_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(DataError, match=r"expected the ImageNet weights of .* connect this machine"):
         build_classifier("resnet18", 10, pretrained=True)
-    with pytest.raises(ValueError, match="expected pretrained=False for resnet56, got True"):
-        build_classifier("resnet56", 10, pretrained=True)
+    for name in ("resnet56", "sb_cnn", "crnn"):
+        with pytest.raises(ValueError, match=f"expected pretrained=False for {name}, got True"):
+            build_classifier(name, 10, pretrained=True)
 
 
 def test_unknown_architectures_and_single_classes_are_refused():

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from representations import DWT, MFCC, REPRESENTATIONS, STFT, Representation
+from representations import DWT, MFCC, REPRESENTATIONS, STFT, LogMel, Representation
 
 SAMPLE_RATE = 8000
 
@@ -27,11 +27,13 @@ def name(request) -> str:
     return request.param
 
 
-@pytest.fixture(params=["STFT", "MFCC", "morlet", "mexican_hat", "haar"])
+@pytest.fixture(params=["STFT", "MFCC", "LogMel", "morlet", "mexican_hat", "haar"])
 def tiny(request) -> Representation:
     """Each representation with frames of a few samples, small enough for finite differences."""
     if request.param == "STFT":
         return STFT(sample_rate=SAMPLE_RATE, n_fft=16, hop_samples=8, resize=(5, 6))
+    if request.param == "LogMel":
+        return LogMel(sample_rate=SAMPLE_RATE, n_fft=64, hop_length=16, n_mels=8, resize=(5, 6))
     if request.param == "MFCC":
         return MFCC(sample_rate=SAMPLE_RATE, n_fft=64, hop_samples=16, n_mels=8, n_mfcc=4, resize=(5, 6))
     return DWT(sample_rate=SAMPLE_RATE, mother=request.param, frame_milliseconds=2.0, n_scales=5, resize=(5, 6))
@@ -115,7 +117,7 @@ def test_a_steady_tone_keeps_its_level_under_a_power_mean_and_not_under_bilinear
     assert drawn["bilinear"] < -20
 
 
-@pytest.mark.parametrize("kind", ["STFT", "MFCC", "morlet", "haar"])
+@pytest.mark.parametrize("kind", ["STFT", "MFCC", "LogMel", "morlet", "haar"])
 @pytest.mark.parametrize("method", ["bilinear_antialias", "power_mean"])
 def test_every_resize_method_keeps_clips_apart_and_gradients_finite(kind, method):
     representation = build(kind, resize=(24, 40), resize_method=method)
@@ -133,7 +135,7 @@ def test_every_resize_method_keeps_clips_apart_and_gradients_finite(kind, method
     assert not clips.grad[1].any()
 
 
-@pytest.mark.parametrize("kind", ["STFT", "MFCC", "morlet", "mexican_hat", "haar"])
+@pytest.mark.parametrize("kind", ["STFT", "MFCC", "LogMel", "morlet", "mexican_hat", "haar"])
 def test_a_map_is_the_same_to_the_last_bit_in_every_batch_and_with_any_number_of_threads(kind):
     representation = build(kind) if kind in REPRESENTATIONS else build("DWT", mother=kind, n_scales=24)
     many, long = noise(32, 1, 601), noise(2, 1, 6001)
@@ -201,7 +203,7 @@ def test_gradients_agree_with_finite_differences(tiny):
 
 @given(exponent=st.integers(-40, 40), seed=st.integers(0, 9))
 @settings(max_examples=10, deadline=None)
-@pytest.mark.parametrize("kind", ["STFT", "MFCC", "DWT"])
+@pytest.mark.parametrize("kind", ["STFT", "MFCC", "LogMel", "DWT"])
 def test_a_quieter_clip_has_the_same_map(kind, exponent, seed):
     relative = {"decibel_reference": "maximum"} if kind == "MFCC" else {}
     representation = build(kind, resize=None, **relative)
@@ -210,7 +212,7 @@ def test_a_quieter_clip_has_the_same_map(kind, exponent, seed):
     torch.testing.assert_close(representation(0.3 * waveform), representation(waveform), atol=1e-4, rtol=0.0)
 
 
-@pytest.mark.parametrize("kind", ["STFT", "DWT"])
+@pytest.mark.parametrize("kind", ["STFT", "LogMel", "DWT"])
 def test_a_later_sound_lies_in_later_columns(kind):
     burst = noise(1, 1, 400)
     early, late = torch.zeros(1, 1, 8000), torch.zeros(1, 1, 8000)

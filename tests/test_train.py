@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from sklearn.metrics import balanced_accuracy_score, f1_score
 
 import train
 from classifiers.baselines import load_baseline
@@ -124,6 +125,46 @@ def test_a_checkpoint_says_by_itself_how_its_data_are_rebuilt(small, tmp_path):
         load_classifier(trained.path)
 
 
+def test_without_validation_all_other_folds_train_and_the_last_epoch_is_kept(small, tmp_path):
+    summary = train.main([*small, "--name", "all", "--folds", "1", "--data.validation", "none"])
+    (record,) = summary["folds"]
+    assert (record["n_train"], record["n_validation"], record["n_test"]) == (80, 0, 20)
+    assert (record["validation"], record["weights"], record["epochs"]) == ("none", "last epoch", 2)
+    kept = torch.load(tmp_path / "runs" / "all" / "fold1" / "best.ckpt", weights_only=True)
+    assert kept["epoch"] == 1
+    predictions = pd.read_csv(tmp_path / "runs" / "all" / "fold1" / "predictions.csv")
+    assert record["balanced_accuracy"] == pytest.approx(
+        balanced_accuracy_score(predictions["label"], predictions["prediction"])
+    )
+    assert record["macro_f1"] == pytest.approx(
+        f1_score(predictions["label"], predictions["prediction"], average="macro", zero_division=0)
+    )
+    assert list(summary["recall_mean"].values()) == pytest.approx(record["recall"])
+
+
+def test_waveform_changes_pass_the_map_cache_by_and_repeat_for_a_seed(small, tmp_path):
+    choices = [
+        *("--data.random_gain", "6", "--data.noise_snr", "[0, 20]", "--model.class_weights", "balanced"),
+        *("--model.frequency_masks", "1", "--model.time_masks", "1", "--folds", "1", "--model.architecture", "crnn"),
+        # A cache of its own, so that the maps that it holds are those of this run alone.
+        *("--data.cache_dir", str(tmp_path / "cache")),
+    ]
+    for name in ("first", "second"):
+        train.main([*small, *choices, "--name", name])
+    checkpoints = [tmp_path / "runs" / name / "fold1" / "best.ckpt" for name in ("first", "second")]
+    assert same_weights(*checkpoints)
+    train.main([*small, *choices, "--data.noise_snr", "null", "--name", "third"])
+    assert not same_weights(checkpoints[0], tmp_path / "runs" / "third" / "fold1" / "best.ckpt")
+    data = load_classifier(checkpoints[0]).data()
+    data.prepare_data()
+    data.setup("fit")
+    # 20 validation and 20 test clips have maps; no training clip has one.
+    clips = [data.waveforms.entry(clip, 0) for clip in range(len(data.table))]
+    assert sorted(data._maps.store.missing(clips)) == sorted(data.split.train.tolist())
+    assert data.train_set[0][0].ndim == 2
+    assert data.validation_set[0][0].ndim == 3
+
+
 @pytest.mark.slow
 def test_a_killed_run_continues_and_ends_as_if_it_had_not_been_killed(small, tmp_path):
     longer = [*small, "--trainer.max_epochs", "4", "--folds", "1"]
@@ -192,6 +233,16 @@ REFUSALS = [
     (["--data", "ESC11"], 2, "expected --data to be one of ESC50, ESC10, UrbanSound8K, SyntheticSounds, got 'ESC11'"),
     (["--data.representation", "stft"], 2, "expected --data.representation to be one of"),
     (["--model.architecture", "resnet19"], 2, "expected --model.architecture to be one of resnet18"),
+    (["--model.architecture", "sbcnn"], 2, "sb_cnn, crnn, linear_svm, rbf_svm, random_forest, got 'sbcnn'"),
+    (["--model", "{architecture: vgg}"], 2, "expected --model.architecture to be one of resnet18"),
+    (["--model.time_masks", "-1"], 2, "expected time_masks of at least 0, got -1"),
+    (["--data.noise_snr", "[9, 3]"], 2, "expected noise_snr to be the lowest and the highest ratio in dB or null"),
+    (["--data.split", "random", "--data.validation", "none"], 2, "expected split=official with validation=none"),
+    (
+        ["--model.architecture", "linear_svm", "--data.random_gain", "3"],
+        2,
+        "expected a ConvNet with --data.random_gain, got linear_svm",
+    ),
     (["--folds", "6"], 2, "expected --folds in 1..5, got 6"),
     (["--folds", "one"], 2, "expected --folds to be all or numbers such as 1 or 1,2, got 'one'"),
     (["--data.root", "/nowhere"], 1, "/nowhere"),
@@ -251,6 +302,7 @@ def test_help_lists_the_flags(capsys):
         train.main(["--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
+    assert "one of resnet18, resnet34, resnet56, googlenet, alexnet, sb_cnn, crnn" in " ".join(text.split())
     for flag in ("--data.root", "--folds", "--seed", "--test-only", "--trainer.max_epochs", "--model.architecture"):
         assert flag in text or flag == "--data.root"
 
@@ -262,4 +314,5 @@ def test_every_config_parses_and_its_classes_accept_it(config):
     cli = TrainCLI(["--config", str(config), "--data.root", "nowhere"])
     data = cli.build_data()
     representation = type(data.representation).__name__.lower()
-    assert config.stem in (f"{data.corpus.lower()}_{representation}", f"demo_{representation}")
+    names = (f"{data.corpus.lower()}_{representation}", f"demo_{representation}")
+    assert config.stem in names or (config.stem == "esc10_quickstart" and representation == "logmel")

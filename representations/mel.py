@@ -1,0 +1,57 @@
+"""Power in mel bands, the beginning of the cepstrum and of the mel spectrogram."""
+
+import torch
+from torch import Tensor
+from torchaudio.functional import melscale_fbanks
+
+from representations.products import banded_product, bands
+from representations.representation import Representation
+from representations.stft import power_spectrogram
+
+
+def mel_power(representation: Representation, clips: Tensor, *, n_fft: int, hop_length: int, n_mels: int) -> Tensor:
+    """Power spectrogram, Hann window of a whole frame, summed over the triangles of :func:`mel_filters`.
+
+    The steps and the scale are those of ``librosa.feature.melspectrogram``.
+
+    Args:
+        representation: keeps the constants (:meth:`Representation.table`) and knows the sample rate.
+        clips: ``(batch, time)``.
+        n_fft: length of a frame and of its window in samples.
+        hop_length: samples between the centres of frames.
+        n_mels: number of bands.
+
+    Returns:
+        ``(batch, n_mels, 1 + time // hop_length)``, not negative.
+    """
+
+    def filters() -> Tensor:
+        return mel_filters(sample_rate=representation.sample_rate, n_fft=n_fft, n_mels=n_mels)
+
+    window = representation.table("window", lambda: torch.hann_window(n_fft, dtype=torch.float64), clips)
+    columns = representation.table("mel columns", lambda: bands(filters())[0], clips)
+    weights = representation.table("mel weights", lambda: bands(filters())[1], clips)
+    return banded_product(columns, weights, power_spectrogram(clips, window, n_fft=n_fft, hop_samples=hop_length))
+
+
+def mel_filters(*, sample_rate: int, n_fft: int, n_mels: int) -> Tensor:
+    """The triangles of Slaney's mel scale from 0 Hz to half the sample rate, each of area 1.
+
+    Args:
+        sample_rate: in Hz.
+        n_fft: length of a frame in samples.
+        n_mels: number of bands.
+
+    Returns:
+        ``(n_mels, n_fft // 2 + 1)``, float64, row 0 the lowest band.
+    """
+    filters = melscale_fbanks(
+        n_fft // 2 + 1,
+        f_min=0.0,
+        f_max=sample_rate / 2,
+        n_mels=n_mels,
+        sample_rate=sample_rate,
+        norm="slaney",
+        mel_scale="slaney",
+    )
+    return filters.T.double()
