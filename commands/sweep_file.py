@@ -40,7 +40,7 @@ class SweepFile:
         """
         path = Path(path)
         if not path.is_file():
-            raise UsageError(f"expected a sweep in {path}, found {'a folder' if path.is_dir() else 'no such file'}")
+            raise UsageError(f"expected a sweep in {path}, found: {'a folder' if path.is_dir() else 'No such file'}")
         try:
             content = read_yaml(path)
         except ValueError as error:

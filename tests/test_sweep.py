@@ -308,6 +308,15 @@ def test_a_point_is_finished_by_its_files_alone(point_flags, tmp_path, parser):
         steps()
 
 
+def test_the_attack_command_allows_what_the_point_itself_names(point_flags, parser):
+    parser.read([*point_flags, "--allow-import", "mine"])
+    point = Point(parser)
+    command = point._attack("attack.py", [point.path])
+    assert command[command.index("--allow-import") + 1 :][:1] == ["mine"]
+    parser.read(point_flags)
+    assert "--allow-import" not in Point(parser)._attack("attack.py", [point.path])
+
+
 def test_the_train_command_has_trains_flags_only(point_flags, parser):
     parser.read([*point_flags, "--attacks", "fgsm", "cwa", "--data.root", "DIR", "--clips=4", "--folds", "1"])
     command = next(Point(parser).steps()).command
