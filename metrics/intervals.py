@@ -40,7 +40,7 @@ FEWEST_RECORDINGS = 10
 
 TOO_FEW: Literal["fewer than 10 recordings"] = "fewer than 10 recordings"
 
-BELIEVED = 2.0
+BELIEVED = 0.5
 """Opposite outcomes, in recordings, that an estimated design effect needs to count as much as the assumed one."""
 
 
@@ -87,7 +87,7 @@ def share_interval(
     estimate = float(statistic(torch.ones(resampling.clips, dtype=torch.float64)))
     if np.isnan(estimate):
         return Interval(np.nan, np.nan, "mid_p")
-    trials = effective_trials(estimate, resampling.jackknife_variance(statistic), recordings, confidence)
+    trials = effective_trials(estimate, resampling.variance(statistic), recordings, confidence)
     low, high = mid_p_ends(estimate * trials, trials, confidence)
     return Interval(float(low), float(high), "mid_p")
 
@@ -157,7 +157,7 @@ def difference_interval(statistic: Statistic, resampling: SourceResampling, conf
     estimate = float(statistic(torch.ones(resampling.clips, dtype=torch.float64)))
     if np.isnan(estimate):
         return Interval(np.nan, np.nan, "adjusted_t")
-    low, high = adjusted_t_ends(estimate, resampling.jackknife_variance(statistic), recordings, confidence)
+    low, high = adjusted_t_ends(estimate, resampling.variance(statistic), recordings, confidence)
     return Interval(float(low), float(high), "adjusted_t")
 
 
@@ -165,7 +165,7 @@ def effective_trials(estimate: Any, variance: Any, recordings: Any, confidence: 
     r"""Number of independent trials that a share is worth.
 
     .. math:: d = \frac{m v}{\hat p (1 - \hat p)},\quad k = m \min(\hat p, 1 - \hat p),\quad
-              d^* = \frac{k d + 2}{k + 2},\quad
+              d^* = \frac{k d + 0.5}{k + 0.5},\quad
               n^* = m \max\Big(\frac{z^2}{t_{m-1}^2 d^*}, \min\big(1, \tfrac{1}{d^*}\big)\Big)
 
     The design effect d compares the variance with that of m trials, one for each effective recording, which is the

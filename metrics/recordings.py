@@ -100,25 +100,30 @@ class SourceResampling:
         chosen._place_of(places)
         return chosen
 
-    def jackknife_variance(self, statistic: Statistic) -> float:
-        r"""Variance of a number by leaving out each recording in turn.
+    def influence(self, statistic: Statistic) -> Tensor:
+        r"""How a number changes with the weight of each recording, :math:`U_r = \sum_{i \in r} \partial\theta/\partial w_i`.
 
-        .. math:: v = \Big(\frac{R - 1}{R}\Big)^2 \sum_r (\hat\theta_{(r)} - \bar\theta_{(\cdot)})^2
+        Args:
+            statistic: the number as a function of weights, differentiable in them.
+
+        Returns:
+            float64 ``(recordings,)``, for those that have a clip here.
+        """
+        weights = torch.ones(self.clips, dtype=torch.float64, requires_grad=True)
+        (slope,) = torch.autograd.grad(statistic(weights), weights)
+        total = torch.zeros(self._population[0], dtype=torch.float64)
+        # A part in which the number does not exist (a fold with one clip) does not count, and has no slope.
+        return total.index_add(0, self._places, slope.nan_to_num(0.0))[self._present]
+
+    def variance(self, statistic: Statistic) -> float:
+        r"""Variance of a number over recordings, :math:`\sum_r U_r^2`: the infinitesimal jackknife (Jaeckel 1972).
 
         For a mean over recordings of one clip each it is the plug-in variance, :math:`p (1 - p) / n` of a rate.
 
         Args:
-            statistic: the number as a function of weights.
-
-        Returns:
-            The variance, 0 with fewer than two recordings.
+            statistic: as for :meth:`influence`.
         """
-        left_out = statistic(self.without_one[self._present])
-        left_out = left_out[~left_out.isnan()]
-        number = len(left_out)
-        if number < 2:
-            return 0.0
-        return float((left_out - left_out.mean()).square().sum()) * ((number - 1) / number) ** 2
+        return float(self.influence(statistic).square().sum())
 
 
 def effective_number(counts: Tensor) -> float:
