@@ -101,7 +101,9 @@ class SourceResampling:
         return chosen
 
     def influence(self, statistic: Statistic) -> Tensor:
-        r"""How a number changes with the weight of each recording, :math:`U_r = \sum_{i \in r} \partial\theta/\partial w_i`.
+        r"""How a number changes with the weight of each recording.
+
+        .. math:: U_r = \sum_{i \in r} \frac{\partial\hat\theta}{\partial w_i}
 
         Args:
             statistic: the number as a function of weights, differentiable in them.

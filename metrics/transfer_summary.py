@@ -60,7 +60,7 @@ def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
     counts = [_counts(rows, "success") for rows in attacks]
     ratios = torch.tensor([transfer_ratio(*pair) for pair in counts], dtype=torch.float64)
     hits = [transfer_ratio(*_counts(rows, "target_hit")) for rows in attacks]
-    areas = [_auc_on_target(rows) for rows in attacks]
+    areas = [area for rows in attacks if (area := _auc_on_target(rows)) is not None]
     numerator, denominator = (int(sum(pair[k].sum() for pair in counts)) for k in (0, 1))
     cell = {
         "ratio": float(ratios.mean()),
@@ -69,7 +69,7 @@ def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
         "denominator": denominator,
         # Most of the six have no target, and what is left is no mean of the six.
         "target_hit_ratio": float(np.mean(hits)),
-        "auc_on_target": None if None in areas else float(np.mean(areas)),
+        "auc_on_target": float(np.mean(areas)) if len(areas) == len(attacks) else None,
     }
     return cell | _distinct(pd.concat(attacks)) | _interval(attacks, seed)
 
