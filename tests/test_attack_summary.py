@@ -78,7 +78,7 @@ def auc_by_scikit(rows):
     positive, negative = (loss(rows[name], rows["label"]) for name in ("logits_adversarial", "logits_clean"))
     truth = np.r_[np.ones(len(rows)), np.zeros(len(rows))]
     every, n = roc_auc_score(truth, np.r_[positive, negative]) * len(rows) ** 2, len(rows)
-    return (every - ((positive > negative) + (positive >= negative)).sum() / 2) / (n * (n - 1))
+    return (every - ((positive > negative).sum() + (positive >= negative).sum()) / 2) / (n * (n - 1))
 
 
 def test_numbers_of_a_budget_are_those_of_the_definitions():

@@ -1,4 +1,7 @@
-"""Do 95 % intervals hold the population's number in 95 of 100 samples? The whole table: ``python -m benchmarks.coverage``."""
+"""Do 95 % intervals hold the population's number in 95 of 100 samples?
+
+The whole table: ``python -m benchmarks.coverage``.
+"""
 
 import numpy as np
 import pytest
