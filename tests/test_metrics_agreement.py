@@ -31,7 +31,7 @@ def require_range(entry):
         assert not entry.get(name, 0.0) < 0
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 3), st.integers(6, 30))
 def test_numbers_lie_in_their_range_rise_with_the_budget_and_agree_with_each_other(seed, folds, clips):
     rows, tested = attacked_folds(seed, folds=folds, clips=clips)
