@@ -159,11 +159,12 @@ def coverage_of_ratios(samples: int, seed: int = 0, attacks: int = 6) -> Iterato
                 carried = fools * (generator.random((samples, clips)) < own)
                 above, below = (_by_recording(values, place) for values in (carried, fools))
                 total = below.sum(1, keepdims=True)
+                # A sample in which an attack fools nothing gets no interval.
+                total[total == 0] = np.nan
                 ratios.append(above.sum(1, keepdims=True) / total)
                 influences.append((above - ratios[-1] * below) / total)
                 shares.append(below / total)
-            counts = np.mean(shares, axis=0)
-            number = counts.sum(1) ** 2 / (counts**2).sum(1)
+            number = np.min([1 / np.square(share).sum(1) for share in shares], axis=0)
             given = number >= FEWEST_RECORDINGS
             if given.mean() > 0.5:
                 estimate, influence = np.mean(ratios, axis=0)[given, 0], np.mean(influences, axis=0)[given]

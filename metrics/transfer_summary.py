@@ -11,6 +11,7 @@ from torch import Tensor
 from metrics.attack_summary import THE_SIX
 from metrics.auc import auc
 from metrics.intervals import SourceResampling, share_interval
+from metrics.recordings import effective_number
 from metrics.transfer_by_recording import counts_by_recording, fools_source, mean_ratio_of
 from metrics.transfer_ratio import mean_transfer_ratio, transfer_counts, transfer_ratio
 
@@ -98,9 +99,10 @@ def _interval(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
     together = pd.concat(attacks)
     recordings = sorted(together["source"].astype(str).unique())
     counts = [counts_by_recording(rows, recordings) for rows in attacks]
-    # What a recording weighs in the ratio: its share of the denominators, which differs between attacks.
-    shares = torch.stack([fools / fools.sum() for _, fools in counts]).mean(dim=0).nan_to_num(0.0)
-    ends = share_interval(mean_ratio_of(counts), SourceResampling(recordings, seed=seed), counts=shares)
+    # What a recording weighs in a ratio is its part of the denominator. A mean is no surer than the attack of it that
+    # fools the source on the fewest: one clip that carries over has no spread of its own.
+    fewest = min((fools for _, fools in counts), key=effective_number)
+    ends = share_interval(mean_ratio_of(counts), SourceResampling(recordings, seed=seed), counts=fewest)
     return {"ratio_low": ends.low, "ratio_high": ends.high, "interval_method": ends.method}
 
 
