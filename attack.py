@@ -75,7 +75,7 @@ def show(name: str, run: AttackRun, summary: dict[str, Any]) -> None:
         table.add_column(heading, justify="left" if heading == "attack" else "right", no_wrap=True)
     for attack, mean in summary["means"].items():
         cost = mean["cost_auc90"]
-        # Recordings of one source alone have no interval.
+        # Fewer than ten recordings have no interval.
         low, rate, high = (
             None if mean[f"fooling_rate{end}"] is None else 100 * mean[f"fooling_rate{end}"]
             for end in ("_low", "", "_high")
@@ -84,7 +84,7 @@ def show(name: str, run: AttackRun, summary: dict[str, Any]) -> None:
             attack,
             f"{rate:.1f}" if low is None or high is None else f"{rate:.1f} \\[{low:.1f}, {high:.1f}]",
             f"{mean['auc']:.3f}",
-            f"{mean['target_rate']:.1%}",
+            "-" if mean["target_rate"] is None else f"{mean['target_rate']:.1%}",
             f"{mean['batch_gradients']:.0f}",
             f"{'>= ' if cost['censored'] else ''}{cost['gradients']:.0f}",
         )

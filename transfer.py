@@ -92,7 +92,7 @@ def show(summaries: dict[str, dict[str, Any]]) -> None:
 def _cell(cell: dict[str, Any] | None) -> str:
     if cell is None or cell["ratio"] is None:
         return "-"
-    # Recordings of one source alone have no interval.
+    # Fewer than ten recordings have no interval.
     ends = "" if cell["ratio_low"] is None else f" [{cell['ratio_low']:.3f} .. {cell['ratio_high']:.3f}]"
     return f"{cell['ratio']:.3f}{ends}\n{cell['numerator']} / {cell['denominator']}"
 

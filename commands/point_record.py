@@ -117,7 +117,8 @@ def _transfer_numbers(point: Point) -> dict[str, float]:
                 numbers[f"attack/{source}/auc"] = row["source_auc"]
                 numbers[f"attack/{source}/batch_gradients"] = row["source_batch_gradients"]
                 ratios.append(row["ratio"])
-    if ratios and None not in ratios:
+    # Every model to every other, or it is the mean of something else.
+    if len(ratios) == len(point.architectures) * (len(point.architectures) - 1) and None not in ratios:
         numbers["transfer/ratio"] = sum(ratios) / len(ratios)
     return _present(numbers)
 

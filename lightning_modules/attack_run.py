@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from lightning_modules.trained_classifier import TrainedClassifier, load_classif
 from lightning_modules.trained_run import TrainedRun, sha256
 from metrics.attack_tables import summarise
 from metrics.trust_checks import SQUARE, Check, check_outcomes
-from storage import DataError, write_json
+from storage import DataError, plain_numbers, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -183,7 +182,7 @@ class AttackRun:
             checks += [Check(kind="soft", fold=int(fold), attack=None, **finding) for finding in findings]
         summary["checks"] = [check.as_dict() for check in checks]
         summary |= {name: stored[name] for name in ("recipe", "checkpoints", "made_by")}
-        summary = json.loads(json.dumps(_without_nan(summary)))
+        summary = json.loads(json.dumps(plain_numbers(summary)))
         write_json(self.store.summary_file, summary)
         return summary
 
@@ -229,12 +228,3 @@ def whole_attacks(outcomes: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
 def _digest(data: SoundDataModule) -> str:
     """Hash of the names of a fold's test clips that the table lists now."""
     return hashlib.sha256("\0".join(data.table.names[clip] for clip in data.split.test).encode()).hexdigest()
-
-
-def _without_nan(value: Any) -> Any:
-    """Replace numbers that JSON does not have by None: missing, or infinite as the median over mostly failures."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

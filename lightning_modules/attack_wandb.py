@@ -38,6 +38,8 @@ def log_attacks(
     numbers["attack/checks_failed"] = sum(not check["passed"] for check in summary["checks"])
     experiment.summary.update(numbers)
     budgets = pd.json_normalize(summary["budgets"])
+    # An infinite median is a word in JSON and a number again here.
+    budgets["median_l2_all"] = budgets["median_l2_all"].astype(float)
     log: dict[str, Any] = {"attack/budgets": wandb.Table(dataframe=budgets)}
     log["attack/checks"] = wandb.Table(dataframe=pd.DataFrame(summary["checks"]).fillna({"attack": ""}))
     log |= {f"attack/{name}/example": wandb.Image(example.figure()) for name, example in examples.items()}

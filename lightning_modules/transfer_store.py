@@ -1,7 +1,6 @@
 """Where the judgements of a source's adversarials are kept."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pandas as pd
 
 from lightning_modules.environment import git_commit, package_versions
 from metrics.transfer_summary import summarise_transfer
-from storage import write_atomically, write_json
+from storage import plain_numbers, write_atomically, write_json
 
 SAME = ("profile", "seed", "clips", "recipe")
 CELL = ["target_run", "fold", "attack"]
@@ -48,7 +47,7 @@ class TransferStore:
             "source_run": str(rows["source_run"].iloc[0]),
             "source_architecture": str(rows["source_architecture"].iloc[0]),
             "path": str(self.path),
-            "rows": [_plain(cell) for cell in cells],
+            "rows": plain_numbers(cells),
             "versions": package_versions(),
             "git_commit": git_commit(),
         }
@@ -89,7 +88,3 @@ def _of_source(crafted: dict[str, Any], fold: int | None, attack: str | None) ->
     if entry is None:
         return {"source_auc": None, "source_batch_gradients": None}
     return {"source_auc": entry["auc"], "source_batch_gradients": entry["batch_gradients"]}
-
-
-def _plain(cell: dict[str, Any]) -> dict[str, Any]:
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in cell.items()}

@@ -14,31 +14,26 @@ from metrics.auc_ovr import auc_ovr
 from metrics.batch_gradients import batch_gradients, gradients_by_batch
 from metrics.budget_mean import budget_mean
 from metrics.cost import Cost, cost_auc90, cost_auc90_bounded, mean_cost
-from metrics.intervals import (
-    Interval,
-    SourceResampling,
-    bca_interval,
-    clopper_pearson,
-    near_the_end,
-    rate_interval,
-)
+from metrics.intervals import Interval, SourceResampling, rate_interval, share_interval
 from metrics.medians import median_over_all, median_over_successes
 
 THE_SIX = ("fgsm", "deepfool", "bim_a", "bim_b", "jsma", "cwa")
 """The attacks of Tables I to IV and of every mean over attacks."""
 
+MEANS = ("fooling_rate", "success_65", "success_8bit", "target_rate", "fooling_rate_all", "auc_ovr")
+"""Plain means over the budgets of an attack; the target rate is None for an attack without targets."""
+
 RATES = {
     "fooling_rate": "success",
     "success_65": "success_65",
     "success_8bit": "success_8bit",
-    "target_rate": "target_hit",
 }
 MEDIANS = {"median_l2": "l2", "median_linf": "linf", "median_l0": "l0", "median_snr_db": "snr_db"}
 COSTS = {"batch_gradients": "gradients", "full_jacobian_batch_gradients": "full_jacobian_gradients"}
 
 
 def budget_rows(attacked: AttackedFold, resampling: SourceResampling, tested: int) -> list[dict[str, Any]]:
-    """Every number of spec section 7 for each budget of an attack on one fold.
+    """Every number for each budget of an attack on one fold.
 
     Args:
         attacked: the attack's rows.
@@ -56,11 +51,13 @@ def _budget_row(attacked: AttackedFold, budget: int, resampling: SourceResamplin
     fooled = columns["success"] > 0
     row: dict[str, Any] = {"fold": attacked.fold, "attack": attacked.attack, "budget": budget}
     row |= {"settings": attacked.settings[budget], "n": len(attacked), "n_test": tested}
+    row["recordings"] = len(set(attacked.recordings))
     row |= {name: float(attacked.rate(column, budget)) for name, column in RATES.items()}
+    row["target_rate"] = attacked.target_rate(budget)
     row["fooling_rate_all"] = (float(columns["success"].sum()) + tested - len(attacked)) / tested
     row |= _ends("fooling_rate", rate_interval(columns["success"], resampling), method=True)
     row["auc"] = float(attacked.area(budget))
-    row |= _ends("auc", bca_interval(lambda weights: attacked.area(budget, weights), resampling))
+    row |= _ends("auc", share_interval(lambda weights: attacked.area(budget, weights), resampling))
     row["auc_ovr"] = float(auc_ovr(attacked.logits_adversarial[budget], attacked.labels))
     row |= {name: float(batch_gradients(columns[column], attacked.batches)) for name, column in COSTS.items()}
     row["gradients_mean"] = float(columns["gradients"].mean())
@@ -79,8 +76,8 @@ def attack_row(attacked: AttackedFold, rows: Sequence[dict[str, Any]]) -> dict[s
         rows: what :func:`budget_rows` returned for them.
     """
     entry: dict[str, Any] = {"fold": attacked.fold, "attack": attacked.attack, "n": len(attacked), "budgets": len(rows)}
-    entry |= {name: statistics.fmean(row[name] for row in rows) for name in (*RATES, "fooling_rate_all", "auc_ovr")}
-    entry["auc"] = float(attacked.mean_area())
+    entry["recordings"] = len(set(attacked.recordings))
+    entry |= {name: _mean([row[name] for row in rows]) for name in (*MEANS, "auc")}
     for name, column in COSTS.items():
         spent = [gradients_by_batch(values, attacked.batches) for values in attacked.columns[column]]
         entry[name] = float(budget_mean(torch.stack([one.gradients for one in spent]), spent[0].clips))
@@ -102,18 +99,17 @@ def mean_over_folds(
         entries: what :func:`attack_row` returned for each.
         resamplings: the same draws of sources, seen by each fold's clips of S.
     """
-    mean: dict[str, Any] = {"folds": len(entries), "n": sum(entry["n"] for entry in entries)}
-    for name in (*RATES, "fooling_rate_all", "auc", "auc_ovr", *COSTS, "auc_budget"):
-        values = [entry[name] for entry in entries if entry[name] is not None]
-        mean[name] = statistics.fmean(values) if values else None
+    mean: dict[str, Any] = {"folds": len(entries), **_distinct(folds)}
+    for name in (*MEANS, "auc", *COSTS, "auc_budget"):
+        values = [entry[name] for entry in entries]
+        mean[name] = _mean(values)
         # NumPy's lets a missing number (NaN) pass.
-        mean[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        mean[f"{name}_sd"] = float(np.std(values, ddof=1)) if None not in values and len(values) > 1 else None
     for name in ("cost_auc90", "cost_auc90_bounded"):
         mean[name] = vars(mean_cost([Cost(**entry[name]) for entry in entries]))
     mean["batch_gradients_min"] = min(entry["batch_gradients"] for entry in entries)
     mean["batch_gradients_max"] = max(entry["batch_gradients"] for entry in entries)
-    mean |= _pooled_rate([folds], mean["fooling_rate"], resamplings)
-    mean |= _pooled("auc", lambda fold, weights: fold.mean_area(weights), [folds], resamplings)
+    mean |= _pooled([folds], resamplings)
     mean["seconds"] = sum(entry["seconds"] for entry in entries)
     return mean
 
@@ -123,55 +119,54 @@ def mean_over_six(
     means: dict[str, dict[str, Any]],
     resamplings: Sequence[SourceResampling],
 ) -> dict[str, Any]:
-    """Plain mean over those of the six attacks that were run.
+    """Plain mean over the six attacks.
 
     Args:
-        attacks: rows of each fold, of each of the six that was run.
+        attacks: rows of each fold, of each of the six.
         means: what :func:`mean_over_folds` returned, by attack.
         resamplings: the same draws of sources, seen by each fold's clips of S.
     """
-    present = [name for name in THE_SIX if name in means]
-    entry: dict[str, Any] = {"attacks": present}
+    entry: dict[str, Any] = {"attacks": list(THE_SIX), **_distinct([fold for folds in attacks for fold in folds])}
     for name in ("fooling_rate", "auc", "auc_ovr", *COSTS):
-        entry[name] = statistics.fmean(means[attack][name] for attack in present) if present else None
-    if present:
-        entry |= _pooled_rate(attacks, entry["fooling_rate"], resamplings)
-        entry |= _pooled("auc", lambda fold, weights: fold.mean_area(weights), attacks, resamplings)
-        costs = [Cost(**means[attack]["cost_auc90"]) for attack in present]
-        entry["cost_auc90"] = vars(mean_cost(costs))
+        entry[name] = _mean([means[attack][name] for attack in THE_SIX])
+    entry |= _pooled(attacks, resamplings)
+    entry["cost_auc90"] = vars(mean_cost([Cost(**means[attack]["cost_auc90"]) for attack in THE_SIX]))
     return entry
 
 
 def _pooled(
-    name: str,
-    number: Callable[[AttackedFold, Tensor], Tensor],
-    attacks: Sequence[Sequence[AttackedFold]],
-    resamplings: Sequence[SourceResampling],
-) -> dict[str, Any]:
-    """Interval of a number averaged over attacks and folds, all resampled together."""
-    sizes = [resampling.weights.shape[1] for resampling in resamplings]
+    attacks: Sequence[Sequence[AttackedFold]], resamplings: Sequence[SourceResampling]
+) -> dict[str, float | str]:
+    """Intervals of fooling rate and AUC averaged over attacks and folds, over the recordings of all folds together."""
+    sizes = [resampling.clips for resampling in resamplings]
     joined = SourceResampling.joined(resamplings)
 
-    def statistic(weights: Tensor) -> Tensor:
-        parts = weights.split(sizes, dim=-1)
-        of_attacks = [
-            torch.stack([number(fold, part) for fold, part in zip(folds, parts, strict=True)]).nanmean(dim=0)
-            for folds in attacks
-        ]
-        return torch.stack(of_attacks).mean(dim=0)
+    def averaged(number: Callable[[AttackedFold, Tensor], Tensor]) -> Interval:
+        def statistic(weights: Tensor) -> Tensor:
+            parts = weights.split(sizes, dim=-1)
+            of_attacks = [
+                torch.stack([number(fold, part) for fold, part in zip(folds, parts, strict=True)]).mean(dim=0)
+                for folds in attacks
+            ]
+            return torch.stack(of_attacks).mean(dim=0)
 
-    return _ends(name, bca_interval(statistic, joined))
+        return share_interval(statistic, joined)
+
+    rate = averaged(lambda fold, weights: fold.mean_rate("success", weights))
+    area = averaged(lambda fold, weights: fold.mean_area(weights))
+    return _ends("fooling_rate", rate, method=True) | _ends("auc", area)
 
 
-def _pooled_rate(
-    attacks: Sequence[Sequence[AttackedFold]], rate: float, resamplings: Sequence[SourceResampling]
-) -> dict[str, Any]:
-    """Interval of a mean fooling rate; Clopper-Pearson near its ends, where resampling sees no spread."""
-    clips = sum(resampling.weights.shape[1] for resampling in resamplings)
-    if near_the_end(rate * clips, clips):
-        sources = SourceResampling.joined(resamplings).sources
-        return _ends("fooling_rate", clopper_pearson(rate * clips, clips, sources))
-    return _pooled("fooling_rate", lambda fold, weights: fold.mean_rate("success", weights), attacks, resamplings)
+def _distinct(folds: Sequence[AttackedFold]) -> dict[str, int]:
+    """Clips and recordings, each counted once however many folds, budgets and attacks it was attacked in."""
+    clips = {clip for fold in folds for clip in fold.clips.tolist()}
+    return {"n": len(clips), "recordings": len({name for fold in folds for name in fold.recordings})}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """A mean exists where each of its numbers does; NaN stays NaN."""
+    present = [value for value in values if value is not None]
+    return statistics.fmean(present) if present and len(present) == len(values) else None
 
 
 def _area_over_delta(rows: Sequence[dict[str, Any]]) -> float | None:
@@ -185,8 +180,8 @@ def _area_over_delta(rows: Sequence[dict[str, Any]]) -> float | None:
                 largest[delta] = row
     if len(largest) < 2:
         return None
-    rates = torch.tensor([row["fooling_rate"] for row in largest.values()])
-    return float(auc_budget(torch.tensor(list(largest)), rates))
+    rates = torch.tensor([row["fooling_rate"] for row in largest.values()], dtype=torch.float64)
+    return float(auc_budget(torch.tensor(list(largest), dtype=torch.float64), rates))
 
 
 def _column(rows: Sequence[dict[str, Any]], name: str) -> Tensor:

@@ -14,7 +14,7 @@ CHECK = "check_"
 
 
 def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> dict[str, Any]:
-    """Compute the numbers of spec section 7 from the rows alone.
+    """Compute every number from the rows alone.
 
     Args:
         outcomes: one row a fold, attack, budget and clip of S.
@@ -22,7 +22,9 @@ def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> 
         seed: seed of the resampling.
 
     Returns:
-        ``n_test``, ``n``, ``accuracy_on_attacked``, ``folds``, ``budgets``, ``attacks``, ``means`` and ``six``.
+        ``n_test`` and ``n`` (distinct clips that were tested, and that were right when clean on some fold),
+        ``recordings`` of the latter, ``accuracy_on_attacked``, ``folds``, ``budgets``, ``attacks``, ``means`` and
+        ``six``, which is None unless all six were run on the same folds.
     """
     clips = clips.sort_values(["fold", "clip"], ignore_index=True)
     everything = SourceResampling(clips["source"].tolist(), seed=seed)
@@ -50,11 +52,13 @@ def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> 
         for attack, parts in attacked.items()
     }
     # A mean over attacks needs all of them on the same folds.
-    of_six = [attacked[attack] for attack in THE_SIX if attack in attacked]
-    complete = bool(of_six) and all([part.fold for part in parts] == list(pooled) for parts in of_six)
+    of_six = [attacked.get(attack, []) for attack in THE_SIX]
+    complete = bool(pooled) and all([part.fold for part in parts] == list(pooled) for parts in of_six)
+    right = clips[clips["clean_correct"]]
     return {
-        "n_test": len(clips),
-        "n": int(clips["clean_correct"].sum()),
+        "n_test": clips["clip"].nunique(),
+        "n": right["clip"].nunique(),
+        "recordings": right["source"].nunique(),
         "accuracy_on_attacked": float(clips["clean_correct"].mean()),
         "folds": [_fold_entry(fold, clips[clips["fold"] == fold]) for fold in folds],
         "budgets": rows,

@@ -22,6 +22,7 @@ class AttackedFold:
         attack: name of the attack.
         settings: what each budget fixes.
         clips: rows of the corpus table ``(clips,)``, ascending.
+        recordings: what each clip was cut from ``(clips,)``.
         labels: true classes ``(clips,)``.
         batches: reporting batch of each clip ``(clips,)``.
         logits_clean: ``(clips, classes)``.
@@ -33,6 +34,7 @@ class AttackedFold:
     attack: str
     settings: list[dict[str, Any]]
     clips: Tensor
+    recordings: tuple[str, ...]
     labels: Tensor
     batches: Tensor
     logits_clean: Tensor
@@ -57,6 +59,7 @@ class AttackedFold:
             attack=str(first["attack"].iloc[0]),
             settings=[json.loads(text) for text in rows["settings"].iloc[::clips]],
             clips=torch.tensor(first["clip"].to_numpy()),
+            recordings=tuple(map(str, first["source"])),
             labels=torch.tensor(first["label"].to_numpy()),
             batches=torch.tensor(first["reporting_batch"].to_numpy()),
             logits_clean=_stack(first["logits_clean"]),
@@ -74,35 +77,23 @@ class AttackedFold:
         """Share of clips for which a column holds, at one budget."""
         return fooling_rate(self.columns[column][budget], weights)
 
+    def target_rate(self, budget: int) -> float | None:
+        """Share of clips that end at their target; None for an attack without targets."""
+        return None if bool((self.columns["target"][budget] < 0).all()) else float(self.rate("target_hit", budget))
+
     def area(self, budget: int, weights: Tensor | None = None) -> Tensor:
-        """AUC at one budget (:func:`metrics.auc.auc`)."""
-        return self._area(budget, torch.arange(len(self)), weights)
+        """AUC over all clips at one budget (:func:`metrics.auc.auc`), whatever the reporting batches."""
+        positive = label_loss(self.logits_adversarial[budget], self.labels)
+        return paired_rank_auc(positive, label_loss(self.logits_clean, self.labels), weights)
 
     def mean_rate(self, column: str, weights: Tensor | None = None) -> Tensor:
-        """Mean over budgets of :meth:`rate`; reporting batches, weighted by clips, make no difference to a rate."""
+        """Mean over budgets of :meth:`rate`."""
         return fooling_rate(self.columns[column].mean(dim=0), weights)
 
     def mean_area(self, weights: Tensor | None = None) -> Tensor:
-        r"""Mean AUC over budgets, then over reporting batches weighted by clips (:func:`metrics.budget_mean`)."""
-        total = torch.zeros(() if weights is None else weights.shape[:-1], dtype=torch.float64)
-        for number in self.batches.unique():
-            members = (self.batches == number).nonzero().squeeze(1)
-            part = None if weights is None else weights[..., members]
-            area = torch.stack([self._area(budget, members, part) for budget in range(len(self.settings))]).mean(dim=0)
-            # In a draw of recordings a batch counts as many clips as were drawn of it, and nothing without any.
-            share = (
-                torch.tensor(len(members) / len(self))
-                if weights is None or part is None
-                else part.sum(-1) / weights.sum(-1)
-            )
-            total = total + torch.where(share > 0, area * share, 0.0)
-        return total
-
-    def _area(self, budget: int, members: Tensor, weights: Tensor | None) -> Tensor:
-        labels = self.labels[members]
-        positive = label_loss(self.logits_adversarial[budget, members], labels)
-        return paired_rank_auc(positive, label_loss(self.logits_clean[members], labels), weights)
+        """Mean over budgets of :meth:`area`."""
+        return torch.stack([self.area(budget, weights) for budget in range(len(self.settings))]).mean(dim=0)
 
 
 def _stack(logits: "pd.Series[Any]") -> Tensor:
-    return torch.from_numpy(np.stack(logits.to_list()).astype(np.float32))
+    return torch.from_numpy(np.stack(logits.to_list()).astype(np.float64))

@@ -1,4 +1,4 @@
-"""Area under the ROC curve: how well a loss tells adversarials from the same clips clean."""
+"""Area under the ROC curve: how well a loss tells adversarials from other clips that are clean."""
 
 import torch
 from torch import Tensor
@@ -60,40 +60,44 @@ def rank_auc(
 
 
 def paired_rank_auc(adversarial: Tensor, clean: Tensor, weights: Tensor | None = None) -> Tensor:
-    r""":func:`rank_auc` of clips attacked against the same clips clean, for draws of clips with replacement.
+    r""":func:`rank_auc` of clips attacked against *other* clips clean.
 
-    .. math:: \frac{\sum_{i \ne j} w_i w_j h_{ij} + \sum_i w_i h_{ii}}{\sum_{i \ne j} w_i w_j + \sum_i w_i},\quad
+    .. math:: \frac{\sum_{i \ne j} w_i w_j h_{ij}}{\sum_{i \ne j} w_i w_j},\quad
               h_{ij} = [a_i > c_j] + \tfrac12 [a_i = c_j]
 
-    A clip drawn w times meets its own clean version w times, as if it were w clips, and not :math:`w^2` times. An
-    adversarial nearly always scores above its own clip; with few clips the :math:`w^2` of a plain bootstrap puts the
-    drawn areas above the estimate, and BCa would answer with an interval that is too low.
+    An adversarial nearly always scores above its own clip, which says nothing of ranks between clips and would make the
+    area grow as clips become few. Without these pairs the area of a sample is unbiased, whatever its size. A clip drawn
+    w times is not compared with itself, nor with its own copies.
 
     Args:
         adversarial: scores a ``(clips,)``.
         clean: scores c of the same clips ``(clips,)``.
-        weights: w, how often each clip is drawn, ``(..., clips)``, whole numbers; once each by default.
+        weights: w, how often each clip counts, ``(..., clips)``; once each by default.
 
     Returns:
-        float64 of the weights' leading shape, in [0, 1]; NaN where no clip counts.
+        float64 of the weights' leading shape, in [0, 1]; NaN where fewer than two clips count.
     """
-    if weights is None:
-        return rank_auc(adversarial, clean)
-    weights = weights.double()
-    above_itself = ((adversarial > clean).double() + (adversarial >= clean).double()).cpu() / 2
-    repeated = weights**2 - weights
-    pairs = weights.sum(dim=-1) ** 2
-    fooled = (rank_auc(adversarial, clean, weights, weights) * pairs).nan_to_num(0.0)
-    return (fooled - (repeated * above_itself).sum(dim=-1)) / (pairs - repeated.sum(dim=-1))
+    adversarial, clean = adversarial.cpu().double(), clean.cpu().double()
+    weights = torch.ones_like(clean) if weights is None else weights.double()
+    ascending, order = clean.sort()
+    cumulated = torch.nn.functional.pad(weights[..., order].cumsum(dim=-1), (1, 0))
+    below = cumulated[..., torch.searchsorted(ascending, adversarial)]
+    not_above = cumulated[..., torch.searchsorted(ascending, adversarial, right=True)]
+    above_itself = ((adversarial > clean).double() + (adversarial >= clean).double()) / 2
+    own = weights * above_itself
+    higher = (weights * ((below + not_above) / 2 - own)).sum(dim=-1)
+    pairs = (weights * (weights.sum(dim=-1, keepdim=True) - weights)).sum(dim=-1)
+    # Sums of halves are exact, those of other weights may miss an end by rounding.
+    return (higher / pairs).clamp(0.0, 1.0)
 
 
 def auc(logits_clean: Tensor, logits_adversarial: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-    r"""Area under the ROC curve of the score :math:`-\log p_l`: positives adversarials, negatives the same clips clean.
+    r"""Area under the ROC curve of the score :math:`-\log p_l`: positives adversarials, negatives other clips clean.
 
-    .. math:: AUC = \frac{1}{|S|^2} \sum_{i, j \in S} [s(x'_i) > s(x_j)] + \tfrac12 [s(x'_i) = s(x_j)]
+    .. math:: AUC = \frac{1}{|S| (|S| - 1)} \sum_{i \ne j \in S} [s(x'_i) > s(x_j)] + \tfrac12 [s(x'_i) = s(x_j)]
 
-    0.5 means no effect, 1 that every adversarial scores above every clean clip. The paper tabulates an AUC without
-    defining it; this is the reading of spec section 7.
+    0.5 means no effect, 1 that every adversarial scores above every other clip. The paper tabulates an AUC without
+    defining it; this is our reading.
 
     Args:
         logits_clean: ``(clips, classes)``, over S.
@@ -102,7 +106,7 @@ def auc(logits_clean: Tensor, logits_adversarial: Tensor, labels: Tensor, weight
         weights: how often each clip is drawn, ``(..., clips)`` (:func:`paired_rank_auc`); once each by default.
 
     Returns:
-        float64 of the weights' leading shape, in [0, 1]; NaN where no clip counts.
+        float64 of the weights' leading shape, in [0, 1]; NaN where fewer than two clips count.
 
     Raises:
         ValueError: for logits that are NaN, or shapes that do not belong to the same clips.
@@ -139,4 +143,4 @@ class AUC(Metric):
         """The area over all clips so far; NaN before the first."""
         if isinstance(self.clean, list) and not self.clean:
             return torch.tensor(torch.nan, dtype=torch.float64)
-        return rank_auc(dim_zero_cat(self.adversarial), dim_zero_cat(self.clean))
+        return paired_rank_auc(dim_zero_cat(self.adversarial), dim_zero_cat(self.clean))

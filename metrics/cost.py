@@ -17,10 +17,14 @@ class Cost:
     Attributes:
         gradients: the cost; where censored, the largest cost that was spent in vain.
         censored: whether no budget reached the goal.
+        low: of a mean, the smallest cost in it.
+        high: of a mean, the largest cost in it; None where one is censored, as nothing is known above it.
     """
 
     gradients: float
     censored: bool
+    low: float | None = None
+    high: float | None = None
 
     def __str__(self) -> str:
         return f"{'>= ' if self.censored else ''}{self.gradients:.0f}"
@@ -64,12 +68,15 @@ def cost_auc90_bounded(aucs: Tensor, gradients: Tensor, median_snr_db: Tensor) -
 def mean_cost(costs: Sequence[Cost]) -> Cost:
     r"""Plain mean :math:`\frac{1}{m} \sum_k G_k`; a lower bound, and marked so, as soon as one cost is.
 
+    The range of the costs stands beside it: open above where one is censored.
+
     Raises:
         ValueError: without a cost.
     """
     if not costs:
         raise ValueError("expected at least one cost, got none")
-    return Cost(sum(cost.gradients for cost in costs) / len(costs), any(cost.censored for cost in costs))
+    spent, censored = [cost.gradients for cost in costs], any(cost.censored for cost in costs)
+    return Cost(sum(spent) / len(spent), censored, min(spent), None if censored else max(spent))
 
 
 def _cheapest(aucs: Tensor, gradients: Tensor, admitted: Tensor) -> Cost:

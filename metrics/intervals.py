@@ -1,107 +1,245 @@
-"""95 % intervals: bootstrap over sources as clusters, and Clopper-Pearson where a rate is near 0 or 1.
+"""95 % intervals over recordings, for shares and areas in [0, 1] and for paired differences in [-1, 1].
 
-Clips cut from one recording resemble each other, so a source is drawn with all its clips. The intervals are conditional
-on the trained victims.
+Clips cut from one recording resemble each other, so a recording is the unit of chance. The intervals are conditional on
+the trained victims. There is none below ten effective recordings (:func:`metrics.recordings.effective_number`).
+``benchmarks/coverage.py`` prints how often they cover.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import betainc, ndtr, ndtri
 from scipy.stats import beta
+from scipy.stats import t as student
 from torch import Tensor
 
 from metrics.rates import fooling_rate
+from metrics.recordings import SourceResampling, Statistic, effective_number
 
-NEAR_THE_END = 3
-"""A count within this of 0 or n has too few opposite outcomes for a bootstrap."""
+__all__ = [
+    "FEWEST_RECORDINGS",
+    "TOO_FEW",
+    "Interval",
+    "SourceResampling",
+    "bca_interval",
+    "clopper_pearson",
+    "difference_interval",
+    "effective_trials",
+    "mid_p_ends",
+    "paired_difference_interval",
+    "rate_interval",
+    "share_interval",
+]
+
+FEWEST_RECORDINGS = 10
+"""Below this effective number of recordings no interval is given."""
+
+TOO_FEW: Literal["fewer than 10 recordings"] = "fewer than 10 recordings"
+
+BELIEVED = 0.5
+"""Opposite outcomes, in recordings, that an estimated design effect needs to count as much as the assumed one."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An interval for a number and how it was found; both ends NaN where it cannot be had."""
+    """An interval for a number and how it was found; both ends NaN where it cannot be had.
+
+    Attributes:
+        low: lower end.
+        high: upper end.
+        method: how it was found, or ``fewer than 10 recordings``.
+    """
 
     low: float
     high: float
-    method: Literal["bca", "clopper_pearson"]
+    method: Literal["mid_p", "adjusted_t", "bca", "clopper_pearson", "fewer than 10 recordings"]
 
 
-class SourceResampling:
-    """Draws of sources with replacement, the same for every victim tested on the same clips.
+def share_interval(
+    statistic: Statistic, resampling: SourceResampling, confidence: float = 0.95, counts: Tensor | None = None
+) -> Interval:
+    r"""Interval of a number in [0, 1] that is a mean over clips or over pairs of clips: a rate, an area, a ratio.
 
-    The draws are a function of the set of sources and the seed alone: neither the order of the clips nor a victim's
-    results enter. A victim that classifies only some of the clips correctly takes its columns with :meth:`of`, so that
-    differences between victims can be formed resample by resample.
+    The number is treated as the share of successes in :math:`n^*` independent trials, where :math:`n^*` follows from
+    its variance over recordings (:func:`effective_trials`), and gets the mid-p interval of such a share.
 
     Args:
-        sources: recording that each tested clip was cut from ``(clips,)``.
-        resamples: number of draws.
-        seed: seed of the draws.
+        statistic: the number as a function of how often each clip counts, for example
+            ``lambda weights: auc(clean, adversarial, labels, weights)``.
+        resampling: recordings of the same clips.
+        confidence: coverage aimed at, in (0, 1).
+        counts: weight of each recording in the number ``(recordings,)``, where clips do not count alike.
 
-    Attributes:
-        weights: how often each clip is drawn, float64 ``(resamples, clips)``.
-        without_one: weights that leave out one source each, float64 ``(sources, clips)``, for the jackknife.
-        sources: number of sources that have a clip here.
+    Returns:
+        The interval; both ends NaN below ten effective recordings and where the number does not exist.
 
     Raises:
-        ValueError: without a clip or a draw.
+        ValueError: for a confidence outside (0, 1).
     """
-
-    def __init__(self, sources: Sequence[Hashable], resamples: int = 2000, seed: int = 0) -> None:
-        if not len(sources) or resamples < 1:
-            raise ValueError(
-                f"expected clips and at least one resample, got {len(sources)} clips, {resamples} resamples"
-            )
-        names, source_of_clip = np.unique([str(source) for source in sources], return_inverse=True)
-        number = len(names)
-        drawn = np.random.default_rng(seed).integers(0, number, size=(resamples, number))
-        rows = number * np.arange(resamples)[:, None]
-        counts = np.bincount((drawn + rows).ravel(), minlength=resamples * number).reshape(resamples, number)
-        self.weights: Tensor = torch.from_numpy(counts[:, source_of_clip].astype(np.float64))
-        self.without_one: Tensor = torch.from_numpy(1.0 - np.eye(number)[:, source_of_clip])
-        self.sources: int = number
-
-    @classmethod
-    def joined(cls, parts: Sequence["SourceResampling"]) -> "SourceResampling":
-        """Put parts of one resampling side by side, for a number over several sets of clips.
-
-        Args:
-            parts: what :meth:`of` returned for each set.
-
-        Raises:
-            ValueError: if the parts are not of one resampling.
-        """
-        if len({(len(part.weights), len(part.without_one)) for part in parts}) != 1:
-            raise ValueError("expected parts of one resampling, got parts with different numbers of draws or sources")
-        joined = object.__new__(cls)
-        joined.weights = torch.cat([part.weights for part in parts], dim=1)
-        joined.without_one = torch.cat([part.without_one for part in parts], dim=1)
-        joined.sources = int((joined.without_one == 0).any(dim=1).sum())
-        return joined
-
-    def of(self, clips: Tensor) -> "SourceResampling":
-        """The same draws seen by some of the clips.
-
-        Args:
-            clips: bool or indices of the tested clips, for example S of one victim.
-
-        Returns:
-            A resampling whose weights have only these columns.
-        """
-        chosen = object.__new__(SourceResampling)
-        chosen.weights = self.weights[:, clips]
-        chosen.without_one = self.without_one[:, clips]
-        chosen.sources = int((chosen.without_one == 0).any(dim=1).sum())
-        return chosen
+    _require_confidence(confidence)
+    recordings = resampling.effective if counts is None else effective_number(counts)
+    if _too_few(recordings):
+        return Interval(np.nan, np.nan, TOO_FEW)
+    estimate = float(statistic(torch.ones(resampling.clips, dtype=torch.float64)))
+    if np.isnan(estimate):
+        return Interval(np.nan, np.nan, "mid_p")
+    trials = effective_trials(estimate, resampling.variance(statistic), recordings, confidence)
+    low, high = mid_p_ends(estimate * trials, trials, confidence)
+    return Interval(float(low), float(high), "mid_p")
 
 
-def bca_interval(
-    statistic: Callable[[Tensor], Tensor], resampling: SourceResampling, confidence: float = 0.95
+def rate_interval(happened: Tensor, resampling: SourceResampling, confidence: float = 0.95) -> Interval:
+    """:func:`share_interval` of a rate.
+
+    Args:
+        happened: bool ``(clips,)``, over S, or the share in [0, 1] of a clip's targets for which it happened.
+        resampling: recordings of the same clips.
+        confidence: coverage aimed at, in (0, 1).
+    """
+    return share_interval(lambda weights: fooling_rate(happened, weights), resampling, confidence)
+
+
+def paired_difference_interval(
+    first: Tensor, second: Tensor, recordings: Sequence[Hashable], confidence: float = 0.95
 ) -> Interval:
+    """Interval of the mean of ``first - second`` over the same clips (:func:`difference_interval`).
+
+    Args:
+        first: bool, or shares in [0, 1], ``(clips,)``: whether the first model is right about each clip, for example.
+        second: the same of the second model on the same clips.
+        recordings: recording that each clip was cut from ``(clips,)``.
+        confidence: coverage aimed at, in (0, 1).
+
+    Raises:
+        ValueError: if the three are for different numbers of clips, or a confidence is outside (0, 1).
+    """
+    if not first.shape == second.shape == (len(recordings),):
+        raise ValueError(
+            f"expected both models' answers and a recording for each clip, got {tuple(first.shape)}, "
+            f"{tuple(second.shape)} and {len(recordings)} recordings"
+        )
+    difference = first.cpu().double() - second.cpu().double()
+    resampling = SourceResampling(recordings)
+    return difference_interval(lambda weights: weights @ difference / weights.sum(-1), resampling, confidence)
+
+
+def difference_interval(statistic: Statistic, resampling: SourceResampling, confidence: float = 0.95) -> Interval:
+    r"""Interval of a difference in [-1, 1] between two numbers over the same clips.
+
+    Two recordings are added, one for which the difference is 1 and one for which it is -1 (Bonett and Price 2012 for
+    single clips), so that two models that never disagree are not certain to be equal:
+
+    .. math:: \tilde\delta = \frac{m \hat\delta}{m + 2},\quad
+              \tilde v = \frac{m^2 v + m (\hat\delta - \tilde\delta)^2 + 2 (1 + \tilde\delta^2)}{(m + 2)^2},\quad
+              \tilde\delta \pm t_{m - 1} \sqrt{\tilde v}
+
+    with m the effective number of recordings and v the variance over recordings.
+
+    Args:
+        statistic: the difference as a function of how often each clip counts.
+        resampling: recordings of the same clips.
+        confidence: coverage aimed at, in (0, 1).
+
+    Returns:
+        The interval within [-1, 1]; both ends NaN below ten effective recordings and where there is no difference.
+
+    Raises:
+        ValueError: for a confidence outside (0, 1).
+    """
+    _require_confidence(confidence)
+    recordings = resampling.effective
+    if _too_few(recordings):
+        return Interval(np.nan, np.nan, TOO_FEW)
+    estimate = float(statistic(torch.ones(resampling.clips, dtype=torch.float64)))
+    if np.isnan(estimate):
+        return Interval(np.nan, np.nan, "adjusted_t")
+    low, high = adjusted_t_ends(estimate, resampling.variance(statistic), recordings, confidence)
+    return Interval(float(low), float(high), "adjusted_t")
+
+
+def effective_trials(estimate: Any, variance: Any, recordings: Any, confidence: float = 0.95) -> NDArray[np.float64]:
+    r"""Number of independent trials that a share is worth.
+
+    .. math:: d = \frac{m v}{\hat p (1 - \hat p)},\quad k = m \min(\hat p, 1 - \hat p),\quad
+              d^* = \frac{k d + 0.5}{k + 0.5},\quad
+              n^* = m \max\Big(\frac{z^2}{t_{m-1}^2 d^*}, \min\big(1, \tfrac{1}{d^*}\big)\Big)
+
+    The design effect d compares the variance with that of m trials, one for each effective recording, which is the
+    most that clips of equal fate within recordings can have. Near 0 and 1 few recordings tell of it, and it is drawn
+    towards 1. As far as it claims more than a trial a recording, its own uncertainty is paid for as by Korn and
+    Graubard (1998).
+
+    Args:
+        estimate: the share, in [0, 1]; arrays are taken element by element.
+        variance: its variance over recordings.
+        recordings: effective number of recordings m, above 1.
+        confidence: coverage aimed at, in (0, 1).
+    """
+    p, m = np.asarray(estimate, dtype=np.float64), np.asarray(recordings, dtype=np.float64)
+    binomial = p * (1 - p) / m
+    design = np.divide(variance, binomial, out=np.ones_like(binomial + variance), where=binomial > 0)
+    opposite = m * np.minimum(p, 1 - p)
+    design = (opposite * design + BELIEVED) / (opposite + BELIEVED)
+    quantile = (1 + confidence) / 2
+    price = (ndtri(quantile) / student.ppf(quantile, m - 1)) ** 2
+    return m * np.maximum(price / design, np.minimum(1.0, 1 / design))
+
+
+def mid_p_ends(
+    successes: Any, trials: Any, confidence: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    r"""Ends of the mid-p interval of a binomial share (Lancaster 1961), for whole and fractional numbers.
+
+    The ends are where :math:`f(p) = P(X > x) + \tfrac12 P(X = x)` is :math:`\alpha / 2` and :math:`1 - \alpha / 2`. The
+    sums are incomplete beta functions, :math:`P(X \ge x) = I_p(x, n - x + 1)`, which fractional numbers have too.
+
+    Args:
+        successes: x, from 0 to n; arrays are taken element by element.
+        trials: n, above 0.
+        confidence: coverage aimed at, in (0, 1).
+
+    Returns:
+        Lower and upper ends in [0, 1]; the lower is 0 without a success, the upper 1 without a failure.
+    """
+    x, n = np.broadcast_arrays(np.asarray(successes, dtype=np.float64), np.asarray(trials, dtype=np.float64))
+    x = np.clip(x, 0.0, n)
+    tiny = 1e-12
+    ends = []
+    for goal in ((1 - confidence) / 2, (1 + confidence) / 2):
+        below, above = np.zeros(x.shape), np.ones(x.shape)
+        for _ in range(60):
+            p = (below + above) / 2
+            at_least = betainc(np.maximum(x, tiny), n - x + 1, p)
+            more = betainc(x + 1, np.maximum(n - x, tiny), p)
+            low = (at_least + more) / 2 < goal
+            below, above = np.where(low, p, below), np.where(low, above, p)
+        ends.append((below + above) / 2)
+    return np.where(x <= tiny * n, 0.0, ends[0]), np.where(n - x <= tiny * n, 1.0, ends[1])
+
+
+def adjusted_t_ends(
+    estimate: Any, variance: Any, recordings: Any, confidence: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends of :func:`difference_interval` from a difference, its variance over recordings and their effective number.
+
+    Args:
+        estimate: the difference, in [-1, 1]; arrays are taken element by element.
+        variance: its variance over recordings.
+        recordings: effective number of recordings, above 1.
+        confidence: coverage aimed at, in (0, 1).
+    """
+    delta, m = np.asarray(estimate, dtype=np.float64), np.asarray(recordings, dtype=np.float64)
+    centre = m * delta / (m + 2)
+    spread = (m**2 * variance + m * (delta - centre) ** 2 + 2 * (1 + centre**2)) / (m + 2) ** 2
+    reach = student.ppf((1 + confidence) / 2, m - 1) * np.sqrt(spread)
+    return np.maximum(centre - reach, -1.0), np.minimum(centre + reach, 1.0)
+
+
+def bca_interval(statistic: Statistic, resampling: SourceResampling, confidence: float = 0.95) -> Interval:
     r"""Bias-corrected and accelerated bootstrap interval (Efron 1987).
 
     .. math:: [\hat\theta^*_{(\alpha_1)}, \hat\theta^*_{(\alpha_2)}],\quad
@@ -182,29 +320,6 @@ def clopper_pearson(successes: float, clips: int, sources: int, confidence: floa
     return Interval(low, high, "clopper_pearson")
 
 
-def near_the_end(successes: float, clips: int) -> bool:
-    """Whether a count is within 3 of 0 or n; a rate times n that misses it by rounding is the count all the same."""
-    return min(successes, clips - successes) <= NEAR_THE_END + 1e-9 * clips
-
-
-def rate_interval(happened: Tensor, resampling: SourceResampling, confidence: float = 0.95) -> Interval:
-    """Interval of a rate: :func:`clopper_pearson` for a count within 3 of 0 or n, :func:`bca_interval` between.
-
-    Args:
-        happened: bool ``(clips,)``, over S, or the share in [0, 1] of a clip's targets for which it happened.
-        resampling: draws over the same clips.
-        confidence: coverage aimed at, in (0, 1).
-
-    Returns:
-        The interval, with the method it came from.
-    """
-    # A sum of shares is no whole number, and what follows takes it as it is.
-    successes, clips = float(happened.double().sum()), happened.numel()
-    if near_the_end(successes, clips):
-        return clopper_pearson(successes, clips, resampling.sources, confidence)
-    return bca_interval(lambda weights: fooling_rate(happened, weights), resampling, confidence)
-
-
 def _numbers(values: Tensor) -> NDArray[np.float64]:
     return values[~values.isnan()].numpy()
 
@@ -212,3 +327,8 @@ def _numbers(values: Tensor) -> NDArray[np.float64]:
 def _require_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
         raise ValueError(f"expected confidence in (0, 1), got {confidence}")
+
+
+def _too_few(recordings: float) -> bool:
+    # Sums of squares may miss a whole number by rounding.
+    return recordings < FEWEST_RECORDINGS - 1e-9

@@ -53,7 +53,7 @@ class FoolingRate(Metric):
 
     def compute(self) -> Tensor:
         """The rate over all clips so far; NaN before the first."""
-        return self.successes / self.clips
+        return self.successes.double() / self.clips
 
 
 class TargetRate(FoolingRate):

@@ -90,4 +90,4 @@ class TransferRatio(Metric):
 
     def compute(self) -> Tensor:
         """The ratio so far; NaN while nothing fools the source."""
-        return self.fool_both / self.fool_source
+        return self.fool_both.double() / self.fool_source

@@ -1,6 +1,5 @@
 """Rows of transferred adversarials -> the cells of Table V, with denominators and intervals."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +9,9 @@ import torch
 from torch import Tensor
 
 from metrics.attack_summary import THE_SIX
-from metrics.auc import label_loss, rank_auc
-from metrics.intervals import SourceResampling, bca_interval, clopper_pearson, near_the_end
+from metrics.auc import auc
+from metrics.intervals import SourceResampling, share_interval
+from metrics.recordings import effective_number
 from metrics.transfer_by_recording import counts_by_recording, fools_source, mean_ratio_of
 from metrics.transfer_ratio import mean_transfer_ratio, transfer_counts, transfer_ratio
 
@@ -24,8 +24,8 @@ def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, A
         seed: seed of the resampling.
 
     Returns:
-        Cells; ``fold`` is None over folds, ``attack`` None for the plain mean over those of the six that
-        were run on every fold.
+        Cells; ``fold`` is None over folds, ``attack`` None for the plain mean over the six, which is there only
+        where all six were judged on every fold, and has a number only where each of them has it.
     """
     cells = []
     for target, of_target in rows.groupby("target_run", sort=False):
@@ -38,48 +38,47 @@ def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, A
             cells += [place | {"attack": attack} | _cell(part, seed) for attack, part in attacks.items()]
             # An attack that was judged on some of the folds only would weigh those folds more.
             everywhere = some["fold"].nunique()
-            whole = [
-                attack for attack in THE_SIX if attack in attacks and attacks[attack]["fold"].nunique() == everywhere
-            ]
-            six = [attacks[attack] for attack in whole]
-            if six:
-                cells.append(place | {"attack": None} | _mean_cell(six, seed))
+            if all(name in attacks and attacks[name]["fold"].nunique() == everywhere for name in THE_SIX):
+                cells.append(place | {"attack": None} | _mean_cell([attacks[name] for name in THE_SIX], seed))
     return cells
 
 
 def _cell(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
     numerators, denominators = _counts(rows, "success")
     hits, hit_denominators = _counts(rows, "target_hit")
-    numerator, denominator = int(numerators.sum()), int(denominators.sum())
-    ratio = transfer_ratio(numerators, denominators)
     cell = {
-        "ratio": ratio,
-        "numerator": numerator,
-        "denominator": denominator,
+        "ratio": transfer_ratio(numerators, denominators),
+        "numerator": int(numerators.sum()),
+        "denominator": int(denominators.sum()),
         "target_hit_ratio": transfer_ratio(hits, hit_denominators),
         "target_hit_denominator": int(hit_denominators.sum()),
-        "n": int(rows.loc[_both_correct(rows), ["fold", "clip"]].drop_duplicates().shape[0]),
         "auc_on_target": _auc_on_target(rows),
     }
-    return cell | _interval([rows], ratio, denominator, seed)
+    return cell | _distinct(rows) | _interval([rows], seed)
 
 
 def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
     counts = [_counts(rows, "success") for rows in attacks]
-    ratios = torch.tensor([transfer_ratio(*pair) for pair in counts])
-    hits = torch.tensor([transfer_ratio(*_counts(rows, "target_hit")) for rows in attacks])
-    ratio, number = mean_transfer_ratio(ratios)
-    areas = [area for area in (_auc_on_target(rows) for rows in attacks) if area is not None]
+    ratios = torch.tensor([transfer_ratio(*pair) for pair in counts], dtype=torch.float64)
+    hits = [transfer_ratio(*_counts(rows, "target_hit")) for rows in attacks]
+    areas = [area for rows in attacks if (area := _auc_on_target(rows)) is not None]
     numerator, denominator = (int(sum(pair[k].sum() for pair in counts)) for k in (0, 1))
     cell = {
-        "ratio": ratio,
-        "attacks": number,
+        "ratio": float(ratios.mean()),
+        "attacks": mean_transfer_ratio(ratios)[1],
         "numerator": numerator,
         "denominator": denominator,
-        "target_hit_ratio": mean_transfer_ratio(hits)[0],
-        "auc_on_target": float(np.mean(areas)) if areas else None,
+        # Most of the six have no target, and what is left is no mean of the six.
+        "target_hit_ratio": float(np.mean(hits)),
+        "auc_on_target": float(np.mean(areas)) if len(areas) == len(attacks) else None,
     }
-    return cell | _interval(attacks, ratio, denominator, seed)
+    return cell | _distinct(pd.concat(attacks)) | _interval(attacks, seed)
+
+
+def _distinct(rows: pd.DataFrame) -> dict[str, int]:
+    """Clips that fool the source and both victims know, and their recordings, each counted once."""
+    counted = rows[fools_source(rows)]
+    return {"n": counted["clip"].nunique(), "recordings": counted["source"].nunique()}
 
 
 def _both_correct(rows: pd.DataFrame) -> "pd.Series[bool]":
@@ -95,37 +94,38 @@ def _counts(rows: pd.DataFrame, what: str) -> tuple[Tensor, Tensor]:
     return torch.tensor([pair[0] for pair in pairs]), torch.tensor([pair[1] for pair in pairs])
 
 
-def _interval(attacks: Sequence[pd.DataFrame], ratio: float, denominator: int, seed: int) -> dict[str, Any]:
+def _interval(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
     """Interval of the ratio, or of its mean over attacks, with recordings as clusters."""
-    if not denominator:
-        return {"ratio_low": math.nan, "ratio_high": math.nan}
     together = pd.concat(attacks)
-    # Clips, not their rows: budgets and attacks on one clip are no further evidence.
-    counted = together[fools_source(together)]
-    clips = len(counted.drop_duplicates(["fold", "clip"]))
-    if near_the_end(ratio * clips, clips):
-        ends = clopper_pearson(ratio * clips, clips, counted["source"].nunique())
-    else:
-        recordings = together.drop_duplicates("source")["source"].tolist()
-        counts = [counts_by_recording(rows, recordings) for rows in attacks]
-        ends = bca_interval(mean_ratio_of(counts), SourceResampling(recordings, seed=seed))
-    return {"ratio_low": ends.low, "ratio_high": ends.high}
+    recordings = sorted(together["source"].astype(str).unique())
+    counts = [counts_by_recording(rows, recordings) for rows in attacks]
+    # What a recording weighs in a ratio is its part of the denominator. A mean is no surer than the attack of it that
+    # fools the source on the fewest: one clip that carries over has no spread of its own.
+    fewest = min((fools for _, fools in counts), key=effective_number)
+    ends = share_interval(mean_ratio_of(counts), SourceResampling(recordings, seed=seed), counts=fewest)
+    return {"ratio_low": ends.low, "ratio_high": ends.high, "interval_method": ends.method}
 
 
 def _auc_on_target(rows: pd.DataFrame) -> float | None:
-    """Mean over budgets of the AUC of the source's adversarials on the target; None for a target without logits."""
+    """AUC of the source's adversarials on the target, mean over budgets and folds as that on the source itself.
+
+    It is None for a target without logits, and NaN where fewer than two clips are right on a fold.
+    """
     some = rows[rows["clean_correct_target"]]
     if not len(some) or some["target_logits_clean"].isna().any():
         return None
-    areas = []
-    for _, budget in some.groupby("budget"):
-        labels = torch.tensor(budget["label"].to_numpy())
-        clean, adversarial = (
-            torch.from_numpy(np.stack(budget[f"target_logits_{name}"].to_list()).astype(np.float32))
-            for name in ("clean", "adversarial")
-        )
-        areas.append(float(rank_auc(label_loss(adversarial, labels), label_loss(clean, labels))))
-    return float(np.mean(areas))
+    folds = []
+    for _, fold in some.groupby("fold"):
+        areas = []
+        for _, budget in fold.groupby("budget"):
+            labels = torch.tensor(budget["label"].to_numpy())
+            clean, adversarial = (
+                torch.from_numpy(np.stack(budget[f"target_logits_{name}"].to_list()).astype(np.float64))
+                for name in ("clean", "adversarial")
+            )
+            areas.append(float(auc(clean, adversarial, labels)))
+        folds.append(float(np.mean(areas)))
+    return float(np.mean(folds))
 
 
 def _truth(values: "pd.Series[Any]") -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metrics.intervals import Interval, SourceResampling, bca_interval, clopper_pearson, near_the_end
+from metrics.intervals import Interval, SourceResampling, difference_interval, share_interval
 from metrics.rates import fooling_rate
 from reporting.estimates import Estimate
 from reporting.runs import Run
@@ -66,15 +66,7 @@ class Accuracies:
         parts = [fold for _, folds in tested for fold in folds]
         values = [float(fold.correct.double().mean()) for fold in parts]
         clips = len({clip for fold in parts for clip in fold.clips})
-        # Not from the summaries, which hold what was logged in single precision.
-        right = clips * statistics.fmean(
-            statistics.fmean(float(fold.correct.double().mean()) for fold in folds) for _, folds in tested
-        )
-        if near_the_end(right, clips):
-            # A clip that two seeds get right is one trial and not two.
-            interval = clopper_pearson(right, clips, len({source for fold in parts for source in fold.sources}))
-        else:
-            interval = self._interval([[[folds] for _, folds in tested]], [1.0])
+        interval = self._interval([[[folds] for _, folds in tested]], [1.0])
         return Estimate(
             value=statistics.fmean(float(run.summary["accuracy_mean"]) for run, _ in tested),
             low=_number(interval.low),
@@ -153,7 +145,8 @@ class Accuracies:
         if key not in self._resamplings:
             self._resamplings[key] = SourceResampling([source for _, source in key], seed=self.seed)
         places = {clip: place for place, (clip, _) in enumerate(key)}
-        return bca_interval(_Difference(sides, signs, places), self._resamplings[key], confidence)
+        over_recordings = share_interval if len(sides) == 1 else difference_interval
+        return over_recordings(_Difference(sides, signs, places), self._resamplings[key], confidence)
 
 
 class _Difference:

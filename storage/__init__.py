@@ -4,8 +4,8 @@ Every file of the project that somebody may read later is written through :func:
 killed or a disk that fills up leaves the old file or none, never half a file.
 """
 
-from storage.atomic import write_atomically, write_json, write_text
+from storage.atomic import plain_numbers, write_atomically, write_json, write_text
 from storage.errors import DataError
 from storage.run_folder import RunFolder
 
-__all__ = ["DataError", "RunFolder", "write_atomically", "write_json", "write_text"]
+__all__ = ["DataError", "RunFolder", "plain_numbers", "write_atomically", "write_json", "write_text"]

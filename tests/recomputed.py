@@ -8,16 +8,19 @@ SIX = ("fgsm", "deepfool", "bim_a", "bim_b", "jsma", "cwa")
 
 
 def area(rows):
-    """Area under the ROC curve of -log p(label), adversarials against the same clips clean."""
+    """Area under the ROC curve of -log p(label), adversarials against other clips that are clean."""
     scores = []
     for column in ("logits_adversarial", "logits_clean"):
         logits = np.stack(rows[column].to_list()).astype(float)
         scores.append(np.log(np.exp(logits).sum(1)) - logits[np.arange(len(rows)), rows["label"].to_numpy()])
-    return roc_auc_score(np.repeat([1, 0], len(rows)), np.concatenate(scores))
+    attacked, clean = scores
+    own = ((attacked > clean).sum() + (attacked >= clean).sum()) / 2
+    every = roc_auc_score(np.repeat([1, 0], len(rows)), np.concatenate(scores)) * len(rows) ** 2
+    return (every - own) / (len(rows) * (len(rows) - 1))
 
 
 def mean_area(rows):
-    """Mean over folds of the mean over budgets; each fold of a made-up run is one reporting batch."""
+    """Mean over folds of the mean over budgets."""
     areas = {}
     for (fold, _), some in rows.groupby(["fold", "budget"]):
         areas.setdefault(fold, []).append(area(some))

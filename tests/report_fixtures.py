@@ -1,7 +1,6 @@
 """Made-up runs in the files that train.py, attack.py and transfer.py write; every number follows from the rows."""
 
 import json
-import math
 import os
 import shutil
 import zlib
@@ -14,7 +13,7 @@ from attacks.budgets import read_profile
 from metrics.attack_summary import THE_SIX
 from metrics.attack_tables import summarise
 from metrics.transfer_summary import summarise_transfer
-from storage import write_json
+from storage import plain_numbers, write_json
 
 CLASSES = 4
 SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")
@@ -136,7 +135,7 @@ def write_attacks(path, summary, tested, generator, attacks, profile, strength):
     common = {key: summary[key] for key in ("corpus", "split", "representation", "architecture", "seed")}
     content = {**common, "profile": profile, "clips": len(tested) // tested["fold"].nunique()}
     content |= {**summarise(rows, tested), "checks": checks, "recipe": summary["recipe"]}
-    write_json(folder / "summary.json", without_nan(content))
+    write_json(folder / "summary.json", plain_numbers(content))
 
 
 def outcomes(right, attack, number, settings, hardness, generator, strength, summary):
@@ -231,7 +230,7 @@ def write_transfer(runs, source, targets, ratios, *, profile="smoke", attacks=TH
     rows.to_parquet(folder / "rows.parquet", index=False)
     content = {key: summary[key] for key in ("corpus", "split", "representation", "seed")}
     content |= {"source_run": source, "source_architecture": summary["architecture"], "profile": profile}
-    write_json(folder / "summary.json", without_nan(content | {"rows": summarise_transfer(rows)}))
+    write_json(folder / "summary.json", plain_numbers(content | {"rows": summarise_transfer(rows)}))
 
 
 def clone_run(source, target, *, seed=None, corpus=None, representation=None):
@@ -243,12 +242,3 @@ def clone_run(source, target, *, seed=None, corpus=None, representation=None):
         content["corpus"] = corpus or content["corpus"]
         content["representation"] = representation or content["representation"]
         write_json(file, content)
-
-
-def without_nan(value):
-    """None for numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from lightning_modules.attack_run import whole_attacks
 from lightning_modules.attack_store import AttackStore
-from metrics.attack_summary import attack_row, budget_rows, mean_over_folds
+from metrics.attack_summary import THE_SIX, attack_row, budget_rows, mean_over_folds
 from metrics.attack_tables import summarise
 from metrics.attacked_fold import AttackedFold
 from metrics.intervals import SourceResampling
@@ -35,7 +35,11 @@ def made_up(fold=1, attack="bim_b", clips=40, batch_size=25, seed=0):
             rows.append(
                 {
                     **{"fold": fold, "attack": attack, "budget": budget, "delta": delta, "steps": 10, "seed": 0},
-                    **{"settings": json.dumps({"delta": delta, "steps": 10}), "clip": 3 * clip, "label": label},
+                    **{
+                        "settings": json.dumps({"delta": delta, "steps": 10}),
+                        "clip": 3 * clip + 1000 * (fold - 1),
+                        "label": label,
+                    },
                     **{
                         "source": f"{fold}-{clip // 2}",
                         "target": -1,
@@ -58,7 +62,7 @@ def clips_of(rows, wrong=4):
     of_rows = rows.drop_duplicates(["fold", "clip"])[["fold", "clip", "label", "source"]].assign(clean_correct=True)
     frames = [of_rows]
     for fold in of_rows["fold"].unique():
-        numbers = 1000 + np.arange(wrong)
+        numbers = 1000 * fold + 900 + np.arange(wrong)
         sources = [f"{fold}-w{number}" for number in numbers]
         extra = {"fold": fold, "clip": numbers, "label": 0, "source": sources, "clean_correct": False}
         frames.append(pd.DataFrame(extra))
@@ -73,7 +77,8 @@ def loss(logits, labels):
 def auc_by_scikit(rows):
     positive, negative = (loss(rows[name], rows["label"]) for name in ("logits_adversarial", "logits_clean"))
     truth = np.r_[np.ones(len(rows)), np.zeros(len(rows))]
-    return roc_auc_score(truth, np.r_[positive, negative])
+    every, n = roc_auc_score(truth, np.r_[positive, negative]) * len(rows) ** 2, len(rows)
+    return (every - ((positive > negative).sum() + (positive >= negative).sum()) / 2) / (n * (n - 1))
 
 
 def test_numbers_of_a_budget_are_those_of_the_definitions():
@@ -84,7 +89,7 @@ def test_numbers_of_a_budget_are_those_of_the_definitions():
         some = rows[rows["budget"] == entry["budget"]]
         assert entry["fooling_rate"] == pytest.approx(some["success"].mean())
         assert entry["fooling_rate_all"] == pytest.approx((some["success"].sum() + 4) / 44)
-        assert entry["auc"] == pytest.approx(auc_by_scikit(some), abs=1e-6)
+        assert entry["auc"] == pytest.approx(auc_by_scikit(some), abs=1e-12)
         assert entry["auc_low"] <= entry["auc"] <= entry["auc_high"]
         fooled = some[some["success"] == 1]
         assert entry["median_l2"] == pytest.approx(fooled["l2"].median(), nan_ok=True)
@@ -93,35 +98,27 @@ def test_numbers_of_a_budget_are_those_of_the_definitions():
         assert entry["batch_gradients"] == pytest.approx((largest[0] * 25 + largest[1] * 15) / 40)
 
 
-def test_an_attack_averages_over_budgets_and_then_over_reporting_batches_by_clips():
+def test_an_attack_averages_over_budgets_and_its_area_knows_no_reporting_batches():
     rows = made_up()
     attacked = AttackedFold.of(rows)
     entry = attack_row(attacked, budget_rows(attacked, SourceResampling(list(range(40))), tested=40))
-    expected = 0.0
-    for number, members in rows.groupby("reporting_batch"):
-        areas = [auc_by_scikit(some) for _, some in members.groupby("budget")]
-        expected += np.mean(areas) * (25 if number == 0 else 15) / 40
-    assert entry["auc"] == pytest.approx(expected, abs=1e-6)
+    areas = [auc_by_scikit(some) for _, some in rows.groupby("budget")]
+    assert entry["auc"] == pytest.approx(np.mean(areas), abs=1e-12)
     rates = rows.groupby("budget")["success"].mean().to_numpy()
     logs = np.log(DELTAS)
-    assert entry["auc_budget"] == pytest.approx(np.trapezoid(rates, logs) / (logs[-1] - logs[0]))
+    assert entry["auc_budget"] == pytest.approx(np.trapezoid(rates, logs) / (logs[-1] - logs[0]), abs=1e-12)
     assert entry["fooling_rate"] == pytest.approx(rates.mean())
+    assert (entry["n"], entry["recordings"]) == (40, 20)
 
 
-def test_a_draw_without_a_reporting_batch_counts_the_others_alone():
-    rows = made_up(clips=26, batch_size=25)
-    attacked = AttackedFold.of(rows)
-    weights = torch.ones(3, 26, dtype=torch.float64)
-    weights[1, 25] = 0
-    weights[2, :10] = 0
-    found = attacked.mean_area(weights)
-    some = rows[rows["reporting_batch"] == 0]
-    first = np.mean([auc_by_scikit(part) for _, part in some.groupby("budget")])
-    last = np.mean([auc_by_scikit(part) for _, part in rows[rows["reporting_batch"] == 1].groupby("budget")])
-    fewer = np.mean([auc_by_scikit(part) for _, part in some[some["clip"] >= 3 * 10].groupby("budget")])
-    expected = [(25 * first + last) / 26, first, (15 * fewer + last) / 16]
-    assert found.tolist() == pytest.approx(expected, abs=1e-6)
-    assert float(attacked.mean_area()) == pytest.approx(expected[0], abs=1e-6)
+def test_an_attack_without_targets_has_no_target_rate():
+    rows = made_up()
+    summary = summarise(rows, clips_of(rows))
+    entries = (summary["budgets"][0], summary["attacks"][0], summary["means"]["bim_b"])
+    assert [entry["target_rate"] for entry in entries] == [None] * 3
+    assert summary["means"]["bim_b"]["target_rate_sd"] is None
+    hit = rows.assign(target=(rows["label"] + 1) % 4, target_hit=(rows["clip"] < 30).astype(float))
+    assert summarise(hit, clips_of(hit))["means"]["bim_b"]["target_rate"] == pytest.approx(10 / 40)
 
 
 def test_an_attack_on_some_of_a_folds_clips_is_left_out_and_said(caplog):
@@ -153,27 +150,33 @@ def test_means_over_folds_have_intervals_that_hold_them():
     assert mean["auc_high"] - mean["auc_low"] < alone["auc_high"] - alone["auc_low"]
 
 
-def test_the_mean_of_the_six_needs_the_same_folds_and_leaves_other_attacks_out():
-    names = ("fgsm", "bim_b", "lbfgs", "check_unbounded")
+def test_the_mean_of_the_six_needs_all_six_on_the_same_folds_and_leaves_other_attacks_out():
+    names = (*THE_SIX, "lbfgs", "check_unbounded")
     rows = pd.concat([made_up(1, attack, seed=k) for k, attack in enumerate(names)], ignore_index=True)
     summary = summarise(rows, clips_of(rows))
-    assert set(summary["means"]) == {"fgsm", "bim_b", "lbfgs"}
-    assert summary["six"]["attacks"] == ["fgsm", "bim_b"]
-    six = [summary["means"][name]["auc"] for name in ("fgsm", "bim_b")]
+    assert set(summary["means"]) == {*THE_SIX, "lbfgs"}
+    assert summary["six"]["attacks"] == list(THE_SIX)
+    six = [summary["means"][name]["auc"] for name in THE_SIX]
     assert summary["six"]["auc"] == pytest.approx(np.mean(six))
     assert summary["six"]["auc_low"] < summary["six"]["auc"] < summary["six"]["auc_high"]
+    assert (summary["six"]["n"], summary["six"]["recordings"]) == (40, 20)
     uneven = pd.concat([rows, made_up(2, "fgsm", seed=9)], ignore_index=True)
     assert summarise(uneven, clips_of(uneven))["six"] is None
+    five = rows[rows["attack"] != "cwa"]
+    assert summarise(five, clips_of(five))["six"] is None
 
 
-def test_a_rate_at_its_end_gets_a_clopper_pearson_interval_in_the_mean_too():
+def test_a_rate_at_its_end_has_an_interval_in_the_mean_too():
     rows = made_up()
     rows["success"] = 1.0
     mean = summarise(rows, clips_of(rows))["means"]["bim_b"]
     assert mean["fooling_rate"] == 1
-    # 20 sources, none withstood: the lower end is (0.025)^(1/20).
-    assert mean["fooling_rate_low"] == pytest.approx(0.025 ** (1 / 20), abs=1e-6)
+    # 20 recordings, none withstood: half the chance of 20 successes is 2.5 % at (0.05)^(1/20).
+    assert mean["fooling_rate_low"] == pytest.approx(0.05 ** (1 / 20), abs=1e-6)
     assert mean["fooling_rate_high"] == 1
+    assert mean["interval_method"] == "mid_p"
+    few = rows[rows["clip"] < 3 * 18]
+    assert summarise(few, clips_of(few))["means"]["bim_b"]["interval_method"] == "fewer than 10 recordings"
 
 
 def test_a_fold_of_one_class_has_no_one_versus_rest_area_and_breaks_nothing():

@@ -169,7 +169,8 @@ def test_cost_to_reach_an_auc_and_what_is_censored():
     assert cost_auc90_bounded(aucs, gradients, snr) == Cost(400.0, censored=False)
     assert cost_auc90_bounded(aucs, gradients, torch.tensor([30.0, 19.9, math.nan])) == Cost(10.0, censored=True)
     assert cost_auc90_bounded(aucs, gradients, torch.zeros(3)) == Cost(0.0, censored=True)
-    assert mean_cost([Cost(300.0, False), missed]) == Cost(153.5, censored=True)
+    assert mean_cost([Cost(300.0, False), missed]) == Cost(153.5, censored=True, low=7.0, high=None)
+    assert mean_cost([Cost(300.0, False), Cost(100.0, False)]) == Cost(200.0, censored=False, low=100.0, high=300.0)
     assert str(mean_cost([Cost(300.0, False)])) == "300"
     for call in (lambda: cost_auc90(aucs, gradients[:2]), lambda: cost_auc90(aucs[:0], gradients[:0])):
         with pytest.raises(ValueError, match="an AUC and a cost for each budget"):
