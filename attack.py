@@ -14,11 +14,10 @@ from rich.table import Table
 
 from commands.allocator import keep_freed_memory
 from commands.attack_cli import AttackCLI
-from commands.door import quieten, run_command
-from lightning_modules.attack_progress import AttackProgress
-from lightning_modules.attack_run import AttackRun
-from lightning_modules.attack_wandb import log_attacks, save_examples
-from lightning_modules.weights_and_biases import attack_logger
+from commands.attack_run import AttackRun
+from commands.errors import quieten, run_command
+from lightning_modules.progress import AttackProgress
+from lightning_modules.weights_and_biases import attack_logger, log_attacks, save_examples
 
 
 def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:

@@ -12,8 +12,8 @@ from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 
-from commands.door import LARGEST_SEED, UsageError, require_folder, require_number, run_command
-from commands.parser_message import one_sentence
+from commands.errors import LARGEST_SEED, UsageError, require_folder, require_number, run_command
+from commands.parser import one_sentence
 from reporting.assembly import Report, build_report
 from reporting.runs import read_runs
 from reporting.selection import Selection, select_runs

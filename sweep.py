@@ -14,13 +14,13 @@ from filelock import FileLock, Timeout
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
-from commands.child_process import end, start_bound
-from commands.door import UsageError, quieten, run_command
-from commands.point_cli import PointCLI
-from commands.point_record import PointRecord, environment_of_steps, log_file
-from commands.sweep_cli import SweepCLI, matches
-from commands.sweep_grid import Grid, GridPoint
-from commands.sweep_point import Point
+from commands.errors import UsageError, quieten, run_command
+from commands.sweeps.child_process import end, start_bound
+from commands.sweeps.cli import SweepCLI, matches
+from commands.sweeps.local_runner import Grid, GridPoint
+from commands.sweeps.point import Point
+from commands.sweeps.point_cli import PointCLI
+from commands.sweeps.point_record import PointRecord, environment_of_steps, log_file
 from storage import DataError
 
 

@@ -16,13 +16,13 @@ from rich.table import Table
 
 from classifiers.baselines import BASELINES
 from commands.allocator import keep_freed_memory
-from commands.door import packages_to_import, quieten, run_command
+from commands.baseline_training import train_baseline
+from commands.errors import packages_to_import, quieten, run_command
+from commands.retest import retest
 from commands.train_cli import TrainCLI
-from lightning_modules.baseline_training import train_baseline
 from lightning_modules.cross_validation import CrossValidation
 from lightning_modules.progress import CrossValidationProgress
 from lightning_modules.recorded_split import refuse_changed_table
-from lightning_modules.retest import retest
 from lightning_modules.trained_classifier import load_classifier, read_checkpoint
 from lightning_modules.weight_average import WeightAverage
 from lightning_modules.weights_and_biases import WandbRecord, fold_logger

@@ -12,15 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.allocator import keep_freed_memory
-from commands.door import quieten, run_command
+from commands.attack_run import AttackRun
+from commands.errors import quieten, run_command
 from commands.transfer_cli import TransferCLI
-from lightning_modules.attack_progress import AttackProgress
-from lightning_modules.attack_run import AttackRun
-from lightning_modules.trained_run import TrainedRun
-from lightning_modules.transfer_run import refuse_trained_judges, transfer_rows
-from lightning_modules.transfer_store import TransferStore
-from lightning_modules.transfer_wandb import log_transfer
-from lightning_modules.weights_and_biases import attack_logger
+from commands.transfer_run import refuse_trained_judges, transfer_rows
+from commands.transfer_store import TransferStore
+from lightning_modules.progress import AttackProgress
+from lightning_modules.weights_and_biases import attack_logger, log_transfer
+from storage.trained_run import TrainedRun
 
 
 def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:

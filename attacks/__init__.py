@@ -17,8 +17,7 @@ from attacks.advlib_adapter import AdvLibAttack
 from attacks.base import Attack
 from attacks.bim import BIM
 from attacks.cwa import CWA
-from attacks.deepfool import DeepFool
-from attacks.deepfool_over_targets import DeepFoolOverTargets
+from attacks.deepfool import DeepFool, DeepFoolOverTargets
 from attacks.fgsm import FGSM
 from attacks.gradient_counter import GradientCounter, GradientCounts
 from attacks.jsma import JSMA

@@ -1,6 +1,6 @@
 """The base of every attack: what goes in is checked, what comes out is counted, and the victim is left as it was.
 
-**To add an attack** subclass :class:`Attack` (or :class:`attacks.stepwise.StepwiseAttack`, where every step makes one
+**To add an attack** subclass :class:`Attack` (or :class:`attacks.iterative.StepwiseAttack`, where every step makes one
 iterate from the last and a clip is finished as soon as it succeeds) and write
 
 1. ``nested``, the name of the parameter of which smaller values are prefixes of larger ones;
@@ -32,11 +32,10 @@ import torch
 from torch import Tensor, nn
 from torchattacks.attack import Attack as TorchAttack
 
-from attacks.active_set import Ledger, Problem
 from attacks.batch_checks import check_inputs, check_logits, integers, require_numbers
-from attacks.judgement import outcome_of
-from attacks.outcome import Outcome
-from attacks.targets import identities, random_targets
+from attacks.clip_random import identities, random_targets
+from attacks.ledger import Ledger, Problem
+from attacks.outcome import Outcome, outcome_of
 from attacks.victim import device_of, frozen
 from storage.untrusted import constructor_types
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import numbers
 import typing
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from attacks.active_set import Problem
+from attacks.ledger import Problem
+
+
+def require_count(name: str, value: object, least: int) -> None:
+    """Raise ``ValueError`` unless a setting is a whole number and not below what it may be at least."""
+    # A float with a fraction would be cut off silently somewhere below.
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"expected {name} to be a whole number of at least {least}, got {value!r}")
 
 
 def check_inputs(inputs: Tensor, bounds: tuple[float, float]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attacks.active_set import ActiveSet, Ledger
-from attacks.counts import require_count
+from attacks.batch_checks import require_count
 from attacks.fgsm import goal_gradient
+from attacks.iterative import StepwiseAttack
+from attacks.ledger import ActiveSet, Ledger
 from attacks.losses import LOSSES, is_zero
-from attacks.stepwise import StepwiseAttack
 
 
 class BIM(StepwiseAttack):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attacks.active_set import ActiveSet, Ledger, Problem
 from attacks.base import Attack
+from attacks.batch_checks import require_count
 from attacks.box_smoother import BoxSmoother
-from attacks.constant_search import ConstantSearch, Nearest
-from attacks.counts import require_count
+from attacks.ledger import ActiveSet, Ledger, Problem
 from attacks.losses import at_least_float32, input_gradient, is_zero, margin
+from attacks.penalty_search import ConstantSearch, Nearest
 
 DECAYS = (0.9, 0.999)
 EPSILON = 1e-8

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from attacks.active_set import Ledger, Problem
 from attacks.base import Attack
+from attacks.ledger import Ledger, Problem
 from attacks.losses import at_least_float32, margin
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attacks.active_set import ActiveSet, Ledger, Problem
 from attacks.base import Attack
+from attacks.ledger import ActiveSet, Ledger, Problem
 from attacks.losses import LOSSES, at_least_float32, input_gradient, is_zero
 
 NORMS = ("linf", "l2")

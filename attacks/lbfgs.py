@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attacks.active_set import ActiveSet, Ledger, Problem
 from attacks.base import Attack
-from attacks.constant_search import ConstantSearch, Nearest
-from attacks.counts import require_count
-from attacks.lockstep import Array, minimise_in_lock_step
+from attacks.batch_checks import require_count
+from attacks.batched_lbfgsb import Array, minimise_in_lock_step
+from attacks.ledger import ActiveSet, Ledger, Problem
 from attacks.losses import at_least_float32, cross_entropy, input_gradient, is_zero
+from attacks.penalty_search import ConstantSearch, Nearest
 
 
 class LBFGS(Attack):

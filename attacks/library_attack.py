@@ -13,13 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attacks.active_set import ActiveSet, Ledger, Problem
 from attacks.base import Attack
+from attacks.clip_random import random_uniform
 from attacks.gradient_counter import GradientCounter, GradientCounts
-from attacks.judgement import outcome_of
+from attacks.ledger import ActiveSet, Ledger, Problem
 from attacks.losses import at_least_float32
-from attacks.outcome import Outcome
-from attacks.targets import random_uniform
+from attacks.outcome import Outcome, outcome_of
 
 NORMS = {"linf": math.inf, "l0": 0, "l1": 1, "l2": 2}
 """Our words for norms, and the numbers that libraries call them."""

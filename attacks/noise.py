@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from attacks.clip_random import random_uniform
 from attacks.outcome import Outcome
-from attacks.targets import random_uniform
 
 
 def noise_of_equal_norm(

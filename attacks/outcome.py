@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from attacks.ledger import Ledger, Problem
+
 L0_THRESHOLD = 1e-6
 """A feature counts as changed where it moved by more than this."""
 
@@ -147,4 +149,33 @@ def average_over_targets(outcomes: Sequence[Outcome]) -> Outcome:
         linf=mean_over_hits("linf"),
         l0=mean_over_hits("l0"),
         per_target=tuple(outcomes),
+    )
+
+
+def outcome_of(problem: Problem, ledger: Ledger, budget: int) -> Outcome:
+    """Judge what a ledger has recorded for one budget."""
+    assert ledger.logits is not None, "an attack gives the clean logits to its ledger"
+    assert ledger.logits_clean is not None
+    adversarial, logits = ledger.adversarial[budget], ledger.logits[budget]
+    predictions = logits.argmax(dim=1)
+    labels = problem.true_labels
+    targets = torch.full_like(problem.labels, NO_TARGET) if problem.targets is None else problem.targets
+    l2, linf, l0 = distances(adversarial, problem.inputs)
+    counts = ledger.recorded_counts
+    return Outcome(
+        adversarial=adversarial,
+        logits_clean=ledger.logits_clean,
+        logits_adversarial=logits,
+        labels=labels,
+        targets=targets,
+        success=predictions != labels,
+        target_hit=predictions == targets,
+        l2=l2,
+        linf=linf,
+        l0=l0,
+        iterations=counts["iterations"][budget],
+        gradients=counts["gradients"][budget],
+        full_jacobian_gradients=counts["full_jacobian_gradients"][budget],
+        forward_rows=counts["forward_rows"][budget],
+        zero_gradients=counts["zero_gradients"][budget],
     )

@@ -1,10 +1,13 @@
 """A victim that an attack cannot change, whatever happens during the attack."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
@@ -38,3 +41,86 @@ def device_of(victim: nn.Module, default: torch.device) -> torch.device:
     for tensor in (*victim.parameters(), *victim.buffers()):
         return tensor.device
     return default
+
+
+FORWARDS = 5
+RANDOMNESS = 1e-4
+"""Relative change of logits between two evaluations above which a victim is taken for random."""
+
+
+@dataclass(frozen=True)
+class VictimFinding:
+    """One thing that has to hold of a victim.
+
+    Args:
+        name: what was looked at.
+        passed: whether it holds.
+        found: what was seen, in one sentence.
+        remedy: what to do if it does not hold.
+    """
+
+    name: str
+    passed: bool
+    found: str
+    remedy: str
+
+
+@torch.no_grad()
+def check_victim(victim: nn.Module, inputs: Tensor) -> list[VictimFinding]:
+    """Look at a victim's mode and at its outputs for one batch.
+
+    Args:
+        victim: what is to be attacked, in the mode that it is in.
+        inputs: a batch within the bounds.
+
+    Returns:
+        Whether it is in eval mode, finite, returns logits and returns the same ones again.
+    """
+    training = [name or "the victim itself" for name, module in victim.named_modules() if module.training]
+    outputs = [victim(inputs).float() for _ in range(FORWARDS)]
+    first = outputs[0]
+    finite = bool(torch.stack([output.isfinite().all() for output in outputs]).all())
+    largest = float(first.abs().max().clamp(min=1e-12))
+    change = max(float((output - first).abs().max()) for output in outputs) / largest
+    sums = first.sum(dim=1)
+    # Logits of a whole batch have both signs; that all of them lie in [0, 1] by chance does not happen.
+    probabilities = bool(((first >= 0) & (first <= 1)).all())
+    softmax = bool(((sums - 1).abs() < 1e-3).all())
+    if not probabilities:
+        output, remedy = "outputs are logits", ""
+    elif softmax:
+        output = "outputs are probabilities: non-negative, and every row adds up to 1 (softmax)"
+        remedy = "log(p), which gives logits up to a constant, "
+    else:
+        output = (
+            f"outputs are probabilities: all from 0 to 1, rows add up to {float(sums.min()):.3g} .. "
+            f"{float(sums.max()):.3g} (sigmoid, as of a tagger with several labels)"
+        )
+        remedy = "torch.logit(p), the inverse of the sigmoid, "
+    return [
+        VictimFinding(
+            "eval_mode",
+            not training,
+            f"in training mode: {', '.join(training[:3])}" if training else "every module is in eval mode",
+            "call eval() before the attack",
+        ),
+        VictimFinding(
+            "finite",
+            finite,
+            "finite outputs" if finite else "outputs that are infinite or no numbers",
+            "look for overflow in the victim; use --trainer.precision 32-true",
+        ),
+        VictimFinding(
+            "deterministic",
+            change <= RANDOMNESS,
+            f"{FORWARDS} evaluations of one batch differ by {change:.1e} of the largest logit",
+            "remove what is random in the victim, or attack its average over many draws",
+        ),
+        VictimFinding(
+            "logits",
+            not probabilities,
+            output,
+            f"attack the layer before the {'softmax' if softmax else 'sigmoid'}, or {remedy}of the output: "
+            "probabilities saturate and hide the gradient",
+        ),
+    ]

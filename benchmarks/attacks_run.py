@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from attacks.targets import random_targets
+from attacks.clip_random import random_targets
 from benchmarks.attacks_comparison import OURS, OURS_ALONE, OURS_BESIDE_PEERS, OVERHEAD_OF, Line, compare, our_attack
 from benchmarks.attacks_demands import demands
 from benchmarks.attacks_memory import measure

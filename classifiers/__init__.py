@@ -9,12 +9,10 @@ from collections.abc import Callable
 
 from torch import nn
 
-from classifiers.alexnet import build_alexnet
 from classifiers.crnn import build_crnn
-from classifiers.googlenet import build_googlenet
-from classifiers.resnet import build_resnet18, build_resnet34
 from classifiers.resnet56 import build_resnet56
 from classifiers.sb_cnn import build_sb_cnn
+from classifiers.torchvision_nets import build_alexnet, build_googlenet, build_resnet18, build_resnet34
 
 __all__ = ["ARCHITECTURES", "build_classifier", "count_parameters"]
 

@@ -18,7 +18,8 @@ from attacks import ATTACKS
 from attacks.budgets import read_profile
 from attacks.plan import AttackPlan, plan_attack
 from attacks.torchattacks_adapter import TorchAttacksAttack
-from commands.door import (
+from commands.attack_run import AttackRun
+from commands.errors import (
     LARGEST_SEED,
     UsageError,
     packages_to_import,
@@ -27,11 +28,10 @@ from commands.door import (
     require_number,
 )
 from commands.train_cli import OneSentenceParser, add_allow_import, check_trainer
-from lightning_modules.attack_run import AttackRun
-from lightning_modules.attack_store import DEFAULT_PRECISION, AttackStore
-from lightning_modules.trained_run import TrainedRun
 from lightning_modules.weights_and_biases import WandbMode
 from metrics.trust_checks import SQUARE, UNBOUNDED
+from storage.attack_store import DEFAULT_PRECISION, AttackStore
+from storage.trained_run import TrainedRun
 
 SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")
 SQUARE_CLIPS = 20

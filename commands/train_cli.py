@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from classifiers import ARCHITECTURES
 from classifiers.baselines import BASELINES
-from commands.door import (
+from commands.errors import (
     LARGEST_SEED,
     UsageError,
     packages_to_import,
@@ -21,16 +21,16 @@ from commands.door import (
     require_folder,
     require_number,
 )
-from commands.parser_message import one_sentence
+from commands.parser import one_sentence
 from datamodules import CORPORA, SoundDataModule
 from lightning_modules import SoundClassifier
-from lightning_modules.environment import is_launched
 from lightning_modules.sound_classifier import default_learning_rate
 from lightning_modules.trained_classifier import NOT_FROM_A_FILE, build_data
 from lightning_modules.weight_average import WeightAverage
 from lightning_modules.weights_and_biases import WandbMode
 from representations import REPRESENTATIONS
 from storage import RunFolder
+from storage.provenance import is_launched
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_epochs": 40,

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from commands.attack_cli import AttackCLI
-from commands.door import UsageError
+from commands.errors import UsageError
 from commands.train_cli import OneSentenceParser, require_plain_name
-from lightning_modules.trained_run import TrainedRun
-from lightning_modules.transfer_run import differing_settings, recipe_of
+from commands.transfer_run import differing_settings, recipe_of
+from storage.trained_run import TrainedRun
 
 
 class TransferCLI(AttackCLI):

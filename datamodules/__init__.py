@@ -6,9 +6,8 @@ Adding a corpus = a file with a :class:`SoundDataModule` that reads its table, a
 """
 
 from datamodules.batches import Batch, GlobalBatches
-from datamodules.clip_table import ClipTable
-from datamodules.esc10 import ESC10
-from datamodules.esc50 import ESC50
+from datamodules.esc50 import ESC10, ESC50
+from datamodules.metadata import ClipTable
 from datamodules.sound_datamodule import SoundDataModule
 from datamodules.synthetic_sounds import SyntheticSounds
 from datamodules.urbansound8k import UrbanSound8K

@@ -14,11 +14,18 @@ from torch.utils.data import DataLoader
 
 from datamodules.batches import Batch, GlobalBatches, clip_seeds
 from datamodules.clip_dataset import ClipDataset, ClipItem, collate
-from datamodules.clip_subset import stratified_subset
-from datamodules.clip_table import ClipTable
 from datamodules.map_cache import MapCache
+from datamodules.metadata import ClipTable
 from datamodules.split_record import SplitRecord
-from datamodules.splits import Split, check_validation, leakage, make_split, number_of_folds, split_sources
+from datamodules.splits import (
+    Split,
+    check_validation,
+    leakage,
+    make_split,
+    number_of_folds,
+    split_sources,
+    stratified_subset,
+)
 from datamodules.waveform_augmentation import WaveformAugmentation
 from datamodules.waveform_cache import WaveformCache
 from representations import STFT, Representation
@@ -219,7 +226,7 @@ class SoundDataModule(LightningDataModule):
         """Serve nothing but the test part: no copies are made, and nothing of the other parts is decoded.
 
         Args:
-            clips: how many clips of it, chosen by :func:`~datamodules.clip_subset.stratified_subset`; None means all.
+            clips: how many clips of it, chosen by :func:`~datamodules.splits.stratified_subset`; None means all.
         """
         self._trains = False
         self._tested = clips

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.clip_table import ClipTable
+from datamodules.metadata import ClipTable
 from datamodules.splits import Split
 from storage import DataError, write_text
 

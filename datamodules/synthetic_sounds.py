@@ -1,15 +1,134 @@
 """The embedded corpus: synthesised environmental sounds, written on first use."""
 
+import csv
+import io
 import logging
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from datamodules.clip_table import ClipTable
-from datamodules.esc_table import read_esc_table
+import numpy as np
+import soundfile
+from filelock import FileLock
+
+from datamodules.esc50 import read_esc_table
+from datamodules.metadata import ClipTable
 from datamodules.sound_datamodule import SoundDataModule
-from datamodules.sound_synthesis import SOUNDS
-from datamodules.synthetic_corpus import CLIP_SECONDS, CLIPS, corpus_folder, write_synthetic_corpus
+from datamodules.sound_synthesis import CLIP_SECONDS, SAMPLE_RATE, SOUNDS, draw_source, synthesise
+from storage import DataError, write_atomically, write_text
+
+__all__ = ["CLIPS", "CLIP_SECONDS", "corpus_folder", "write_synthetic_corpus"]
+
+# To be raised whenever a sound changes: a corpus of an older version is left where it is and another one written.
+VERSION = 3
+
+FOLDS = 5
+CLIPS_PER_SOURCE = 4
+CLIPS_PER_CLASS = 40
+CLIPS = CLIPS_PER_CLASS * len(SOUNDS)
+
+COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
+
+
+@dataclass(frozen=True)
+class _Clip:
+    target: int
+    category: str
+    source: int
+    take: int
+
+    @property
+    def fold(self) -> int:
+        return self.source % FOLDS + 1
+
+    @property
+    def source_number(self) -> int:
+        return 1000 * (self.target + 1) + self.source
+
+    @property
+    def name(self) -> str:
+        return f"{self.fold}-{self.source_number}-{chr(ord('A') + self.take)}-{self.target}.wav"
+
+
+def write_synthetic_corpus(root: Path, *, seed: int = 0, clips_per_class: int = CLIPS_PER_CLASS) -> Path:
+    """Write the embedded corpus below ``root`` unless it is there: ``audio/*.wav`` and ``meta/esc50.csv``.
+
+    Ten classes, five folds by source, four clips a source, 2 s at 16 kHz with 16 bits. The table is written last, so
+    a corpus without one was interrupted: the missing clips are written and the rest is kept. Two processes may call
+    this at once.
+
+    Args:
+        root: folder for corpora; generator version, seed and size name the corpus' own folder in it.
+        seed: another seed is another corpus.
+        clips_per_class: a positive multiple of 20, so that every fold has the same number of sources.
+
+    Returns:
+        The corpus' folder, to be read as a download of ESC-50 is.
+
+    Raises:
+        ValueError: if ``clips_per_class`` does not fill the folds evenly.
+        DataError: if the disk is full or the folder cannot be written.
+    """
+    if clips_per_class < 1 or clips_per_class % (FOLDS * CLIPS_PER_SOURCE):
+        raise ValueError(
+            f"expected clips_per_class to be a positive multiple of {FOLDS * CLIPS_PER_SOURCE}, got {clips_per_class}"
+        )
+    folder = Path(root) / corpus_folder(seed, clips_per_class)
+    try:
+        return _write(folder, seed, clips_per_class)
+    except OSError as error:
+        raise DataError(
+            f"expected room for the embedded corpus ({CLIPS_PER_CLASS * len(SOUNDS) * 64 // 1000} MB) in {folder}, "
+            f"found: {error.strerror or error}; free some or name another folder with --data.cache_dir"
+        ) from error
+
+
+def corpus_folder(seed: int = 0, clips_per_class: int = CLIPS_PER_CLASS) -> str:
+    """Name of a corpus' own folder among others."""
+    return f"version{VERSION}-seed{seed}-{clips_per_class}"
+
+
+def _write(folder: Path, seed: int, clips_per_class: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    clips = list(_clips(clips_per_class))
+    with FileLock(folder / ".lock"):
+        missing = [clip for clip in clips if not (folder / "audio" / clip.name).is_file()]
+        for clip in missing:
+            _write_clip(folder / "audio" / clip.name, clip, seed)
+        table = folder / "meta" / "esc50.csv"
+        if not table.is_file():
+            write_text(table, _table_text(clips))
+    return folder
+
+
+def _clips(clips_per_class: int) -> Iterator[_Clip]:
+    for target, category in enumerate(SOUNDS):
+        for source in range(clips_per_class // CLIPS_PER_SOURCE):
+            for take in range(CLIPS_PER_SOURCE):
+                yield _Clip(target, category, source, take)
+
+
+def _write_clip(path: Path, clip: _Clip, seed: int) -> None:
+    # A generator for each source and each clip: what is heard does not depend on which clips were there already.
+    source = draw_source(np.random.default_rng([seed, clip.target, clip.source]))
+    samples = synthesise(clip.category, source, np.random.default_rng([seed, clip.target, clip.source, clip.take]))
+    # Encoded in memory: what the operating system says of a full disk is lost in an error of libsndfile.
+    sound = io.BytesIO()
+    soundfile.write(sound, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(sound.getbuffer())
+
+
+def _table_text(clips: list[_Clip]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for clip in sorted(clips, key=lambda clip: clip.name):
+        take = chr(ord("A") + clip.take)
+        writer.writerow([clip.name, clip.fold, clip.target, clip.category, True, clip.source_number, take])
+    return text.getvalue()
+
 
 logger = logging.getLogger(__name__)
 

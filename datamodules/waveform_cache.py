@@ -25,8 +25,8 @@ from datamodules.audio import (
     read_sound,
 )
 from datamodules.augmentation import RATIOS, Augmentation, make_copy, variant_names
-from datamodules.clip_table import ClipTable
 from datamodules.entry_store import CorruptEntryError, EntryStore
+from datamodules.metadata import ClipTable
 from datamodules.progress import progress_bar
 from datamodules.worker_processes import map_in_processes
 from storage import DataError, write_json

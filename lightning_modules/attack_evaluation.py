@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from attacks.gradient_counter import GradientCounter
 from attacks.plan import AttackPlan
-from attacks.victim_checks import VictimFinding, check_victim
+from attacks.victim import VictimFinding, check_victim
 from datamodules import Batch
 from lightning_modules.attack_example import AttackExample
 from lightning_modules.attack_rows import attack_batch
-from lightning_modules.attack_store import AttackStore
 from lightning_modules.cross_validation import data_of
-from metrics.batch_gradients import reporting_batch
+from metrics.cost import reporting_batch
+from storage.attack_store import AttackStore
 
 
 class AttackEvaluation(LightningModule):

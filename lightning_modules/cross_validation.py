@@ -11,10 +11,10 @@ import torch.distributed
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules import Batch, SoundDataModule
-from lightning_modules.environment import git_commit, package_versions
 from lightning_modules.sound_classifier import SoundClassifier
 from metrics.classification import class_scores
 from storage import RunFolder, write_atomically, write_json
+from storage.provenance import git_commit, package_versions
 
 
 class CrossValidation(Callback):

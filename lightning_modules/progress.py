@@ -1,12 +1,17 @@
 """How far a cross-validation is, with the time remaining, in a terminal and in a log."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from attacks.plan import AttackPlan
+from lightning_modules.attack_evaluation import AttackEvaluation
+from lightning_modules.cross_validation import data_of
 
 
 class CrossValidationProgress(ProgressBar):
@@ -112,3 +117,113 @@ def duration(seconds: float) -> str:
     """Seconds as minutes and seconds, or as hours and minutes."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
+
+
+QUIET_SECONDS = 30.0
+# Backward rows that one unit of an attack's budget costs, where it is not one.
+GRADIENTS = {"deepfool": 9.0, "deepfool_targeted": 9.0, "jsma": 2.0, "jsma_single": 2.0, "check_square": 200.0}
+
+
+class AttackProgress(ProgressBar):
+    """One bar over all folds; where the output is not a terminal, a line a batch, and one every half minute between.
+
+    The time left is reckoned attack by attack, from the seconds that each has taken so far; before its first batch is
+    through, an attack is taken to cost what its budgets allow.
+
+    Args:
+        folds: number of folds that are evaluated.
+        console: where to draw; standard output by default.
+    """
+
+    def __init__(self, folds: int, console: Console | None = None) -> None:
+        super().__init__()
+        self.folds = folds
+        self.folds_done = 0
+        self.console = console or Console()
+        self.enabled = True
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self.console,
+        )
+        self.bar = self.progress.add_task("attacking", total=1.0, left="")
+        self.seconds: dict[str, float] = {}
+        self.clips: dict[str, int] = {}
+        self.moment = self.said = time.monotonic()
+
+    def disable(self) -> None:
+        """Show nothing: the call of Lightning on every process but the first."""
+        self.enabled = False
+
+    def enable(self) -> None:
+        """Show again."""
+        self.enabled = True
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin a fold."""
+        assert isinstance(pl_module, AttackEvaluation)
+        self.plans: Sequence[AttackPlan] = pl_module.plans
+        self.fold = pl_module.fold
+        self.clips_a_fold = max(1, len(data_of(trainer).tested) // trainer.world_size)
+        self.done = {plan.name: 0 for plan in self.plans}
+        self.moment = time.monotonic()
+        pl_module.on_attacked = self.advance
+        if self.enabled and self.console.is_terminal:
+            self.progress.start()
+
+    def advance(self, plan: AttackPlan, clips: int) -> None:
+        """Take note of an attack that is finished with a batch."""
+        now = time.monotonic()
+        self.seconds[plan.name] = self.seconds.get(plan.name, 0.0) + now - self.moment
+        self.clips[plan.name] = self.clips.get(plan.name, 0) + clips
+        self.moment = now
+        self.done[plan.name] += clips
+        if not self.enabled:
+            return
+        left, share = self.remaining()
+        text = f"{plan.name} on fold {self.fold} ({self.folds_done + 1} of {self.folds}), {duration(left)} left"
+        self.progress.update(self.bar, completed=share, left=text)
+        if not self.console.is_terminal and (plan is self.plans[-1] or now - self.said >= QUIET_SECONDS):
+            self.said = now
+            attacked = f"{self.done[self.plans[-1].name]} of {self.clips_a_fold} clips attacked"
+            fold = f"fold {self.fold} ({self.folds_done + 1} of {self.folds}), {plan.name}"
+            self.console.print(f"{fold}, {attacked}, {duration(left)} left in all", soft_wrap=True, highlight=False)
+
+    def remaining(self) -> tuple[float, float]:
+        """Seconds that are left over all folds, and the share of the work that is done."""
+        known = sum(self.seconds.values()) / sum(nominal(plan) * self.clips.get(plan.name, 0) for plan in self.plans)
+        left = whole = 0.0
+        for plan in self.plans:
+            clips = self.clips.get(plan.name, 0)
+            pace = self.seconds[plan.name] / clips if clips else known * nominal(plan)
+            coming = (self.folds - self.folds_done) * self.clips_a_fold - self.done[plan.name]
+            left += pace * max(0, coming)
+            whole += pace * self.folds * self.clips_a_fold
+        return left, 1 - left / max(whole, 1e-9)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End a fold."""
+        self.folds_done += 1
+        if self.folds_done == self.folds:
+            self.progress.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Give the terminal back."""
+        self.progress.stop()
+
+    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
+        """Start the clock of the next batch."""
+        self.moment = time.monotonic()
+
+
+def nominal(plan: AttackPlan) -> float:
+    """Gradients that a plan may spend on a clip, roughly; budgets that share a run are counted apart."""
+    spent = 0.0
+    for budget in plan.budgets:
+        product = 1.0
+        for name in ("steps", "iterations", "search_steps"):
+            product *= float(budget.get(name, 1))
+        spent += product * GRADIENTS.get(plan.name, 1.0)
+    return max(spent, 1.0)

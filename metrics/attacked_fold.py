@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metrics.auc import label_loss, paired_rank_auc
-from metrics.rates import fooling_rate
+from metrics.success import fooling_rate
 
 
 @dataclass(frozen=True)

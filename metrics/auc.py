@@ -144,3 +144,94 @@ class AUC(Metric):
         if isinstance(self.clean, list) and not self.clean:
             return torch.tensor(torch.nan, dtype=torch.float64)
         return paired_rank_auc(dim_zero_cat(self.adversarial), dim_zero_cat(self.clean))
+
+
+def auc_ovr(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    r"""One minus the macro one-versus-rest AUC of the true labels, over the classes present.
+
+    .. math:: 1 - \frac{1}{|C|} \sum_{c \in C}
+              P(p_c(x'_i) > p_c(x'_j) \mid l_i = c, l_j \ne c) + \tfrac12 P(\text{tie})
+
+    C are the classes with a clip; a class without one is left out and not counted as 0. About 0 means no effect.
+
+    Args:
+        logits: ``(clips, classes)`` of the adversarials, over S.
+        labels: true classes ``(clips,)``.
+        weights: how often each clip counts, ``(..., clips)``; once each by default.
+
+    Returns:
+        float64 of the weights' leading shape, in [0, 1]; NaN where fewer than two classes are present.
+
+    Raises:
+        ValueError: if there is not one label a row of logits, or if a logit is not finite.
+    """
+    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(
+            f"expected logits (clips, classes) and a label a clip, got {tuple(logits.shape)} and {tuple(labels.shape)}"
+        )
+    if not logits.isfinite().all():
+        raise ValueError("expected finite logits, got NaN or an infinity")
+    # log p ranks as p does, and does not tie where p underflows.
+    scores, labels = logits.detach().cpu().double().log_softmax(dim=1), labels.cpu()
+    weights = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights.double()
+    areas = [torch.full(weights.shape[:-1], torch.nan, dtype=torch.float64)]
+    for present in labels.unique():
+        positive = labels == present
+        column = scores[:, present]
+        areas.append(rank_auc(column[positive], column[~positive], weights[..., positive], weights[..., ~positive]))
+    return 1 - torch.stack(areas).nanmean(dim=0)
+
+
+class OneVersusRestAUC(Metric):
+    """:func:`auc_ovr` over batches and processes: the logits are kept, since ranks need all of them."""
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    logits: list[Tensor]
+    labels: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("logits", default=[], dist_reduce_fx="cat")
+        self.add_state("labels", default=[], dist_reduce_fx="cat")
+
+    def update(self, logits: Tensor, labels: Tensor) -> None:
+        """Keep a batch of clips of S; arguments as in :func:`auc_ovr`."""
+        self.logits.append(logits.detach())
+        self.labels.append(labels)
+
+    def compute(self) -> Tensor:
+        """The area over all clips so far; NaN before the first."""
+        if isinstance(self.logits, list) and not self.logits:
+            return torch.tensor(torch.nan, dtype=torch.float64)
+        return auc_ovr(dim_zero_cat(self.logits), dim_zero_cat(self.labels))
+
+
+def auc_budget(deltas: Tensor, fooling_rates: Tensor) -> Tensor:
+    r"""Area under fooling rate over log delta by trapezoids, divided by the grid's log width.
+
+    .. math:: \frac{1}{\log \delta_m - \log \delta_1}
+              \sum_{k=1}^{m-1} \frac{FR_k + FR_{k+1}}{2} \log \frac{\delta_{k+1}}{\delta_k}
+
+    Args:
+        deltas: sizes of the perturbation ``(budgets,)``, above 0, each once, in any order.
+        fooling_rates: ``(..., budgets)`` in [0, 1], in the order of the deltas.
+
+    Returns:
+        float64 of the rates' leading shape, in [0, 1].
+
+    Raises:
+        ValueError: for fewer than two budgets, a delta that is not above 0 or comes twice, or another number of rates.
+    """
+    deltas, fooling_rates = deltas.cpu().double(), fooling_rates.cpu().double()
+    if deltas.ndim != 1 or len(deltas) < 2 or fooling_rates.shape[-1:] != deltas.shape:
+        raise ValueError(
+            f"expected two deltas or more, each with a rate, got {tuple(deltas.shape)} and {tuple(fooling_rates.shape)}"
+        )
+    if not (deltas > 0).all() or len(deltas.unique()) < len(deltas):
+        raise ValueError(f"expected deltas above 0, each once, got {deltas.tolist()}")
+    ascending, order = deltas.sort()
+    log_deltas = ascending.log()
+    return torch.trapezoid(fooling_rates[..., order], log_deltas) / (log_deltas[-1] - log_deltas[0])

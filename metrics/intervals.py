@@ -17,8 +17,8 @@ from scipy.stats import beta
 from scipy.stats import t as student
 from torch import Tensor
 
-from metrics.rates import fooling_rate
 from metrics.recordings import SourceResampling, Statistic, effective_number
+from metrics.success import fooling_rate
 
 __all__ = [
     "FEWEST_RECORDINGS",

@@ -12,8 +12,14 @@ from metrics.attack_summary import THE_SIX
 from metrics.auc import auc
 from metrics.intervals import SourceResampling, share_interval
 from metrics.recordings import effective_number
-from metrics.transfer_by_recording import counts_by_recording, fools_source, mean_ratio_of
-from metrics.transfer_ratio import mean_transfer_ratio, transfer_counts, transfer_ratio
+from metrics.transfer_ratio import (
+    counts_by_recording,
+    fools_source,
+    mean_ratio_of,
+    mean_transfer_ratio,
+    transfer_counts,
+    transfer_ratio,
+)
 
 
 def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metrics.intervals import Interval, SourceResampling, difference_interval, share_interval
-from metrics.rates import fooling_rate
+from metrics.success import fooling_rate
 from reporting.estimates import Estimate
 from reporting.runs import Run
 from storage import DataError

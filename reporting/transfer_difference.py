@@ -12,7 +12,7 @@ from torch import Tensor
 from classifiers.baselines import BASELINES
 from metrics.attack_summary import THE_SIX
 from metrics.intervals import SourceResampling, bca_interval
-from metrics.transfer_by_recording import counts_by_recording, fools_source, mean_ratio_of
+from metrics.transfer_ratio import counts_by_recording, fools_source, mean_ratio_of
 from reporting.estimates import Estimate
 from reporting.transfer_table import Transfers
 from storage import DataError

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from attacks.budgets import read_profile
-from metrics.attack_summary import THE_SIX
-from metrics.attack_tables import summarise
+from metrics.attack_summary import THE_SIX, summarise
 from metrics.transfer_summary import summarise_transfer
 from storage import plain_numbers, write_json
 

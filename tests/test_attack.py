@@ -15,10 +15,10 @@ import pytest
 import torch
 
 import attack
-from commands.door import UsageError
-from lightning_modules.attack_store import AttackStore
+from commands.errors import UsageError
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
+from storage.attack_store import AttackStore
 from tests.trained_run_fixture import write_trained_run
 
 PROJECT = Path(attack.__file__).parent
@@ -229,9 +229,9 @@ def test_a_finished_attack_is_not_repeated_and_others_are_added(trained, tmp_pat
 
 
 def test_each_attack_says_what_made_it_also_when_others_are_added_later(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr("lightning_modules.attack_run.git_commit", lambda: "first")
+    monkeypatch.setattr("commands.attack_run.git_commit", lambda: "first")
     attack.main([*flags(trained, tmp_path), "--attacks", "fgsm"])
-    monkeypatch.setattr("lightning_modules.attack_run.git_commit", lambda: "second")
+    monkeypatch.setattr("commands.attack_run.git_commit", lambda: "second")
     summary = attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "deepfool"])["tones"]
     assert {name: made["git_commit"] for name, made in summary["made_by"].items()} == {
         "fgsm": "first",
@@ -369,7 +369,7 @@ def test_two_commands_do_not_attack_one_run_at_once(trained, tmp_path):
     assert "Traceback" not in second.stderr
     assert not output.exists()
     # The lock of a process that was killed is none.
-    holder = f"from lightning_modules.attack_store import AttackStore\nwith AttackStore({str(output)!r}).alone():"
+    holder = f"from storage.attack_store import AttackStore\nwith AttackStore({str(output)!r}).alone():"
     process = subprocess.Popen(
         [sys.executable, "-c", f"{holder}\n    print('held', flush=True)\n    import time; time.sleep(600)"],
         stdout=subprocess.PIPE,

@@ -6,12 +6,12 @@ import torchattacks
 from torch import nn
 
 from attacks import ATTACKS, Attack
-from attacks.active_set import Ledger, Problem
 from attacks.bim import BIM
+from attacks.clip_random import identities, random_targets, random_uniform, scramble
 from attacks.fgsm import FGSM
 from attacks.gradient_counter import GradientCounter
+from attacks.ledger import Ledger, Problem
 from attacks.outcome import NO_TARGET, concatenate, distances
-from attacks.targets import identities, random_targets, random_uniform, scramble
 from tests.victims import FailingVictim, TinyConvolution, WithoutParameters, linear_problem, maps
 
 OWN = ["fgsm", "fgsm_untargeted", "fgsm_l2", "bim_a", "bim_b", "deepfool", "deepfool_linf"]

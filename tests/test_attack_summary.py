@@ -8,14 +8,13 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from lightning_modules.attack_run import whole_attacks
-from lightning_modules.attack_store import AttackStore
-from metrics.attack_summary import THE_SIX, attack_row, budget_rows, mean_over_folds
-from metrics.attack_tables import summarise
+from commands.attack_run import whole_attacks
+from metrics.attack_summary import THE_SIX, attack_row, budget_rows, mean_over_folds, summarise
 from metrics.attacked_fold import AttackedFold
 from metrics.intervals import SourceResampling
 from metrics.trust_checks import SQUARE
 from storage import DataError
+from storage.attack_store import AttackStore
 
 DELTAS = (0.01, 0.1, 1.0)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.audio import check_files, decode, file_fault, fit_length, read_clip
-from datamodules.esc_table import read_esc_table
+from datamodules.esc50 import read_esc_table
 from storage import DataError
 from tests.corpus_fixtures import write_esc_corpus, write_sound
 

@@ -10,7 +10,7 @@ import scipy.io.wavfile
 import soundfile
 
 from datamodules.audio import FINDINGS, file_fault, read_sound
-from datamodules.clip_table import ClipTable
+from datamodules.metadata import ClipTable
 from datamodules.waveform_cache import WaveformCache
 from storage import DataError
 

@@ -15,8 +15,8 @@ from attacks.gradient_counter import GradientCounter
 from attacks.noise import noise_of_equal_norm
 from attacks.plan import AttackPlan, plan_attack
 from commands.attack_cli import SEVEN
-from datamodules.clip_subset import stratified_subset
-from datamodules.clip_table import ClipTable
+from datamodules.metadata import ClipTable
+from datamodules.splits import stratified_subset
 from lightning_modules.attack_rows import attack_batch
 from tests.victims import TinyConvolution
 

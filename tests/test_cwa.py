@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attacks.box_smoother import BoxSmoother
-from attacks.constant_search import ConstantSearch, Nearest
 from attacks.cwa import CWA
 from attacks.deepfool import DeepFool
 from attacks.gradient_counter import GradientCounter
 from attacks.losses import margin
 from attacks.outcome import concatenate
+from attacks.penalty_search import ConstantSearch, Nearest
 from tests.row_by_row import RowByRow
 from tests.victims import (
     LinearVictim,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from datamodules.download import download_esc50, download_urbansound8k
-from datamodules.esc_table import read_esc_table
-from datamodules.urbansound8k_table import read_urbansound8k_table
+from datamodules.esc50 import read_esc_table
+from datamodules.urbansound8k import read_urbansound8k_table
 from storage import DataError
 from tests.corpus_fixtures import write_esc_corpus, write_urbansound8k_corpus
 

@@ -19,8 +19,8 @@ import report
 import sweep
 import train
 import transfer
-from commands.door import run_command
-from datamodules.synthetic_corpus import write_synthetic_corpus
+from commands.errors import run_command
+from datamodules.synthetic_sounds import write_synthetic_corpus
 from lightning_modules import SoundClassifier
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError

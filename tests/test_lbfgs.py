@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.optimize import Bounds, minimize, rosen, rosen_der
 
+from attacks.batched_lbfgsb import minimise_in_lock_step
 from attacks.gradient_counter import GradientCounter
 from attacks.lbfgs import LBFGS
-from attacks.lockstep import minimise_in_lock_step
 from attacks.outcome import concatenate
 from tests.row_by_row import RowByRow
 from tests.victims import FailingVictim, LinearVictim, TinyConvolution, linear_problem, maps, target_region_distance

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_outcomes import TARGETED, attacked_folds, judged_by
 
-from metrics.attack_summary import THE_SIX
-from metrics.attack_tables import summarise
+from metrics.attack_summary import THE_SIX, summarise
 from metrics.transfer_summary import summarise_transfer
 from storage import plain_numbers
 

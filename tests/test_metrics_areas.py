@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from metrics.auc import AUC, auc, label_loss, paired_rank_auc, rank_auc
-from metrics.auc_budget import auc_budget
-from metrics.auc_ovr import OneVersusRestAUC, auc_ovr
+from metrics.auc import AUC, OneVersusRestAUC, auc, auc_budget, auc_ovr, label_loss, paired_rank_auc, rank_auc
 
 scores = st.lists(st.integers(-4, 4), min_size=1, max_size=12)
 

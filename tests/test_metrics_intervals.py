@@ -22,8 +22,8 @@ from metrics.intervals import (
     rate_interval,
     share_interval,
 )
-from metrics.rates import fooling_rate
 from metrics.recordings import effective_number
+from metrics.success import fooling_rate
 
 
 def weighted_mean(values, weights):

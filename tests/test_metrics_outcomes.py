@@ -7,13 +7,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from metrics.batch_gradients import BatchGradients, batch_gradients, gradients_by_batch, reporting_batch
-from metrics.budget_mean import budget_mean
-from metrics.cost import Cost, cost_auc90, cost_auc90_bounded, mean_cost
-from metrics.distances import l0_distance, l2_distance, linf_distance, snr_db
-from metrics.medians import MedianOverSuccesses, median_over_all, median_over_successes
-from metrics.rates import FoolingRate, TargetRate, fooling_rate, target_rate
-from metrics.success import confident_success, round_to_8bit, success, target_hit
+from metrics.cost import (
+    BatchGradients,
+    Cost,
+    batch_gradients,
+    budget_mean,
+    cost_auc90,
+    cost_auc90_bounded,
+    gradients_by_batch,
+    mean_cost,
+    reporting_batch,
+)
+from metrics.distances import (
+    MedianOverSuccesses,
+    l0_distance,
+    l2_distance,
+    linf_distance,
+    median_over_all,
+    median_over_successes,
+    snr_db,
+)
+from metrics.success import (
+    FoolingRate,
+    TargetRate,
+    confident_success,
+    fooling_rate,
+    round_to_8bit,
+    success,
+    target_hit,
+    target_rate,
+)
 from metrics.transfer_ratio import TransferRatio, mean_transfer_ratio, transfer_counts, transfer_ratio
 
 maps = hnp.arrays(np.float64, (3, 1, 2, 4), elements=st.floats(0, 1, width=32))

@@ -6,7 +6,7 @@ import pytest
 
 import attack
 import report
-from commands.door import UsageError, quieten
+from commands.errors import UsageError, quieten
 from commands.train_cli import TrainCLI
 
 CASES = [

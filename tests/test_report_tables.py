@@ -11,10 +11,10 @@ from recomputed import costs_to_auc90, mean_area, mean_gradients, mean_over_six
 from report_fixtures import DWT, MFCC, STFT, write_run, write_transfer
 
 import report
-from commands.door import UsageError
+from commands.errors import UsageError
 from metrics.attack_summary import THE_SIX
 from metrics.intervals import SourceResampling, bca_interval, rate_interval
-from metrics.rates import fooling_rate
+from metrics.success import fooling_rate
 from reporting.accuracy import Accuracies
 from reporting.paper_numbers import paper_settings, paper_transfers
 from reporting.runs import read_run, read_runs

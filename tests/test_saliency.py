@@ -5,8 +5,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attacks import saliency
-from attacks.saliency import best_pair, best_pixel
+from attacks.jsma import best_pair, best_pixel
 
 
 def brute_force(alpha, beta, domain):
@@ -41,7 +40,7 @@ def gradients(draw):
 def test_the_best_pair_is_that_of_brute_force(problem, cells):
     alpha, beta, domain = problem
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saliency, "CELLS", cells)
+        patch.setattr("attacks.jsma.CELLS", cells)
         first, second, admissible = best_pair(alpha, beta, domain)
     for clip in range(len(alpha)):
         expected = brute_force(alpha[clip], beta[clip], domain[clip])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.clip_table import ClipTable
+from datamodules.metadata import ClipTable
 from datamodules.splits import PROTOCOLS, Protocol, leakage, make_split, number_of_folds, split_sources
 from storage import DataError
 

@@ -19,13 +19,13 @@ from wandb import wandb_agent
 
 import sweep
 from commands.attack_cli import SEVEN
-from commands.door import UsageError
-from commands.point_cli import PointCLI, setting
-from commands.point_record import attack_numbers, point_numbers
-from commands.sweep_cli import SweepCLI, matches
-from commands.sweep_file import SweepFile
-from commands.sweep_grid import Grid, GridPoint, last_line
-from commands.sweep_point import Point
+from commands.errors import UsageError
+from commands.sweeps.cli import SweepCLI, matches
+from commands.sweeps.file import SweepFile
+from commands.sweeps.local_runner import Grid, GridPoint, last_line
+from commands.sweeps.point import Point
+from commands.sweeps.point_cli import PointCLI, setting
+from commands.sweeps.point_record import attack_numbers, point_numbers
 from storage import DataError, write_json, write_text
 from tests.corpus_fixtures import write_esc_corpus
 
@@ -447,7 +447,7 @@ while not other.exists():
 
 
 def test_without_a_terminal_a_sweep_says_now_and_then_where_its_points_are(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("commands.sweep_grid.REPORT_SECONDS", 0.3)
+    monkeypatch.setattr("commands.sweeps.local_runner.REPORT_SECONDS", 0.3)
     program = "import time; print('epoch 1', flush=True); time.sleep(2); print('epoch 2', flush=True); time.sleep(2)"
     points = [grid_point(tmp_path, "slow", program)]
     Grid("light", points, finished=0, jobs=1, console=Console(width=200)).run()
@@ -484,7 +484,7 @@ def test_what_a_program_starts_dies_with_it_even_when_it_is_killed(tmp_path):
     parent = f"""
 import sys
 sys.path.insert(0, {str(PROJECT)!r})
-from commands.child_process import start_bound
+from commands.sweeps.child_process import start_bound
 start_bound([sys.executable, "-c", {sleeper!r}]).wait()
 """
     process = subprocess.Popen([sys.executable, "-c", parent])

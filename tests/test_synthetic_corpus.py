@@ -10,9 +10,9 @@ import soundfile
 import torch
 
 from datamodules import SyntheticSounds
-from datamodules.esc_table import read_esc_table
+from datamodules.esc50 import read_esc_table
 from datamodules.splits import make_split
-from datamodules.synthetic_corpus import CLIP_SECONDS, CLIPS, write_synthetic_corpus
+from datamodules.synthetic_sounds import CLIP_SECONDS, CLIPS, write_synthetic_corpus
 from representations import STFT
 
 
@@ -58,7 +58,7 @@ def test_a_complete_corpus_is_left_alone_and_an_interrupted_one_completed(corpus
 
 
 def test_two_writers_at_once_make_one_corpus(corpus, tmp_path):
-    code = "import sys; from pathlib import Path; from datamodules.synthetic_corpus import write_synthetic_corpus;"
+    code = "import sys; from pathlib import Path; from datamodules.synthetic_sounds import write_synthetic_corpus;"
     code += "write_synthetic_corpus(Path(sys.argv[1]), clips_per_class=20)"
     done = []
     threads = [

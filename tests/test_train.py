@@ -16,7 +16,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 import train
 from classifiers.baselines import load_baseline
-from commands.door import UsageError
+from commands.errors import UsageError
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
 from tests.corpus_fixtures import write_esc_corpus
@@ -257,7 +257,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("flags", "code", "sentence"), REFUSALS, ids=[" ".join(case[0]) for case in REFUSALS])
 def test_a_refusal_is_one_sentence_and_an_exit_code(small, flags, code, sentence, capsys):
-    from commands.door import run_command
+    from commands.errors import run_command
 
     with pytest.raises(SystemExit) as stopped:
         run_command(lambda: train.main([*small, *flags]))

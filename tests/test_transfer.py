@@ -10,7 +10,7 @@ import torch
 
 import transfer
 from classifiers.baselines import load_baseline
-from commands.door import UsageError
+from commands.errors import UsageError
 from lightning_modules.trained_classifier import load_classifier
 from metrics.attack_summary import THE_SIX
 from metrics.transfer_summary import summarise_transfer

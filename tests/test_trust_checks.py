@@ -10,7 +10,7 @@ from torch import nn
 from attacks import ATTACKS
 from attacks.gradient_counter import GradientCounter
 from attacks.plan import AttackPlan
-from attacks.victim_checks import check_victim
+from attacks.victim import check_victim
 from commands.attack_cli import checks_beside
 from lightning_modules.attack_rows import attack_batch
 from metrics.trust_checks import check_outcomes

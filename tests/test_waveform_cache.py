@@ -10,7 +10,7 @@ import soundfile
 
 from datamodules import waveform_cache
 from datamodules.audio import read_clip
-from datamodules.clip_table import ClipTable
+from datamodules.metadata import ClipTable
 from datamodules.waveform_cache import WaveformCache
 from datamodules.worker_processes import map_in_processes
 from storage import DataError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from attacks.active_set import ActiveSet, Ledger, Problem
 from attacks.base import Attack
+from attacks.ledger import ActiveSet, Ledger, Problem
 from attacks.losses import at_least_float32
 
 

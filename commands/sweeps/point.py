@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from classifiers.baselines import BASELINES
-from commands.door import UsageError
-from commands.point_cli import PointCLI, pairs
+from commands.errors import UsageError
+from commands.sweeps.point_cli import PointCLI, pairs
 from storage import DataError, RunFolder
 
 # What training and attacking have in common of the flags: where things lie and what they run on.

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from lightning_modules.environment import git_commit, package_versions
 from metrics.transfer_summary import summarise_transfer
 from storage import plain_numbers, write_atomically, write_json
+from storage.provenance import git_commit, package_versions
 
 SAME = ("profile", "seed", "clips", "recipe")
 CELL = ["target_run", "fold", "attack"]

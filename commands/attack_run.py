@@ -16,13 +16,13 @@ from attacks.plan import AttackPlan
 from datamodules import SoundDataModule
 from lightning_modules.attack_evaluation import AttackEvaluation
 from lightning_modules.attack_example import AttackExample
-from lightning_modules.attack_store import DEFAULT_PRECISION, AttackStore
-from lightning_modules.environment import git_commit, is_launched, package_versions
 from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
-from lightning_modules.trained_run import TrainedRun, sha256
-from metrics.attack_tables import summarise
+from metrics.attack_summary import summarise
 from metrics.trust_checks import SQUARE, Check, check_outcomes
 from storage import DataError, plain_numbers, write_json
+from storage.attack_store import DEFAULT_PRECISION, AttackStore
+from storage.provenance import git_commit, is_launched, package_versions
+from storage.trained_run import TrainedRun, sha256
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
-from commands.door import UsageError
+from commands.errors import UsageError
 from storage.yaml_file import read_yaml
 
 PROGRAM = Path(__file__).parents[1] / "sweep.py"

@@ -8,7 +8,7 @@ from typing import Any
 
 import wandb
 
-from commands.sweep_point import Point, read_json
+from commands.sweeps.point import Point, read_json
 from lightning_modules.weights_and_biases import resolve_mode
 
 # By these a W&B agent tells a program which run it is; they are the point's own and not for what the point starts.

@@ -10,8 +10,8 @@ from typing import Any
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from lightning_modules.environment import is_one_of_many
 from storage import DataError
+from storage.provenance import is_one_of_many
 from storage.untrusted import allowed_packages
 
 USAGE_ERROR = 2

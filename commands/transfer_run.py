@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from classifiers.baselines import Baseline, load_baseline
+from commands.attack_run import AttackRun
 from datamodules.split_record import SplitRecord, named
-from lightning_modules.attack_run import AttackRun
 from lightning_modules.recorded_split import refuse_learned_clips, split_of_model
 from lightning_modules.sound_classifier import SoundClassifier
 from lightning_modules.trained_classifier import check_recipe_form, load_classifier, read_checkpoint
-from lightning_modules.trained_run import TrainedRun, sha256
-from metrics.attack_tables import CHECK
+from metrics.attack_summary import CHECK
 from storage import DataError
+from storage.trained_run import TrainedRun, sha256
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from classifiers import ARCHITECTURES
 from commands.attack_cli import SEVEN, read_plans
-from commands.door import UsageError
+from commands.errors import UsageError
 from commands.train_cli import TrainCLI, check_names
 from datamodules import CORPORA
 from representations import REPRESENTATIONS

@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from commands.child_process import end, start_bound
-from commands.point_record import AGENT_VARIABLES
+from commands.sweeps.child_process import end, start_bound
+from commands.sweeps.point_record import AGENT_VARIABLES
 from lightning_modules.progress import duration
 
 POLL_SECONDS = 0.2

@@ -5,9 +5,9 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from commands.door import UsageError
-from commands.point_cli import setting
-from commands.sweep_file import SweepFile
+from commands.errors import UsageError
+from commands.sweeps.file import SweepFile
+from commands.sweeps.point_cli import setting
 from commands.train_cli import OneSentenceParser
 
 # Given to every point as they stand.
