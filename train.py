@@ -103,7 +103,6 @@ def test_again(args: Sequence[str] | None, checkpoint: str) -> dict[str, Any]:
     """Test a trained checkpoint on the data that the flags describe, by default those it was trained for."""
     cli = TrainCLI(args, read_checkpoint(checkpoint))
     _, data = cli.build(cli.chosen_folds(None)[0])
-    data.check()
     return retest(checkpoint, data, cli.build_trainer(logger=False))
 
 
