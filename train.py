@@ -133,7 +133,6 @@ def test_again(args: Sequence[str] | None, checkpoint: str, allowed: Sequence[st
         trained.check_fold(data)
     cli.chosen_folds(data.number_of_folds)
     _, data = cli.build(fold)
-    data.check()
     return retest(checkpoint, data, cli.build_trainer(logger=False), allowed)
 
 

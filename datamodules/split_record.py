@@ -214,7 +214,7 @@ class SplitRecord:
         if lost:
             warnings.warn(
                 f"the table of {table.corpus} has lost {len(lost)} of the {len(self)} clips of the model's split "
-                f"({named(lost)}); they are left out, {int((~present[test]).sum())} of them from the test part",
+                f"({named(lost)}); they are left out",
                 stacklevel=2,
             )
         if new:
