@@ -18,6 +18,7 @@ from attacks.deepfool_over_targets import DeepFoolOverTargets
 from attacks.fgsm import FGSM
 from attacks.jsma import JSMA
 from attacks.lbfgs import LBFGS
+from attacks.minimal_norm import MinimalNorm
 from attacks.outcome import Outcome
 
 ATTACKS: dict[str, Callable[..., Attack]] = {
@@ -34,6 +35,8 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
     "cwa": partial(CWA, targeted=True),
     "cwa_untargeted": CWA,
     "lbfgs": LBFGS,
+    "minimal_norm": MinimalNorm,
+    "minimal_norm_linf": partial(MinimalNorm, norm="linf"),
 }
 
 __all__ = ["ATTACKS", "Attack", "Outcome"]
