@@ -20,6 +20,7 @@ from attacks.losses import at_least_float32
 FIRST_PULL, LEAST_PULL, PULL_GROWTH, PULL_DECAY = 0.3, 0.02, 1.2, 0.5
 FIRST_OVERSHOOT, LEAST_OVERSHOOT, MOST_OVERSHOOT = 0.02, 1e-3, 0.1
 OVERSHOOT_GROWTH, OVERSHOOT_DECAY = 2.0, 0.7
+TOLERANCE = 1e-3
 LEAST_GAIN = 1e-3
 """What a clip that has an adversarial must gain, as a share of its distance, for patience to start anew."""
 
@@ -221,7 +222,7 @@ class MinimalNorm(Attack):
         nearest_to_clean, _ = project(clean, gradient, missing, self.bounds, self.norm)
 
         length = self._length(nearest_to_iterate.double()) / (1 + overshoot)
-        factor = torch.where(length < memory["boundary"], PULL_GROWTH, PULL_DECAY)
+        factor = torch.where(length < memory["boundary"] * (1 + TOLERANCE), PULL_GROWTH, PULL_DECAY)
         factor = torch.where(memory["boundary"].isinf(), 1.0, factor)
         pull = (memory["pull"] * factor).clamp(LEAST_PULL, 1.0)
         memory["pull"] = torch.where(crossed, pull, memory["pull"])
