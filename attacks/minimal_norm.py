@@ -21,6 +21,8 @@ FIRST_PULL, LEAST_PULL, PULL_GROWTH, PULL_DECAY = 0.3, 0.02, 1.2, 0.5
 FIRST_OVERSHOOT, LEAST_OVERSHOOT, MOST_OVERSHOOT = 0.02, 1e-3, 0.1
 OVERSHOOT_GROWTH, OVERSHOOT_DECAY = 2.0, 0.7
 TOLERANCE = 1e-3
+LEAST_DISTANCE = {"l2": 1e-4, "linf": 1e-5}
+"""The overshoot is a share of the distance, which is taken to be at least this: silence may lie on a boundary."""
 LEAST_GAIN = 1e-3
 """What a clip that has an adversarial must gain, as a share of its distance, for patience to start anew."""
 
@@ -213,7 +215,9 @@ class MinimalNorm(Attack):
         memory["overshoot"] = overshoot = (memory["overshoot"] * factor).clamp(LEAST_OVERSHOOT, MOST_OVERSHOOT)
 
         missing = deficit + torch.linalg.vecdot(gradient, here - clean)
-        aim = deficit + overshoot.to(deficit.dtype) * missing.abs()
+        dual_norm = gradient.norm(dim=1) if self.norm == "l2" else gradient.abs().sum(dim=1)
+        depth = torch.maximum(missing.abs(), LEAST_DISTANCE[self.norm] * dual_norm)
+        aim = deficit + overshoot.to(deficit.dtype) * depth
         # From beyond the aim the nearest point of it lies backwards.
         sense = torch.where(aim < 0, -1.0, 1.0).to(aim.dtype)
         step, _ = project(here, gradient * sense[:, None], aim.abs(), self.bounds, self.norm)
