@@ -18,9 +18,10 @@ from attacks.fgsm import NORMS
 from attacks.losses import at_least_float32
 
 FIRST_PULL, LEAST_PULL, PULL_GROWTH, PULL_DECAY = 0.3, 0.02, 1.2, 0.5
+TOLERANCE = 1e-3
+"""The schedule of the share alpha, and by how much the boundary may recede without halving it."""
 FIRST_OVERSHOOT, LEAST_OVERSHOOT, MOST_OVERSHOOT = 0.02, 1e-3, 0.1
 OVERSHOOT_GROWTH, OVERSHOOT_DECAY = 2.0, 0.7
-TOLERANCE = 1e-3
 LEAST_DISTANCE = {"l2": 1e-4, "linf": 1e-5}
 """The overshoot is a share of the distance, which is taken to be at least this: silence may lie on a boundary."""
 LEAST_GAIN = 1e-3
@@ -34,15 +35,17 @@ class MinimalNorm(Attack):
     both exact inside the bounds: Q, the point of the boundary nearest to z, and P, that nearest to the input x. The
     step goes to Q and a share of the way from there to P,
 
-    .. math:: z' = x + (1 + \gamma) (Q + \alpha (P - Q) - x).
+    .. math:: z' = Q + \alpha (P - Q).
 
     At the nearest adversarial z, Q and P are one point: there the perturbation is orthogonal to the boundary, as far as
-    the bounds let it, which is the condition that SuperDeepFool corrects DeepFool towards. P alone (SuperDeepFool) runs
-    away where the boundary is curved; a fixed small share (FAB) is slow. Here every clip has its own share: it grows by
-    a fifth while the distance of Q from x shrinks and is halved when it does not. The overshoot :math:`\gamma` is the
-    clip's own too and follows the rule of DDN and FMN for the norm: less after an iterate that reached the goal, more
-    after one that did not. None of the schedules depends on how many iterations there will be, so a smaller budget is
-    an intermediate state of a larger one.
+    the bounds let it, which is the condition that SuperDeepFool corrects DeepFool towards. P alone runs away where the
+    boundary is curved, and a small share, as in FAB, is slow. Here every clip has its own :math:`\alpha`, from 0.02 to
+    1: it grows by a fifth unless Q has moved away from x by more than a thousandth, and is halved if it has.
+
+    Both projections aim beyond the boundary by a share :math:`\gamma` of what separates the input from it. This
+    overshoot is the clip's own too and follows the rule of DDN and FMN for the norm, between 0.1 % and 10 %: less after
+    an iterate that reached the goal, more after one that did not. No schedule depends on how many iterations there will
+    be, so a smaller budget is an intermediate state of a larger one.
 
     Until the first iterate that reaches the goal :math:`\alpha` is 0, which is DeepFool. The first iteration looks at
     all ``candidates`` and costs a gradient for each beside the label; every later one follows the strongest rival at
