@@ -22,6 +22,7 @@ from attacks.fgsm import FGSM
 from attacks.gradient_counter import GradientCounter, GradientCounts
 from attacks.jsma import JSMA
 from attacks.lbfgs import LBFGS
+from attacks.minimal_norm import MinimalNorm
 from attacks.outcome import Outcome
 from attacks.torchattacks_adapter import TorchAttacksAttack
 
@@ -39,6 +40,8 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
     "cwa": partial(CWA, targeted=True),
     "cwa_untargeted": CWA,
     "lbfgs": LBFGS,
+    "minimal_norm": MinimalNorm,
+    "minimal_norm_linf": partial(MinimalNorm, norm="linf"),
 }
 
 __all__ = [

@@ -130,37 +130,58 @@ class DeepFool(StepwiseAttack):
         else:
             rivals, owners = active.memory["others"], active.labels[:, None]
             jacobian = rivals.shape[1] + 1
-        # What each rival lacks: f_owner - f_rival, at least 0 while the owner is predicted.
-        lacking = logits.gather(1, owners) - logits.gather(1, rivals)
-        here, values = points.detach().flatten(1), lacking.detach().clamp(min=0.0)
-        best_gradient = torch.zeros_like(here, dtype=values.dtype)
-        best_deficit = torch.zeros_like(values[:, 0])
-        best_distance = torch.full_like(best_deficit, torch.inf)
-        zero_gradients = torch.zeros_like(active.labels)
-        # One rival at a time: memory stays that of one gradient, however many classes there are.
-        for rival in range(rivals.shape[1]):
-            last = rival == rivals.shape[1] - 1
-            gradient = input_gradient(-lacking[:, rival], points, retain_graph=not last)
-            gradient = at_least_float32(gradient.flatten(1))
-            zero_gradients += is_zero(gradient)
-            if rivals.shape[1] == 1:
-                best_gradient, best_deficit = gradient, values[:, 0]
-                break
-            distance = box_distance(here, gradient, values[:, rival], self.bounds, self.norm)
-            nearer = distance < best_distance
-            best_distance = torch.where(nearer, distance, best_distance)
-            best_deficit = torch.where(nearer, values[:, rival], best_deficit)
-            best_gradient = torch.where(nearer[:, None], gradient, best_gradient)
+        gradient, deficit, zero_gradients = nearest_boundary(points, logits, rivals, owners, self.bounds, self.norm)
         ledger.spend(
             active.rows,
             gradients=rivals.shape[1],
             full_jacobian_gradients=jacobian,
             zero_gradients=zero_gradients,
         )
-        return best_gradient, best_deficit
+        return gradient, deficit
 
     def _dual_norm(self, gradient: Tensor) -> Tensor:
         return gradient.norm(dim=1) if self.norm == "l2" else gradient.abs().sum(dim=1)
+
+
+def nearest_boundary(
+    points: Tensor, logits: Tensor, rivals: Tensor, owners: Tensor, bounds: tuple[float, float], norm: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the nearest linearised boundary f_owner = f_rival of every clip, inside the bounds.
+
+    Args:
+        points: where the victim is linearised ``(clips, ...)``, a leaf that requires a gradient.
+        logits: the victim's logits for them ``(clips, classes)``, with the graph, which is freed.
+        rivals: classes that may take over ``(clips, rivals)``; each costs a gradient.
+        owners: the class that each of them is to overtake ``(clips, 1)``.
+        bounds: lower and upper end of the box.
+        norm: ``"l2"`` or ``"linf"``, in which distances are compared.
+
+    Returns:
+        The gradient of f_rival - f_owner of the nearest rival ``(clips, features)``; what that rival lacks, f_owner -
+        f_rival, negative where it leads ``(clips,)``; and how many of the gradients were exactly zero, int64
+        ``(clips,)``.
+    """
+    lacking = logits.gather(1, owners) - logits.gather(1, rivals)
+    here, values = points.detach().flatten(1), lacking.detach()
+    best_gradient = torch.zeros_like(here, dtype=values.dtype)
+    best_deficit = torch.zeros_like(values[:, 0])
+    best_distance = torch.full_like(best_deficit, torch.inf)
+    zero_gradients = torch.zeros_like(owners[:, 0])
+    # One rival at a time: memory stays that of one gradient, however many classes there are.
+    for rival in range(rivals.shape[1]):
+        last = rival == rivals.shape[1] - 1
+        gradient = input_gradient(-lacking[:, rival], points, retain_graph=not last)
+        gradient = at_least_float32(gradient.flatten(1))
+        zero_gradients += is_zero(gradient)
+        if rivals.shape[1] == 1:
+            best_gradient, best_deficit = gradient, values[:, 0]
+            break
+        distance = box_distance(here, gradient, values[:, rival].clamp(min=0.0), bounds, norm)
+        nearer = distance < best_distance
+        best_distance = torch.where(nearer, distance, best_distance)
+        best_deficit = torch.where(nearer, values[:, rival], best_deficit)
+        best_gradient = torch.where(nearer[:, None], gradient, best_gradient)
+    return best_gradient, best_deficit, zero_gradients
 
 
 class DeepFoolOverTargets(DeepFool):

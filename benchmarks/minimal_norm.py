@@ -1,0 +1,131 @@
+"""Distance against gradients: the minimal-norm attack beside those of adv-lib, on the same clips in one run.
+
+python benchmarks/minimal_norm.py --checkpoint runs/esc10-stft/fold1/best.ckpt --data.root DIR --clips 20
+
+Takes test clips that the classifier gets right, class by class in turn, and prints success, median l_2 and gradient
+rows of all clips together for each attack at several budgets. Every side attacks all clips in one batch through a
+gradient counter; what it returns is judged here. adv-lib is installed by ``pip install adv-lib``; without it our
+attacks stand alone. Its attacks depend on how many steps they will make, so every budget is a run of its own; DeepFool
+and SuperDeepFool end by themselves and have one line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+if __name__ == "__main__":
+    # Python looks beside a script first, where other files are called like packages of the project.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from benchmarks.attacks_comparison import Line, compare, our_attack
+from benchmarks.attacks_peers import Attacker
+from benchmarks.attacks_run import clean_correct
+from storage import write_json
+
+ALMA_STARTS = (1.0, 0.1)
+"""First steps of ALMA, in units of l_2: it has no one value for all victims and stands with each."""
+
+
+def our_sides(iterations: Sequence[int]) -> Iterator[tuple[str, str, Attacker]]:
+    """Name of each of our attacks, its settings and the attack itself."""
+    for count in iterations:
+        yield "minimal_norm", f"{count} iterations", our_attack("minimal_norm", iterations=count)
+    yield "deepfool", "100 iterations", our_attack("deepfool", iterations=100)
+    for searches, count in ((1, 100), (3, 100)):
+        settings: dict[str, Any] = {"search_steps": searches, "iterations": count}
+        yield "cwa_untargeted", f"{searches} x {count}", our_attack("cwa_untargeted", **settings)
+
+
+def adv_lib_sides(steps: Sequence[int]) -> Iterator[tuple[str, str, Attacker]]:
+    """Name of each attack of adv-lib, its settings and the attack itself.
+
+    Raises:
+        ImportError: where adv-lib is not installed.
+    """
+    library = importlib.import_module("adv_lib.attacks")
+
+    def attack(name: str, victim: nn.Module, inputs: Tensor, labels: Tensor, **settings: Any) -> Tensor:
+        adversarial: Tensor = getattr(library, name)(victim, inputs, labels, **settings)
+        return adversarial
+
+    for count in steps:
+        for start in ALMA_STARTS:
+            settings: dict[str, Any] = {"num_steps": count, "distance": "l2", "init_lr_distance": start}
+            yield "alma", f"{count} steps, first {start:g}", partial(attack, "alma", **settings)
+        # 256 levels by default, which our adversarials are not held to.
+        yield "ddn", f"{count} steps", partial(attack, "ddn", steps=count, levels=None)
+        yield "fmn", f"{count} steps", partial(attack, "fmn", norm=2, steps=count)
+    yield "superdeepfool", "at most 100 steps", partial(attack, "sdf")
+
+
+def main() -> None:
+    """Measure, print a line as soon as it is known and the table at the end, and write all where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="a fold's best.ckpt of train.py")
+    parser.add_argument("--data.root", dest="root", help="folder of the corpus; that of the training by default")
+    parser.add_argument("--data.cache_dir", dest="cache_dir", help="folder of the caches")
+    parser.add_argument("--clips", type=int, default=20)
+    parser.add_argument("--iterations", type=int, nargs="+", default=(10, 20, 40, 80), help="budgets of ours")
+    parser.add_argument("--steps", type=int, nargs="*", default=(25, 50, 100, 200), help="budgets of adv-lib's")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, help="JSON file")
+    arguments = parser.parse_args()
+
+    torch.set_num_threads(arguments.threads)
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    victim, inputs, labels = clean_correct(arguments.checkpoint, arguments.root, arguments.cache_dir, arguments.clips)
+    sides = [("ours", side) for side in our_sides(arguments.iterations)]
+    try:
+        sides += [("adv-lib", side) for side in adv_lib_sides(arguments.steps)]
+    except ImportError as error:
+        console.print(f"ours alone, because adv-lib cannot be imported ({error}): pip install adv-lib")
+    lines: list[Line] = []
+    for who, (name, settings, attack) in sides:
+        line = compare(name, who, settings, attack, victim, inputs, labels)
+        lines.append(line)
+        console.log(
+            f"{who} {name}, {settings}: success {line.success:.0%}, median l2 {line.median_l2:.4f}, "
+            f"{line.gradient_rows} gradient rows"
+        )
+        if arguments.output is not None:
+            write_json(arguments.output, {"clips": len(inputs), "lines": [_plain(line) for line in lines]})
+    console.print(_table(lines))
+
+
+def _table(lines: list[Line]) -> Table:
+    """The curve of distance against gradients, the cheapest first."""
+    table = Table("who", "attack", "settings", "success", "median l2", "mean l2", "gradient rows", "forward rows", "s")
+    for line in sorted(lines, key=lambda line: line.gradient_rows):
+        table.add_row(
+            line.who,
+            line.attack,
+            line.settings,
+            f"{line.success:.0%}",
+            f"{line.median_l2:.4f}",
+            f"{sum(line.l2) / len(line.l2):.4f}",
+            str(line.gradient_rows),
+            str(line.forward_rows),
+            f"{line.seconds:.1f}",
+        )
+    return table
+
+
+def _plain(line: Line) -> dict[str, Any]:
+    return asdict(line) | {"l2": [value if math.isfinite(value) else None for value in line.l2]}
+
+
+if __name__ == "__main__":
+    main()
