@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reporting.identity import settings_of, training_of
 from storage import DataError
 
 FOLD_OR_HIDDEN = re.compile(r"fold\d+|\..*")
@@ -60,12 +61,13 @@ class Run:
         corpus: name of the corpus.
         split: how clips were divided.
         settings: settings of the representation, its class as ``representation``, and ``architecture`` and
-            ``augmentation``.
+            ``augmentation``; ``instance_norm`` only where it is on.
         seed: seed of the training.
         summary: the rest of ``summary.json``.
         attacks: what attacks found, None before the first.
         transfers: cells of every ``transfer/*/summary.json``, each with its ``profile`` and the ``file`` of the rows,
             one a clip, that it was computed from.
+        training: everything else that decides what the run is: how it was trained, and on which data.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Run:
     summary: dict[str, Any] = field(repr=False)
     attacks: AttackResults | None = field(repr=False)
     transfers: list[dict[str, Any]] = field(repr=False)
+    training: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def representation(self) -> str:
@@ -128,24 +131,14 @@ def read_run(path: Path, name: str | None = None) -> Run:
     """
     summary = _read(path / "summary.json")
     try:
-        representation = dict(summary["representation"])
-        settings = {
-            "representation": representation.pop("class"),
-            **representation,
-            "architecture": summary["architecture"],
-            "augmentation": summary["recipe"]["data"]["init_args"].get("augmentation"),
-        }
-        if summary["recipe"]["model"].get("instance_norm"):
-            settings["instance_norm"] = True
-        # A list of two sizes has to serve as a part of a key.
-        settings = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
         attacks = path / "attacks" / "summary.json"
         return Run(
             name=name or path.name,
             path=path,
             corpus=summary["corpus"],
             split=summary["split"],
-            settings=settings,
+            settings=settings_of(summary),
+            training=training_of(summary),
             seed=summary["seed"],
             summary=summary,
             attacks=_attack_results(_read(attacks)) if attacks.is_file() else None,

@@ -68,7 +68,8 @@ def as_csv(table: Table) -> str:
             found = quantity.ours
             printed = "" if quantity.paper is None else round(quantity.paper, 10)
             values = _columns(found) if found else [""] * 7
-            writer.writerow([*row.labels, quantity.name, *values, printed, " ".join(found.runs) if found else ""])
+            labels = row.values or row.labels
+            writer.writerow([*labels, quantity.name, *values, printed, " ".join(found.runs) if found else ""])
     return file.getvalue()
 
 
