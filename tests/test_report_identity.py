@@ -2,15 +2,18 @@
 
 import json
 
+import pandas as pd
 import pytest
 from report_fixtures import MFCC, STFT, write_run
 
+import report
 from reporting.accuracy import Accuracies
 from reporting.runs import read_run, read_runs
 from reporting.selection import select_runs
 from reporting.slices import same_setting, slice_of
 from reporting.studies import STUDIES
 from reporting.tables import overview, paper_table, setting_table
+from storage import DataError
 
 TRAINING = {
     "trainer": {"max_epochs": 12, "max_steps": -1, "precision": None},
@@ -147,3 +150,24 @@ def test_two_classes_of_one_name_are_two_settings(tmp_path):
             change=put("recipe", "data", "init_args", "representation", value={"class_path": f"{name}.STFT"}),
         )  # fmt: skip
     assert len(same_setting(select_runs(read_runs(tmp_path)).runs)) == 2
+
+
+def test_a_summary_that_says_another_accuracy_than_the_predictions_is_refused(tmp_path):
+    path = write_run(tmp_path, "a", STFT, attacks=(), folds=(1, 2))
+    summary = json.loads((path / "summary.json").read_text())
+    (path / "summary.json").write_text(json.dumps(summary | {"accuracy_mean": 0.7875}))
+    with pytest.raises(DataError, match=r"all folds in .*a/summary.json, as predictions.csv has it, found 78.75 %"):
+        report.main([str(tmp_path), "--output", str(tmp_path / "report")])
+    summary["folds"][1]["accuracy"] -= 0.001
+    (path / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(DataError, match=r"fold 2 in .*summary.json.*train the folds again, or restore the file"):
+        report.main([str(tmp_path), "--output", str(tmp_path / "report")])
+
+
+def test_an_accuracy_is_that_of_the_predictions_whatever_the_order_of_clips(tmp_path):
+    path = write_run(tmp_path, "a", STFT, attacks=(), folds=(1, 2))
+    tables = [pd.read_csv(path / f"fold{fold}" / "predictions.csv") for fold in (1, 2)]
+    right = [(table["label"] == table["prediction"]).mean() for table in tables]
+    found = Accuracies().mean([read_run(path)])
+    assert found.value == pytest.approx(sum(right) / 2)
+    assert found.low < found.value < found.high
