@@ -66,6 +66,7 @@ class Accuracies:
         parts = [fold for _, folds in tested for fold in folds]
         values = [float(fold.correct.double().mean()) for fold in parts]
         clips = len({clip for fold in parts for clip in fold.clips})
+        recordings = len({source for fold in parts for source in fold.sources})
         interval = self._interval([[[folds] for _, folds in tested]], [1.0])
         return Estimate(
             value=statistics.fmean(accuracy_of(folds) for _, folds in tested),
@@ -74,6 +75,7 @@ class Accuracies:
             spread=statistics.stdev(values) if len(values) > 1 else None,
             n=clips,
             runs=tuple(run.name for run, _ in tested),
+            recordings=recordings,
         )
 
     def difference(
@@ -101,8 +103,10 @@ class Accuracies:
         clips = {clip for side in kept for setting in side for run in setting for fold in run for clip in fold.clips}
         interval = self._interval(kept, [1.0, -1.0], confidence)
         value = _Difference(kept, [1.0, -1.0], None)(torch.ones(0))
+        sources = {s for side in kept for setting in side for run in setting for fold in run for s in fold.sources}
         names = dict.fromkeys(run.name for side in (first, second) for runs in side for run in runs)
-        return Estimate(float(value), _number(interval.low), _number(interval.high), None, len(clips), tuple(names))
+        low, high = _number(interval.low), _number(interval.high)
+        return Estimate(float(value), low, high, None, len(clips), tuple(names), recordings=len(sources))
 
     def tested(self, run: Run) -> list[TestedFold]:
         """What the models of a run answered, read once.

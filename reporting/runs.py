@@ -26,8 +26,8 @@ class AttackResults:
         profile: name of the profile of budgets.
         clips: size of the stratified subset of each test part, None for all.
         seed: seed of targets and of the resampling.
-        n: clips of S over folds.
-        n_test: attacked test clips over folds.
+        n: distinct clips of S.
+        n_test: distinct test clips.
         means: numbers of each attack over folds.
         six: means over the six attacks, None where they are not all there on the same folds.
         folds: one row a fold and attack.
@@ -35,6 +35,7 @@ class AttackResults:
         checks: trust checks that failed or could not be judged.
         checks_passed: number of trust checks that hold.
         budgets: one row a fold, attack and budget: fooling rate and cost.
+        recordings: distinct recordings of the clips of S; None where a run of an earlier version does not say it.
     """
 
     profile: str
@@ -49,6 +50,7 @@ class AttackResults:
     checks: list[dict[str, Any]] = field(repr=False)
     checks_passed: int
     budgets: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    recordings: int | None = None
 
 
 @dataclass(frozen=True)
@@ -174,15 +176,16 @@ def _attack_results(summary: Mapping[str, Any]) -> AttackResults:
         means=summary["means"],
         six=summary["six"] or None,
         folds=summary["attacks"],
-        curve=_curve(summary["budgets"]),
+        curve=_curve(summary["budgets"], summary["means"]),
         checks=failed,
         checks_passed=len(checks) - len(failed),
         budgets=[{name: row[name] for name in PER_FOLD} for row in summary["budgets"]],
+        recordings=summary.get("recordings"),
     )
 
 
-def _curve(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Plain means over folds of each attack's budgets."""
+def _curve(rows: list[dict[str, Any]], means: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Plain means over folds of each attack's budgets, which all see the same clips."""
     grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in rows:
         grouped.setdefault((row["attack"], row["budget"]), []).append(row)
@@ -193,7 +196,9 @@ def _curve(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for name in ("fooling_rate", "auc", "batch_gradients"):
             values = [row[name] for row in some if row[name] is not None]
             point[name] = sum(values) / len(values) if values else None
-        point["n"] = sum(row["n"] for row in some)
+        counted = means.get(attack, {})
+        point["n"] = counted.get("n", sum(row["n"] for row in some))
+        point["recordings"] = counted.get("recordings")
         curve.append(point)
     return curve
 

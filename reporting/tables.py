@@ -173,8 +173,8 @@ def _conditions(selection: Selection) -> str:
     attacks = f"budgets: {selection.profile}" if selection.profile else "no run of it is attacked yet"
     return (
         f"split={selection.split}; {attacks}. Ours: mean over budgets, folds and seeds with a 95 % interval "
-        "(gradients: range over folds), n clips that are right when clean, counted in each fold and seed (accuracy: "
-        "tested clips, each once)."
+        "(gradients: range over folds), n distinct clips that are right when clean (accuracy: tested clips) of so many "
+        "recordings."
     )
 
 
