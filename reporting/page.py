@@ -78,8 +78,11 @@ def _facts(content: PageContent) -> list[tuple[str, str]]:
     corpora = dict.fromkeys(CORPUS_NAMES.get(run.corpus, run.corpus) for run in runs)
     attacked = sum(run.attacks is not None for run in runs)
     counted = attacked_clips(runs)
-    missing = sum(cell.ours is None and cell.paper is not None for cell in _quantities(content.tables))
-    whole = sum(cell.paper is not None for cell in _quantities(content.tables))
+    printed = [cell for cell in _quantities(content.tables) if cell.paper is not None]
+    measured = sum(cell.ours is not None for cell in printed)
+    # Of someone's own runs the paper has no numbers.
+    compared = [("numbers of Tables I to V", f"{measured} of {len(printed)} measured")] if measured else []
+    left_out = content.selection.left_out
     return [
         ("runs", f"{len(runs)}, {attacked} of them attacked"),
         ("corpora", ", ".join(corpora)),
@@ -89,7 +92,8 @@ def _facts(content: PageContent) -> list[tuple[str, str]]:
             "attacked clips, right when clean",
             f"{counted.clips:,}" + (f" of {counted.recordings:,} recordings" if counted.recordings else ""),
         ),
-        ("numbers of Tables I to V", f"{whole - missing} of {whole} measured"),
+        *compared,
+        *([("left out", f"{len(left_out)} runs or their attacks, named under Deviations")] if left_out else []),
     ]
 
 

@@ -45,7 +45,7 @@ def counted(quantity: Quantity) -> str:
     found = quantity.ours
     if found is None or found.n is None:
         return ""
-    return f"n={found.n}" + (f" of {found.recordings}" if found.recordings is not None else "")
+    return f"n={found.n}" + (f" of {found.recordings} recordings" if found.recordings is not None else "")
 
 
 def paper(quantity: Quantity) -> str:

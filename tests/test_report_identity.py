@@ -171,3 +171,36 @@ def test_an_accuracy_is_that_of_the_predictions_whatever_the_order_of_clips(tmp_
     found = Accuracies().mean([read_run(path)])
     assert found.value == pytest.approx(sum(right) / 2)
     assert found.low < found.value < found.high
+
+
+def test_the_console_shows_ones_own_runs_and_what_is_left_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    runs = tmp_path / "runs"
+    own = {"class": "Cochleagram", "sample_rate": 8000}
+    write_run(runs, "mine", own, corpus="Birds", folds=(1, 2), attacks=("fgsm",))
+    write_run(runs, "again", own, corpus="Birds", folds=(1, 2), attacks=())
+    write_run(runs, "drawn", own, corpus="Birds", folds=(1,), split="random", attacks=())
+    made = report.main([str(runs), "--output", str(tmp_path / "report")])
+    said = capsys.readouterr().out
+    line = next(line for line in said.splitlines() if "mine" in line and "Cochleagram" in line)
+    rate = 100 * read_run(runs / "mine").attacks.means["fgsm"]["fooling_rate"]
+    accuracy = 100 * Accuracies().mean([read_run(runs / "mine")]).value
+    cells = [cell.strip() for cell in line.strip("│┃ ").split("│")]
+    assert cells[1] == "Birds"
+    assert cells[3:] == ["ResNet-18", "2 of 2", f"{accuracy:.1f}", f"{rate:.1f} (1 attack)"]
+    assert "left out again: setting and seed are those of mine, which is shown" in said
+    assert "left out drawn: its split is random, not official; --split random shows it" in said
+    # The paper has no numbers of this corpus.
+    assert "numbers measured" not in said
+    page = made.page.read_text()
+    assert "measured</dd>" not in page
+    assert "2 runs or their attacks, named under Deviations" in page
+    assert "again: setting and seed are those of mine, which is shown." in page
+
+
+def test_the_console_shows_the_tables_of_which_something_is_measured(tmp_path, capsys):
+    write_run(tmp_path, "a", STFT, folds=(1,), attacks=())
+    report.main([str(tmp_path), "--output", str(tmp_path / "report")])
+    said = capsys.readouterr().out
+    assert "Table II. STFT" in said
+    assert "Table I. MFCC" not in said
