@@ -3,6 +3,7 @@
 python report.py runs --output report
 """
 
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +11,17 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from commands.errors import LARGEST_SEED, UsageError, require_folder, require_number, run_command
 from commands.parser import one_sentence
 from reporting.assembly import Report, build_report
-from reporting.runs import read_runs
+from reporting.estimates import attack_fooling_rate
+from reporting.runs import Run, read_runs
 from reporting.selection import Selection, select_runs
+from reporting.table import Table as PaperTable
+from reporting.table_formats import ours
 
 
 class ReportParser(ArgumentParser):
@@ -73,27 +78,74 @@ def parse(args: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def show(selection: Selection, report: Report) -> None:
-    """Print how full each table is, the verdicts on our numbers, and the path of the page."""
+    """Print one's own runs, what of the paper's tables they measure, the verdicts, what is left out, and the path."""
     console = Console()
-    attacked = sum(run.attacks is not None for run in selection.runs)
-    summary = Table(
-        title=f"{len(selection.runs)} runs, {attacked} attacked; split={selection.split}, budgets: {selection.profile}"
-    )
-    for heading in ("table", "numbers measured"):
-        summary.add_column(heading)
-    for table in report.tables:
-        cells = [
-            quantity for row in table.rows for cell in row.cells for quantity in cell if quantity.paper is not None
-        ]
-        measured = sum(cell.ours is not None for cell in cells)
-        summary.add_row(table.title, f"{measured} of {len(cells)}")
-    console.print(summary)
+    console.print(_own_runs(selection, report))
+    measured = [(table.title, *_measured(table)) for table in report.tables]
+    if any(number for _, number, _ in measured):
+        summary = Table(title="The paper's tables")
+        for heading in ("table", "numbers measured"):
+            summary.add_column(heading)
+        for title, number, whole in measured:
+            if number:
+                summary.add_row(title, f"{number} of {whole}")
+        console.print(summary)
     for row in report.plain["claims"].rows:
         if row[1] != "paper" and row[2] != "missing":
             console.print(
                 f"{row[0]:5} {row[2]:10} {row[3]} ({row[1]}: {row[5]} {row[6]})", highlight=False, markup=False
             )
+    for name, why in sorted(selection.left_out.items()):
+        console.print(f"left out {name}: {why}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"report in {report.page}", soft_wrap=True)
+
+
+def _own_runs(selection: Selection, report: Report) -> Table:
+    """One line a setting that was trained: what it is and what came out."""
+    attacked = sum(run.attacks is not None for run in selection.runs)
+    budgets = selection.profile or "none"
+    table = Table(title=f"{len(selection.runs)} runs, {attacked} attacked; split={selection.split}, budgets: {budgets}")
+    headings = (
+        "runs",
+        "corpus",
+        "representation and what differs",
+        "classifier",
+        "folds",
+        "accuracy (%)",
+        "fooled (%)",
+    )
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    runs = {run.name: run for run in selection.runs}
+    for row in report.overview.rows:
+        corpus, classifier, setting = row.labels[:3]
+        shown = {quantity.name: ours(quantity) for cell in row.cells for quantity in cell}
+        folds = [
+            f"{run.summary['folds_finished']} of {run.summary['folds_in_all']}"
+            for run in map(runs.get, row.runs)
+            if run
+        ]
+        table.add_row(
+            *map(escape, (", ".join(row.runs), corpus, setting, classifier, ", ".join(dict.fromkeys(folds)))),
+            shown["accuracy"],
+            _fooled([run for run in selection.runs if run.name in row.runs]),
+        )
+    return table
+
+
+def _fooled(runs: Sequence[Run]) -> str:
+    """Mean fooling rate over whatever attacks ran, with their number; a dash without one."""
+    attacks = dict.fromkeys(attack for run in runs if run.attacks for attack in run.attacks.means)
+    rates = [rate.value for attack in attacks if (rate := attack_fooling_rate(runs, attack)) is not None]
+    if not rates:
+        return "-"
+    return f"{100 * statistics.fmean(rates):.1f} ({len(rates)} attack{'s' if len(rates) > 1 else ''})"
+
+
+def _measured(table: PaperTable) -> tuple[int, int]:
+    """How many of the paper's numbers in a table have one of ours beside them, and how many there are."""
+    cells = [quantity for row in table.rows for cell in row.cells for quantity in cell if quantity.paper is not None]
+    return sum(cell.ours is not None for cell in cells), len(cells)
 
 
 if __name__ == "__main__":

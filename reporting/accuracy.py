@@ -60,20 +60,22 @@ class Accuracies:
         return self._means[names]
 
     def _mean(self, runs: Sequence[Run]) -> Estimate | None:
-        tested = [(run, self.tested(run)) for run in runs if run.summary["accuracy_mean"] is not None]
+        tested = [(run, folds) for run in runs if (folds := self.tested(run))]
         if not tested:
             return None
         parts = [fold for _, folds in tested for fold in folds]
         values = [float(fold.correct.double().mean()) for fold in parts]
         clips = len({clip for fold in parts for clip in fold.clips})
+        recordings = len({source for fold in parts for source in fold.sources})
         interval = self._interval([[[folds] for _, folds in tested]], [1.0])
         return Estimate(
-            value=statistics.fmean(float(run.summary["accuracy_mean"]) for run, _ in tested),
+            value=statistics.fmean(accuracy_of(folds) for _, folds in tested),
             low=_number(interval.low),
             high=_number(interval.high),
             spread=statistics.stdev(values) if len(values) > 1 else None,
             n=clips,
             runs=tuple(run.name for run, _ in tested),
+            recordings=recordings,
         )
 
     def difference(
@@ -101,17 +103,22 @@ class Accuracies:
         clips = {clip for side in kept for setting in side for run in setting for fold in run for clip in fold.clips}
         interval = self._interval(kept, [1.0, -1.0], confidence)
         value = _Difference(kept, [1.0, -1.0], None)(torch.ones(0))
+        sources = {s for side in kept for setting in side for run in setting for fold in run for s in fold.sources}
         names = dict.fromkeys(run.name for side in (first, second) for runs in side for run in runs)
-        return Estimate(float(value), _number(interval.low), _number(interval.high), None, len(clips), tuple(names))
+        low, high = _number(interval.low), _number(interval.high)
+        return Estimate(float(value), low, high, None, len(clips), tuple(names), recordings=len(sources))
 
     def tested(self, run: Run) -> list[TestedFold]:
         """What the models of a run answered, read once.
 
         Raises:
-            DataError: if a fold's predictions are missing or cannot be read.
+            DataError: if a fold's predictions are missing or cannot be read, or if the run's summary says another
+                accuracy than they do.
         """
         if run.name not in self._tested:
-            self._tested[run.name] = [self._read(run, fold) for fold in run.folds]
+            tested = [self._read(run, fold) for fold in run.folds]
+            _refuse_other_accuracies(run, tested)
+            self._tested[run.name] = tested
         return self._tested[run.name]
 
     def _read(self, run: Run, fold: int) -> TestedFold:
@@ -147,6 +154,26 @@ class Accuracies:
         places = {clip: place for place, (clip, _) in enumerate(key)}
         over_recordings = share_interval if len(sides) == 1 else difference_interval
         return over_recordings(_Difference(sides, signs, places), self._resamplings[key], confidence)
+
+
+def accuracy_of(folds: Sequence[TestedFold]) -> float:
+    """Mean over folds of the share of right answers."""
+    return statistics.fmean(float(fold.correct.double().mean()) for fold in folds)
+
+
+def _refuse_other_accuracies(run: Run, tested: Sequence[TestedFold]) -> None:
+    """A value from one file and an interval from another would contradict each other."""
+    said = {f"fold {row['fold']}": row.get("accuracy") for row in run.summary["folds"]}
+    found = {f"fold {fold.fold}": accuracy_of([fold]) for fold in tested}
+    if tested:
+        said["all folds"], found["all folds"] = run.summary["accuracy_mean"], accuracy_of(tested)
+    for place, value in said.items():
+        if value is not None and abs(float(value) - found[place]) > 1e-6:
+            raise DataError(
+                f"expected an accuracy of {100 * found[place]:.2f} % for {place} in {run.path / 'summary.json'}, as "
+                f"predictions.csv has it, found {100 * float(value):.2f} %; one of the files was changed: train the "
+                "folds again, or restore the file"
+            )
 
 
 class _Difference:

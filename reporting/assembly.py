@@ -40,12 +40,14 @@ class Report:
         tables: Tables I to V.
         figures: all figures, also those with nothing to draw.
         plain: claims, differences, tests, leakage, checks and deviations by key.
+        overview: every setting that was trained.
     """
 
     page: Path
     tables: tuple[Table, ...]
     figures: tuple[ReportFigure, ...]
     plain: dict[str, PlainTable]
+    overview: Table
 
 
 def build_report(selection: Selection, output: Path, *, label: int | None = None, seed: int = 0) -> Report:
@@ -88,7 +90,7 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
     by_key = {table.key: table for table in plain}
     content = PageContent(selection, tables, more, every, figures, findings, by_key, sound_pairs(selection.runs))
     write_page(content, output / "index.html")
-    return Report(output / "index.html", tables, tuple(figure for figure, _ in figures), by_key)
+    return Report(output / "index.html", tables, tuple(figure for figure, _ in figures), by_key, every)
 
 
 def _figures(selection: Selection, accuracies: Accuracies, label: int | None) -> Iterator[ReportFigure]:

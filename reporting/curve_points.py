@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from reporting.distinct_clips import attacked_clips
 from reporting.runs import Run
 
 Point = dict[str, Any]
@@ -14,18 +15,21 @@ Line = list[tuple[float, float]]
 def curve_points(runs: Sequence[Run], across: str) -> list[Point]:
     """One point an attack and budget of one setting: fooling rate and what is drawn across, means over its runs."""
     grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    seen: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         for point in run.attacks.curve if run.attacks else []:
             if point["fooling_rate"] is not None and point[across] is not None:
                 settings = json.dumps(point["settings"], sort_keys=True)
                 grouped.setdefault((point["attack"], settings), []).append(point)
+                seen.setdefault((point["attack"], settings), []).append(run)
     return [
         {
             "attack": attack,
             "settings": settings,
             across: statistics.fmean(float(point[across]) for point in some),
             "fooling_rate": statistics.fmean(float(point["fooling_rate"]) for point in some),
-            "n": sum(point["n"] for point in some),
+            "n": (counted := attacked_clips(seen[attack, settings], [attack])).clips,
+            "recordings": counted.recordings,
         }
         for (attack, settings), some in grouped.items()
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from metrics.attack_summary import THE_SIX
 from metrics.cost import Cost, mean_cost
+from reporting.distinct_clips import attacked_clips
 from reporting.paper_numbers import ITERATIVE
 from reporting.runs import AttackResults, Run
 
@@ -21,10 +22,11 @@ class Estimate:
         low: lower end of the 95 % interval; for gradients the smallest value over folds.
         high: upper end of it; for gradients the largest value over folds.
         spread: standard deviation over the folds of all runs; None with one.
-        n: clips that it was computed from: of attacks counted in each fold and run, of accuracies once.
+        n: distinct clips that it was computed from: each once, however many folds, budgets and runs saw it.
         runs: names of the runs.
         censored: whether it is only a lower bound.
         interval: what ``low`` and ``high`` are, in words.
+        recordings: distinct recordings that these clips were cut from; None where that is not known.
     """
 
     value: float
@@ -35,6 +37,7 @@ class Estimate:
     runs: tuple[str, ...]
     censored: bool = False
     interval: str = "95 %"
+    recordings: int | None = None
 
 
 SEEDS = "mean of the seeds' 95 % ends"
@@ -107,21 +110,21 @@ def _batch_gradients(row: dict[str, Any]) -> Cost | None:
 
 def _mean(runs: Sequence[Run], attack: str, name: str) -> Estimate | None:
     attacked = [(run, run.attacks) for run in runs if run.attacks and attack in run.attacks.means]
-    rows = [(found.means[attack], found.means[attack].get("n", found.n)) for _, found in attacked]
+    rows = [found.means[attack] for _, found in attacked]
     spread = [
         float(row[name])
         for _, found in attacked
         for row in found.folds
         if row["attack"] == attack and row[name] is not None
     ]
-    return _averaged(name, [run.name for run, _ in attacked], rows, spread)
+    return _averaged(name, [run for run, _ in attacked], [attack], rows, spread)
 
 
 def _six(runs: Sequence[Run], name: str) -> Estimate | None:
     attacked = [(run, run.attacks) for run in runs if _complete(run.attacks)]
-    rows = [(found.six, found.n) for _, found in attacked if found and found.six]
+    rows = [found.six for _, found in attacked if found and found.six]
     spread = [statistics.fmean(values) for _, found in attacked if found for values in _by_fold(found, name) if values]
-    return _averaged(name, [run.name for run, _ in attacked], rows, spread)
+    return _averaged(name, [run for run, _ in attacked], THE_SIX, rows, spread)
 
 
 def _complete(attacks: AttackResults | None) -> bool:
@@ -138,23 +141,30 @@ def _by_fold(attacks: AttackResults, name: str) -> Iterable[list[float]]:
 
 
 def _averaged(
-    name: str, runs: Sequence[str], rows: Sequence[tuple[dict[str, Any], int]], spread: Sequence[float]
+    name: str,
+    runs: Sequence[Run],
+    attacks: Sequence[str],
+    rows: Sequence[dict[str, Any]],
+    spread: Sequence[float],
 ) -> Estimate | None:
-    present = [(row, n) for row, n in rows if row[name] is not None]
-    if not present:
+    there = [(run, row) for run, row in zip(runs, rows, strict=True) if row[name] is not None]
+    if not there:
         return None
+    present = [row for _, row in there]
+    counted = attacked_clips([run for run, _ in there], attacks)
     ends = [
-        [row[f"{name}_{end}"] for row, _ in present if row.get(f"{name}_{end}") is not None] for end in ("low", "high")
+        [row[f"{name}_{end}"] for row in present if row.get(f"{name}_{end}") is not None] for end in ("low", "high")
     ]
     low, high = (statistics.fmean(values) if len(values) == len(present) else None for values in ends)
     return Estimate(
-        value=statistics.fmean(row[name] for row, _ in present),
+        value=statistics.fmean(row[name] for row in present),
         low=low,
         high=high,
         spread=statistics.stdev(spread) if len(spread) > 1 else None,
-        n=sum(n for _, n in present),
-        runs=tuple(runs),
+        n=counted.clips,
+        runs=tuple(run.name for run, _ in there),
         interval="95 %" if len(present) == 1 else SEEDS,
+        recordings=counted.recordings,
     )
 
 
@@ -162,35 +172,32 @@ def _over_folds(
     runs: Sequence[Run], attacks: Sequence[str], price: Callable[[dict[str, Any]], Cost | None]
 ) -> Estimate | None:
     """Mean over attacks on each fold, then over folds, then over runs; all attacks have to be there."""
-    names: list[str] = []
+    used: list[Run] = []
     means: list[Cost] = []
     single: list[float] = []
-    n = 0
     for run in runs:
         folds: dict[int, list[Cost]] = {}
-        clips: dict[int, int] = {}
         for row in run.attacks.folds if run.attacks else []:
             cost = price(row) if row["attack"] in attacks else None
             if cost is not None:
                 folds.setdefault(row["fold"], []).append(cost)
-                clips[row["fold"]] = row["n"]
         whole = [mean_cost(costs) for costs in folds.values() if len(costs) == len(attacks)]
         if whole and len(whole) == len(folds):
-            names.append(run.name)
+            used.append(run)
             means.append(mean_cost(whole))
             single += [cost.gradients for cost in whole]
-            # An attack may have been run on some folds only.
-            n += sum(clips.values())
     if not means:
         return None
     mean = mean_cost(means)
+    counted = attacked_clips(used, attacks)
     return Estimate(
         value=mean.gradients,
         low=min(single),
         high=max(single),
         spread=statistics.stdev(single) if len(single) > 1 else None,
-        n=n,
-        runs=tuple(names),
+        n=counted.clips,
+        runs=tuple(run.name for run in used),
         censored=mean.censored,
         interval=FOLDS,
+        recordings=counted.recordings,
     )

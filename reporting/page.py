@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reporting import table_formats
 from reporting.claims import Finding
+from reporting.distinct_clips import attacked_clips
 from reporting.plain_tables import SHOWN_CHECKS, PlainTable
 from reporting.report_figure import ReportFigure
 from reporting.selection import Selection
@@ -59,7 +60,7 @@ def write_page(content: PageContent, path: Path) -> None:
         lstrip_blocks=True,
     )
     environment.filters |= {"data_uri": data_uri, "file_uri": lambda file, kind: data_uri(file.read_bytes(), kind)}
-    formats = {name: getattr(table_formats, name) for name in ("ours", "interval", "paper")}
+    formats = {name: getattr(table_formats, name) for name in ("ours", "interval", "counted", "paper")}
     environment.globals |= {"formats": formats, "names": NAMES, "shown_checks": SHOWN_CHECKS}
     text = environment.get_template("report.html").render(
         **vars(content), facts=_facts(content), verdicts=_verdicts(content)
@@ -76,16 +77,23 @@ def _facts(content: PageContent) -> list[tuple[str, str]]:
     runs = content.selection.runs
     corpora = dict.fromkeys(CORPUS_NAMES.get(run.corpus, run.corpus) for run in runs)
     attacked = sum(run.attacks is not None for run in runs)
-    clips = sum(run.attacks.n for run in runs if run.attacks)
-    missing = sum(cell.ours is None and cell.paper is not None for cell in _quantities(content.tables))
-    whole = sum(cell.paper is not None for cell in _quantities(content.tables))
+    counted = attacked_clips(runs)
+    printed = [cell for cell in _quantities(content.tables) if cell.paper is not None]
+    measured = sum(cell.ours is not None for cell in printed)
+    # Of someone's own runs the paper has no numbers.
+    compared = [("numbers of Tables I to V", f"{measured} of {len(printed)} measured")] if measured else []
+    left_out = content.selection.left_out
     return [
         ("runs", f"{len(runs)}, {attacked} of them attacked"),
         ("corpora", ", ".join(corpora)),
         ("split", content.selection.split),
         ("budgets", content.selection.profile or "no attack yet"),
-        ("attacked clips, right when clean", f"{clips:,}"),
-        ("numbers of Tables I to V", f"{whole - missing} of {whole} measured"),
+        (
+            "attacked clips, right when clean",
+            f"{counted.clips:,}" + (f" of {counted.recordings:,} recordings" if counted.recordings else ""),
+        ),
+        *compared,
+        *([("left out", f"{len(left_out)} runs or their attacks, named under Deviations")] if left_out else []),
     ]
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +15,34 @@ from reporting.table import CORPUS_NAMES
 from reporting.trust import DEVIATIONS, leakage, run_deviations, trust_checks
 from storage import write_text
 
+PRINTED_NUMBER = re.compile(r"[+-]?(\d+(,\d{3})*(\.\d+)?|inf)")
+WITH_COMMAS = re.compile(r"\d{1,3}(,\d{3})+")
+INTERVAL = re.compile(r"\[([^ ]+), ([^ ]+)\]")
 SHOWN_CHECKS = 200
 """Failed checks shown on the page; the CSV holds all of them."""
 
 
 @dataclass(frozen=True)
 class PlainTable:
-    """Headings and cells as they are printed."""
+    """A table of words and printed numbers.
+
+    Attributes:
+        key: name of the files it is written to.
+        title: heading.
+        caption: what it holds.
+        headings: headings of the columns.
+        rows: cells as they are printed.
+        plain_headings: headings of the CSV, where its columns are not those that are printed.
+        plain_rows: cells of the CSV, numbers as numbers; without them they are read from the printed ones.
+    """
 
     key: str
     title: str
     caption: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    plain_headings: tuple[str, ...] = ()
+    plain_rows: tuple[tuple[object, ...], ...] = ()
 
     def markdown(self) -> str:
         """The table as Markdown."""
@@ -35,15 +51,49 @@ class PlainTable:
         return "\n".join([f"### {self.title}", "", self.caption, "", *body]) + "\n"
 
     def csv(self) -> str:
-        """The table as CSV."""
+        """The table as CSV: plain numbers in columns of numbers, both ends of an interval in columns of their own."""
         file = io.StringIO()
-        csv.writer(file, lineterminator="\n").writerows([self.headings, *self.rows])
+        if self.plain_headings:
+            headings, rows = self.plain_headings, self.plain_rows
+        else:
+            headings, rows = _without_print(self.headings, self.rows)
+        csv.writer(file, lineterminator="\n").writerows([headings, *rows])
         return file.getvalue()
 
     def write(self, folder: Path) -> None:
         """Write both."""
         write_text(folder / f"{self.key}.md", self.markdown())
         write_text(folder / f"{self.key}.csv", self.csv())
+
+
+def _without_print(
+    headings: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
+    """Headings and cells with an interval as its two ends, and no sign, comma or dash for print among numbers."""
+    columns: list[tuple[str, list[object]]] = []
+    for place, heading in enumerate(headings):
+        cells = [row[place] for row in rows]
+        if heading == "interval":
+            ends = [INTERVAL.fullmatch(cell) for cell in cells]
+            columns += [
+                (name, [_plain(found[k]) if found else "" for found in ends]) for k, name in ((1, "low"), (2, "high"))
+            ]
+        elif cells and all(PRINTED_NUMBER.fullmatch(cell) or cell in ("", "-") for cell in cells):
+            columns.append((heading, ["" if cell in ("", "-") else _plain(cell) for cell in cells]))
+        else:
+            # A setting is a number in one line and a name in another.
+            columns.append((heading, [_plain(cell) if WITH_COMMAS.fullmatch(cell) else cell for cell in cells]))
+    plain = zip(*(cells for _, cells in columns), strict=True)
+    return tuple(heading for heading, _ in columns), tuple(plain)
+
+
+def _plain(printed: str) -> int | float:
+    text = printed.replace(",", "")
+    return float(text) if "." in text or "inf" in text else int(text)
+
+
+def _number(value: float | None) -> float | str:
+    return "" if value is None or math.isnan(value) else value
 
 
 def claims_table(findings: Sequence[Finding]) -> PlainTable:
@@ -61,6 +111,15 @@ def claims_table(findings: Sequence[Finding]) -> PlainTable:
         "the paper states without data cannot be judged on its numbers. Nothing is corrected for the number of tests.",
         ("claim", "numbers", "verdict", "the paper says", "effect", "value", "interval", "n", "how judged", "runs"),
         tuple(rows),
+        ("claim", "numbers", "verdict", "the paper says", "effect", "value", "low", "high", "n", "how judged", "runs"),
+        tuple(
+            (
+                *(f.claim, f.numbers, f.verdict, f.statement, f.effect),
+                *("" if value is None else _number(f.scale * value) for value in (f.value, f.low, f.high)),
+                *(f.n, f.note, " ".join(f.runs)),
+            )
+            for f in findings
+        ),
     )
 
 
@@ -107,7 +166,21 @@ def association_table(found: Sequence[tuple[str, str, Association | None]]) -> P
             "note",
         ),
         tuple(rows),
+        (
+            *("numbers", "measure", "verdict", "r within", "low", "high", "p", "smallest attainable p", "settings"),
+            *("strata", "rho pooled", "p pooled"),
+        ),
+        tuple(
+            (whose, measure, *(_association_numbers(result) if result else ("missing", *("",) * 9)))
+            for whose, measure, result in found
+        ),
     )
+
+
+def _association_numbers(result: Association) -> tuple[object, ...]:
+    ends = (_number(result.low), _number(result.high))
+    tested = (result.p, result.smallest_p, result.points, result.strata)
+    return (result.verdict, _number(result.within), *ends, *tested, _number(result.pooled), _number(result.pooled_p))
 
 
 def leakage_table(selection: Selection) -> PlainTable:
@@ -120,6 +193,8 @@ def leakage_table(selection: Selection) -> PlainTable:
         "be about 33 % on ESC-10 and ESC-50 and 95 % on UrbanSound8K.",
         ("corpus", "split", "test clips that leak"),
         tuple(rows),
+        ("corpus", "split", "share of test clips that leak"),
+        tuple((CORPUS_NAMES.get(corpus, corpus), split, share) for corpus, split, share in leakage(selection)),
     )
 
 
@@ -144,12 +219,15 @@ def trust_table(selection: Selection) -> PlainTable:
                     f"{check['found']}; {check['remedy']}",
                 )
             )
+    totals = {one.run: (one.passed, one.passed + len(one.failed)) for one in trust_checks(selection)}
     return PlainTable(
         "trust_checks",
         "Can the attacks be trusted?",
         "Hard checks hold clip by clip for any classifier; soft ones may miss by 2 % or one clip.",
         ("run", "checks that hold", "result", "kind", "check", "where", "what was found, and what to do"),
         tuple(rows),
+        ("run", "checks that hold", "checks", "result", "kind", "check", "where", "what was found, and what to do"),
+        tuple((row[0], *totals[row[0]], *row[2:]) for row in rows),
     )
 
 

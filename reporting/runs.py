@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reporting.identity import settings_of, training_of
 from storage import DataError
 
 FOLD_OR_HIDDEN = re.compile(r"fold\d+|\..*")
@@ -25,8 +26,8 @@ class AttackResults:
         profile: name of the profile of budgets.
         clips: size of the stratified subset of each test part, None for all.
         seed: seed of targets and of the resampling.
-        n: clips of S over folds.
-        n_test: attacked test clips over folds.
+        n: distinct clips of S.
+        n_test: distinct test clips.
         means: numbers of each attack over folds.
         six: means over the six attacks, None where they are not all there on the same folds.
         folds: one row a fold and attack.
@@ -34,6 +35,7 @@ class AttackResults:
         checks: trust checks that failed or could not be judged.
         checks_passed: number of trust checks that hold.
         budgets: one row a fold, attack and budget: fooling rate and cost.
+        recordings: distinct recordings of the clips of S; None where a run of an earlier version does not say it.
     """
 
     profile: str
@@ -48,6 +50,7 @@ class AttackResults:
     checks: list[dict[str, Any]] = field(repr=False)
     checks_passed: int
     budgets: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    recordings: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,13 @@ class Run:
         corpus: name of the corpus.
         split: how clips were divided.
         settings: settings of the representation, its class as ``representation``, and ``architecture`` and
-            ``augmentation``.
+            ``augmentation``; ``instance_norm`` only where it is on.
         seed: seed of the training.
         summary: the rest of ``summary.json``.
         attacks: what attacks found, None before the first.
         transfers: cells of every ``transfer/*/summary.json``, each with its ``profile`` and the ``file`` of the rows,
             one a clip, that it was computed from.
+        training: everything else that decides what the run is: how it was trained, and on which data.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Run:
     summary: dict[str, Any] = field(repr=False)
     attacks: AttackResults | None = field(repr=False)
     transfers: list[dict[str, Any]] = field(repr=False)
+    training: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def representation(self) -> str:
@@ -128,24 +133,14 @@ def read_run(path: Path, name: str | None = None) -> Run:
     """
     summary = _read(path / "summary.json")
     try:
-        representation = dict(summary["representation"])
-        settings = {
-            "representation": representation.pop("class"),
-            **representation,
-            "architecture": summary["architecture"],
-            "augmentation": summary["recipe"]["data"]["init_args"].get("augmentation"),
-        }
-        if summary["recipe"]["model"].get("instance_norm"):
-            settings["instance_norm"] = True
-        # A list of two sizes has to serve as a part of a key.
-        settings = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
         attacks = path / "attacks" / "summary.json"
         return Run(
             name=name or path.name,
             path=path,
             corpus=summary["corpus"],
             split=summary["split"],
-            settings=settings,
+            settings=settings_of(summary),
+            training=training_of(summary),
             seed=summary["seed"],
             summary=summary,
             attacks=_attack_results(_read(attacks)) if attacks.is_file() else None,
@@ -181,15 +176,16 @@ def _attack_results(summary: Mapping[str, Any]) -> AttackResults:
         means=summary["means"],
         six=summary["six"] or None,
         folds=summary["attacks"],
-        curve=_curve(summary["budgets"]),
+        curve=_curve(summary["budgets"], summary["means"]),
         checks=failed,
         checks_passed=len(checks) - len(failed),
         budgets=[{name: row[name] for name in PER_FOLD} for row in summary["budgets"]],
+        recordings=summary.get("recordings"),
     )
 
 
-def _curve(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Plain means over folds of each attack's budgets."""
+def _curve(rows: list[dict[str, Any]], means: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Plain means over folds of each attack's budgets, which all see the same clips."""
     grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in rows:
         grouped.setdefault((row["attack"], row["budget"]), []).append(row)
@@ -200,7 +196,9 @@ def _curve(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for name in ("fooling_rate", "auc", "batch_gradients"):
             values = [row[name] for row in some if row[name] is not None]
             point[name] = sum(values) / len(values) if values else None
-        point["n"] = sum(row["n"] for row in some)
+        counted = means.get(attack, {})
+        point["n"] = counted.get("n", sum(row["n"] for row in some))
+        point["recordings"] = counted.get("recordings")
         curve.append(point)
     return curve
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reporting.identity import setting_key
 from reporting.runs import Run
 
 
@@ -19,6 +20,7 @@ class Selection:
         other_splits: runs that were left out, by split.
         other_profiles: attacked runs whose attacks were left out, by profile.
         repetitions: runs that were left out because another one has their setting and seed, with its name.
+        left_out: what is not shown, by name of the run, and why, with the flag that shows it where there is one.
     """
 
     runs: tuple[Run, ...]
@@ -27,6 +29,7 @@ class Selection:
     other_splits: dict[str, int]
     other_profiles: dict[str, int]
     repetitions: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def attack_flags(self) -> str:
@@ -73,7 +76,24 @@ def select_runs(runs: Sequence[Run], split: str | None = None, profile: str | No
         other_splits={name: number for name, number in splits.items() if name != split},
         other_profiles={name: number for name, number in profiles.items() if name != profile},
         repetitions=repetitions,
+        left_out=_left_out(runs, split, profile, repetitions),
     )
+
+
+def _left_out(runs: Sequence[Run], split: str, profile: str | None, repetitions: dict[str, str]) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    for run in runs:
+        others = sorted(_profiles(run) - {str(profile)})
+        if run.split != split:
+            reasons[run.name] = f"its split is {run.split}, not {split}; --split {run.split} shows it"
+        elif run.name in repetitions:
+            reasons[run.name] = f"setting and seed are those of {repetitions[run.name]}, which is shown"
+        elif others:
+            named = " and ".join(others)
+            reasons[run.name] = (
+                f"only its attacks: their budgets are {named}, not {profile}; --budgets {others[0]} shows them"
+            )
+    return reasons
 
 
 def _repetitions(runs: Sequence[Run]) -> dict[str, str]:
@@ -83,7 +103,7 @@ def _repetitions(runs: Sequence[Run]) -> dict[str, str]:
     """
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.corpus, run.seed, *sorted(run.settings.items())), []).append(run)
+        groups.setdefault((run.seed, *setting_key(run)), []).append(run)
     left_out: dict[str, str] = {}
     for group in groups.values():
         first, *others = sorted(

@@ -1,9 +1,10 @@
 """The runs that a table or figure compares, found by their settings."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from reporting.identity import setting_key, training_key, unlike
 from reporting.paper_numbers import Setting
 from reporting.runs import Run
 from reporting.studies import Study
@@ -41,7 +42,9 @@ BEST: dict[str, dict[str, dict[str, Setting]]] = {
 
 @dataclass(frozen=True)
 class Slice:
-    """The runs of a study on one corpus and representation that differ in nothing but the varied setting and the seed.
+    """The runs of a study on one corpus and representation that share every setting but the varied one.
+
+    At each value stand the seeds of one setting. They are trained as at the other values where such runs exist.
 
     Attributes:
         study: the study.
@@ -49,6 +52,9 @@ class Slice:
         representation: class of the representation.
         runs: runs at each value, all seeds; values without a run are absent.
         others: the settings that all of them share.
+        apart: what the runs at a value have that those at the most values have not (``max_epochs 24, not 12``).
+        more: at some values the runs that are trained otherwise, as pairs of what is other and the seeds.
+        left_out: runs of the study with other settings than ``others``, by name, and what is other.
     """
 
     study: Study
@@ -56,6 +62,9 @@ class Slice:
     representation: str
     runs: dict[Setting, list[Run]]
     others: dict[str, Any]
+    apart: dict[Setting, str] = field(default_factory=dict)
+    more: dict[Setting, list[tuple[str, list[Run]]]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def slice_of(study: Study, runs: Iterable[Run], corpus: str, representation: str) -> Slice:
@@ -93,14 +102,54 @@ def slice_of(study: Study, runs: Iterable[Run], corpus: str, representation: str
         return -len(groups[others]), -close, -attacked, repr(others)
 
     chosen = min(groups, key=rank)
-    return Slice(study, corpus, representation, groups[chosen], dict(chosen))
+    first, apart, more = _by_training(groups[chosen])
+    some = next(iter(first.values()))[0]
+    left_out = {
+        run.name: unlike(run, some, without=(study.varied,))
+        for others, members in groups.items()
+        for runs in members.values()
+        for run in runs
+        if others != chosen
+    }
+    return Slice(study, corpus, representation, first, dict(chosen), apart, more, left_out)
+
+
+def _by_training(
+    values: dict[Setting, list[Run]],
+) -> tuple[dict[Setting, list[Run]], dict[Setting, str], dict[Setting, list[tuple[str, list[Run]]]]]:
+    """At each value the runs of the training that most values have, what is other there, and the other runs."""
+    trained = {value: same_setting(runs) for value, runs in values.items()}
+    covered: dict[tuple[Any, ...], list[Run]] = {}
+    for groups in trained.values():
+        for group in groups:
+            covered.setdefault(training_key(group[0]), []).append(group[0])
+
+    def rank(group: list[Run]) -> tuple[int, int, str]:
+        alike = covered[training_key(group[0])]
+        return -len(alike), -sum(run.attacks is not None for run in group), repr(training_key(group[0]))
+
+    ranked = {value: sorted(groups, key=rank) for value, groups in trained.items()}
+    usual = min((groups[0] for groups in ranked.values()), key=rank)[0]
+
+    def other(run: Run) -> str:
+        return unlike(run, usual, without=run.settings)
+
+    return (
+        {value: groups[0] for value, groups in ranked.items()},
+        {value: text for value, groups in ranked.items() if (text := other(groups[0][0]))},
+        {
+            value: [(other(group[0]), group) for group in groups[1:]]
+            for value, groups in ranked.items()
+            if len(groups) > 1
+        },
+    )
 
 
 def same_setting(runs: Sequence[Run]) -> list[list[Run]]:
     """Put together the runs that differ in nothing but the seed, in the order in which settings first come."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.corpus, *sorted(run.settings.items())), []).append(run)
+        groups.setdefault(setting_key(run), []).append(run)
     return list(groups.values())
 
 

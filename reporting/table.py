@@ -56,11 +56,19 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: its labels and one tuple of quantities a column."""
+    """A line of a table.
+
+    Attributes:
+        labels: its labels as they are printed.
+        cells: one tuple of quantities a column.
+        runs: the runs it came from.
+        values: the labels as plain values, numbers where they are numbers, for the CSV; the labels by default.
+    """
 
     labels: tuple[str, ...]
     cells: tuple[tuple[Quantity, ...], ...]
     runs: tuple[str, ...]
+    values: tuple[Setting, ...] = ()
 
 
 @dataclass(frozen=True)

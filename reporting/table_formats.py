@@ -40,6 +40,14 @@ def interval(quantity: Quantity) -> str:
     return f"[{number(quantity.kind, found.low)}, {number(quantity.kind, found.high)}]"
 
 
+def counted(quantity: Quantity) -> str:
+    """Distinct clips, and the recordings they were cut from where those are known; empty where nothing was counted."""
+    found = quantity.ours
+    if found is None or found.n is None:
+        return ""
+    return f"n={found.n}" + (f" of {found.recordings} recordings" if found.recordings is not None else "")
+
+
 def paper(quantity: Quantity) -> str:
     """The paper's number, empty without one."""
     return "" if quantity.paper is None else number(quantity.kind, quantity.paper)
@@ -61,14 +69,15 @@ def as_csv(table: Table) -> str:
     """One line a number, at full precision, with the runs that it came from."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    names = ["value", "low", "high", "interval", "spread_over_folds", "n", "censored", "paper", "runs"]
+    names = ["value", "low", "high", "interval", "spread_over_folds", "n", "recordings", "censored", "paper", "runs"]
     writer.writerow([*table.headings, "quantity", *names])
     for row in table.rows:
         for quantity in (quantity for cell in row.cells for quantity in cell):
             found = quantity.ours
             printed = "" if quantity.paper is None else round(quantity.paper, 10)
-            values = _columns(found) if found else [""] * 7
-            writer.writerow([*row.labels, quantity.name, *values, printed, " ".join(found.runs) if found else ""])
+            values = _columns(found) if found else [""] * 8
+            labels = row.values or row.labels
+            writer.writerow([*labels, quantity.name, *values, printed, " ".join(found.runs) if found else ""])
     return file.getvalue()
 
 
@@ -116,7 +125,7 @@ def _parts(quantity: Quantity) -> Iterator[str]:
         if interval(quantity):
             yield interval(quantity)
         if quantity.ours.n is not None:
-            yield f"n={quantity.ours.n}"
+            yield counted(quantity)
     if quantity.paper is not None:
         yield f"(paper {paper(quantity)})"
 
@@ -129,7 +138,8 @@ def _ours_with_n(quantity: Quantity) -> str:
 
 
 def _columns(found: Estimate) -> list[object]:
-    values = [found.value, found.low, found.high, found.interval, found.spread, found.n, int(found.censored)]
+    values: list[object] = [found.value, found.low, found.high, found.interval, found.spread, found.n, found.recordings]
+    values.append(int(found.censored))
     return ["" if value is None else value for value in values]
 
 

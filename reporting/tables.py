@@ -14,6 +14,7 @@ from reporting.estimates import (
     six_fooling_rate,
     six_gradients,
 )
+from reporting.identity import differences, varying
 from reporting.paper_numbers import PaperSetting, Setting, paper_settings
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
@@ -70,14 +71,20 @@ def setting_table(key: str, selection: Selection, accuracies: Accuracies) -> Tab
 def overview(selection: Selection, accuracies: Accuracies) -> Table:
     """Every setting that was trained, whatever table it belongs to."""
     rows = []
-    for group in same_setting(sorted(selection.runs, key=lambda run: _place(run.corpus))):
+    there = sorted(selection.runs, key=lambda run: _place(run.corpus))
+    # Within a corpus: what all of its runs share need not be said of each.
+    named = {corpus: varying([run for run in there if run.corpus == corpus]) for corpus in corpora_of(there)}
+    for group in same_setting(there):
         first = group[0]
-        labels = (CORPUS_NAMES.get(first.corpus, first.corpus), NAMES.get(first.settings["architecture"], "?"))
+        setting = "; ".join(filter(None, (describe(first.settings), differences(first, named[first.corpus]))))
+        leakage = max(run.summary["leakage"] for run in group)
+        names = (CORPUS_NAMES.get(first.corpus, first.corpus), label(first.settings["architecture"]), setting)
         rows.append(
             Row(
-                (*labels, describe(first.settings), f"{max(run.summary['leakage'] for run in group):.0%}"),
+                (*names, f"{leakage:.0%}"),
                 _summary_cells(group, accuracies, attackable=first.settings["architecture"] not in BASELINES),
                 tuple(run.name for run in group),
+                (*names, leakage),
             )
         )
     return Table(
@@ -107,13 +114,20 @@ def _study_table(
             if found.runs:
                 others.append(_shared(found))
             for value in study.values:
-                runs = found.runs.get(value, [])
-                labels = (CORPUS_NAMES.get(corpus, corpus), *((representation,) if several else ()), label(value))
-                row = Row(labels, cells(runs, corpus, value), tuple(run.name for run in runs))
-                rows.append(row)
-                wanted = [q for cell in row.cells for q in cell if q.possible and q.name != "parameters"]
-                if any(quantity.ours is None for quantity in wanted):
-                    commands.append(selection.sweep_command(study.key, corpus))
+                there = [(found.apart.get(value, ""), found.runs.get(value, [])), *found.more.get(value, [])]
+                for apart, runs in there:
+                    place = (CORPUS_NAMES.get(corpus, corpus), *((representation,) if several else ()))
+                    rows.append(
+                        Row(
+                            (*place, label(value) + (f" ({apart})" if apart else "")),
+                            cells(runs, corpus, value),
+                            tuple(run.name for run in runs),
+                            (*place, value if isinstance(value, int | float) else label(value)),
+                        )
+                    )
+                    wanted = [q for cell in rows[-1].cells for q in cell if q.possible and q.name != "parameters"]
+                    if any(quantity.ours is None for quantity in wanted):
+                        commands.append(selection.sweep_command(study.key, corpus))
     caption = " ".join(filter(None, (_conditions(selection), *others, _dashes(rows))))
     headings = ("corpus", *(("representation",) if several else ()), study.label)
     asked = tuple(command for command in dict.fromkeys(commands) if command)
@@ -159,8 +173,8 @@ def _conditions(selection: Selection) -> str:
     attacks = f"budgets: {selection.profile}" if selection.profile else "no run of it is attacked yet"
     return (
         f"split={selection.split}; {attacks}. Ours: mean over budgets, folds and seeds with a 95 % interval "
-        "(gradients: range over folds), n clips that are right when clean, counted in each fold and seed (accuracy: "
-        "tested clips, each once)."
+        "(gradients: range over folds), n distinct clips that are right when clean (accuracy: tested clips) of so many "
+        "recordings."
     )
 
 
@@ -171,7 +185,9 @@ def _dashes(rows: Sequence[Row]) -> str:
 
 
 def _shared(found: Slice) -> str:
-    return f"{CORPUS_NAMES.get(found.corpus, found.corpus)}: {describe(found.others, ['augmentation'])}."
+    shared = f"{CORPUS_NAMES.get(found.corpus, found.corpus)}: {describe(found.others, ['augmentation'])}."
+    left_out = "; ".join(f"{name} ({why})" for name, why in sorted(found.left_out.items()))
+    return f"{shared} Not in this table: {left_out}." if left_out else shared
 
 
 def _place(corpus: str) -> tuple[int, str]:

@@ -41,8 +41,9 @@ class Transfers:
         if source == target:
             computed = self.ratios.get((source, target))
             runs = dict.fromkeys(run for pair, one in self.ratios.items() if pair[0] == source for run in one.runs[:1])
-            clips = computed.n if computed else None
-            return Estimate(1.0, None, None, None, clips, tuple(runs), interval="by definition") if runs else None
+            clips, recordings = (computed.n, computed.recordings) if computed else (None, None)
+            one = Estimate(1.0, None, None, None, clips, tuple(runs), interval="by definition", recordings=recordings)
+            return one if runs else None
         return self.ratios.get((source, target))
 
 
@@ -111,7 +112,7 @@ def transfer_table(selection: Selection) -> Table:
     attacks = f"budgets: {selection.profile}" if selection.profile else "no run of it is attacked yet"
     caption = (
         f"Row = source, column = target. Share of the clips right for both and fooling the source that fool the target "
-        f"too, summed over budgets, mean of the six attacks; n is the sum of denominators. split={selection.split}; "
+        f"too, summed over budgets, mean of the six attacks; n counts these clips, each once. split={selection.split}; "
         f"{attacks}. {' '.join(notes)}"
     ).strip()
     return Table(
@@ -144,9 +145,11 @@ def _estimate(rows: dict[tuple[str, str], dict[str, Any]], folds: Sequence[float
         low=low,
         high=high,
         spread=statistics.stdev(folds) if len(folds) > 1 else None,
-        n=int(sum(row["denominator"] for row in rows.values())),
+        # Seeds see the same test clips: the largest of their counts never counts a clip twice.
+        n=max((int(row["n"]) for row in rows.values() if row.get("n") is not None), default=None),
         runs=tuple(dict.fromkeys(run for models in rows for run in models)),
         interval="95 %" if len(rows) == 1 else SEEDS,
+        recordings=max((int(row["recordings"]) for row in rows.values() if row.get("recordings")), default=None),
     )
 
 

@@ -6,10 +6,7 @@ from typing import Any
 
 from reporting.runs import Run
 from reporting.selection import Selection
-from reporting.slices import same_setting
-from storage.run_folder import differing_keys
 
-NOT_COMPARED = {"root", "cache_dir", "cache_maps", "fold", "seed", "num_workers", "download"}
 DEVIATIONS = (
     (
         "AUC",
@@ -88,29 +85,8 @@ def run_deviations(selection: Selection) -> list[tuple[str, str]]:
     if len(lengths) > 1:
         named = "; ".join(f"{epochs} epochs: {_named(runs)}" for epochs, runs in sorted(lengths.items()))
         found.append(("Epochs", f"The classifiers that are compared were not all trained for as long. {named}."))
-    for group in same_setting(selection.runs):
-        keys = sorted(_differences(group))
-        if keys:
-            found.append(
-                ("Recipes", f"Averaged as seeds of one setting, but they differ in {', '.join(keys)}: {_named(group)}.")
-            )
-    for what, others in (("split", selection.other_splits), ("budgets", selection.other_profiles)):
-        for name, number in sorted(others.items()):
-            found.append(("Left out", f"{number} runs with {what} {name}; show them with --{what} {name}."))
-    for name, kept in sorted(selection.repetitions.items()):
-        found.append(("Left out", f"{name} has setting and seed of {kept}, which stands in the tables."))
+    found += [("Left out", f"{name}: {why}.") for name, why in sorted(selection.left_out.items())]
     return found
-
-
-def _differences(group: Sequence[Run]) -> set[str]:
-    """Settings of training in which runs of one setting differ."""
-    first, keys = group[0].summary, set()
-    for other in (run.summary for run in group[1:]):
-        keys |= differing_keys(first["recipe"], other["recipe"])
-        # Runs of earlier versions do not say how long they were trained.
-        if "training" in first and "training" in other:
-            keys |= differing_keys(first["training"], other["training"])
-    return {key for key in keys if key.rsplit(".", 1)[-1] not in NOT_COMPARED}
 
 
 def _named(runs: Sequence[Run]) -> str:

@@ -143,7 +143,7 @@ def test_runs_of_one_setting_and_seed_are_not_averaged(tmp_path):
     selection = select_runs(both)
     assert [run.name for run in selection.runs] == ["a"]
     said = run_deviations(selection)
-    assert ("Left out", "b has setting and seed of a, which stands in the tables.") in said
+    assert ("Left out", "b: setting and seed are those of a, which is shown.") in said
     assert len(select_runs([attacked, replace(longer, seed=1)]).runs) == 2
 
 

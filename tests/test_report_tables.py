@@ -72,13 +72,13 @@ def cell(written, name, quantity, corpus="ESC-10", **labels):
 
 def test_every_auc_and_gradient_of_a_cell_follows_from_the_rows_of_the_runs_it_names(runs, written):
     for attack in (*THE_SIX, "lbfgs"):
-        found = cell(written, "table3_dwt_sampling_rate", f"{attack}_auc", sampling_rate="8,000")
+        found = cell(written, "table3_dwt_sampling_rate", f"{attack}_auc", sampling_rate=8000)
         assert found["runs"] == "a a-again"
         rows = [pd.read_parquet(runs / run / "attacks" / "outcomes.parquet") for run in found["runs"].split()]
         rows = [some[some["attack"] == attack] for some in rows]
         assert float(found["value"]) == pytest.approx(np.mean([mean_area(some) for some in rows]), abs=1e-6)
         assert float(found["n"]) == sum(some.groupby("fold")["clip"].nunique().sum() for some in rows)
-        cost = cell(written, "table3_dwt_sampling_rate", f"{attack}_gradients", sampling_rate="8,000")
+        cost = cell(written, "table3_dwt_sampling_rate", f"{attack}_gradients", sampling_rate=8000)
         largest = [mean_gradients(some) for some in rows]
         assert float(cost["value"]) == pytest.approx(np.mean([some.mean() for some in largest]))
         assert [float(cost["low"]), float(cost["high"])] == [
@@ -100,7 +100,7 @@ def test_the_mean_of_the_six_and_its_cost_follow_from_the_rows(runs, written):
 
 
 def test_accuracy_is_that_of_the_predictions_and_its_interval_resamples_recordings(runs, written):
-    found = cell(written, "table3_dwt_sampling_rate", "accuracy", sampling_rate="16,000")
+    found = cell(written, "table3_dwt_sampling_rate", "accuracy", sampling_rate=16000)
     tables = [pd.read_csv(runs / "b" / f"fold{fold}" / "predictions.csv") for fold in (1, 2)]
     right = [table["label"] == table["prediction"] for table in tables]
     assert float(found["value"]) == pytest.approx(np.mean([some.mean() for some in right]))
@@ -251,13 +251,14 @@ def test_among_equals_a_table_takes_the_papers_usual_settings(tmp_path):
 def test_one_split_and_one_profile_stand_in_a_report(runs, written, tmp_path):
     caption = (written / "tables" / "table2_stft_n_fft.md").read_text()
     assert "split=official; budgets: smoke" in caption
-    row = cell(written, "table2_stft_n_fft", "accuracy", n_fft="2,048")
+    row = cell(written, "table2_stft_n_fft", "accuracy", n_fft=2048)
     assert row["runs"] == "j"
-    assert math.isnan(float(cell(written, "table2_stft_n_fft", "fgsm_auc", n_fft="2,048")["value"]))
-    assert math.isnan(float(cell(written, "table2_stft_n_fft", "accuracy", n_fft="512")["value"]))
+    assert math.isnan(float(cell(written, "table2_stft_n_fft", "fgsm_auc", n_fft=2048)["value"]))
+    assert math.isnan(float(cell(written, "table2_stft_n_fft", "accuracy", n_fft=512)["value"]))
     deviations = (written / "tables" / "deviations.md").read_text()
-    assert "1 runs with split random" in deviations
-    assert "1 runs with budgets reduced" in deviations
+    assert "| Left out | these runs | i: its split is random, not official; --split random shows it. |" in deviations
+    attacks = "only its attacks: their budgets are reduced, not smoke; --budgets reduced shows them"
+    assert f"| Left out | these runs | j: {attacks}. |" in deviations
     table = paper_table(2, select_runs(read_runs(runs), split="random"), Accuracies())
     assert [row.runs for row in table.rows[:3]] == [("i",), (), ()]
     assert "split=random; no run of it is attacked yet" in table.caption
@@ -265,13 +266,6 @@ def test_one_split_and_one_profile_stand_in_a_report(runs, written, tmp_path):
         report.main([str(runs), "--output", str(tmp_path), "--split", "grouped"])
     with pytest.raises(UsageError, match="expected a run attacked with budgets among reduced, smoke, got 'paper'"):
         report.main([str(runs), "--output", str(tmp_path), "--budgets", "paper"])
-
-
-def test_seeds_that_differ_in_more_than_the_seed_are_named(tmp_path):
-    write_run(tmp_path, "slow", STFT, attacks=(), folds=(1,))
-    write_run(tmp_path, "fast", STFT, attacks=(), folds=(1,), seed=1, learning_rate=0.1)
-    texts = [text for _, text in run_deviations(select_runs(read_runs(tmp_path)))]
-    assert any("differ in model.learning_rate: fast, slow" in text for text in texts)
 
 
 def test_a_classifier_that_normalises_its_maps_is_a_setting_of_its_own(tmp_path):

@@ -1,0 +1,73 @@
+"""How many clips and recordings a number rests on: each once, however many budgets, attacks, folds and seeds saw it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+import pyarrow
+
+from reporting.runs import Run
+from storage import DataError
+
+COLUMNS = ["attack", "name", "source"]
+Clip = tuple[str, str]
+"""Name of a clip, and the recording that it was cut from."""
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """Numbers of different clips and of the recordings that they were cut from, None where a run does not say it."""
+
+    clips: int
+    recordings: int | None
+
+
+def attacked_clips(runs: Sequence[Run], attacks: Iterable[str] | None = None) -> Distinct:
+    """The attacked clips of some runs, all of which are right when clean.
+
+    Args:
+        runs: runs of one setting, or of several; those that were not attacked count nothing.
+        attacks: only what one of these attacks was run on; all attacks by default.
+
+    Raises:
+        DataError: if there are several runs and the rows of one of them cannot be read.
+    """
+    attacked = [run for run in runs if run.attacks]
+    wanted = None if attacks is None else set(attacks)
+    if len(attacked) == 1 and (found := _said(attacked[0], wanted)) is not None:
+        return found
+    clips: set[tuple[str, str, str]] = set()
+    for run in attacked:
+        for attack, some in _of_attacks(run.path).items():
+            if wanted is None or attack in wanted:
+                clips |= {(run.corpus, *clip) for clip in some}
+    return Distinct(len({clip[:2] for clip in clips}), len({(corpus, source) for corpus, _, source in clips}))
+
+
+def _said(run: Run, attacks: set[str] | None) -> Distinct | None:
+    """What the summary of a run counts; None of several attacks where they were run on different clips."""
+    if run.attacks is None:
+        return None
+    if attacks is None:
+        return Distinct(run.attacks.n, run.attacks.recordings)
+    means = [run.attacks.means[attack] for attack in attacks if attack in run.attacks.means]
+    counted = {(row.get("n", run.attacks.n), row.get("recordings")) for row in means}
+    return Distinct(*counted.pop()) if len(counted) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def _of_attacks(run: Path) -> dict[str, frozenset[Clip]]:
+    """The clips of every attack of a run."""
+    path = run / "attacks" / "outcomes.parquet"
+    try:
+        rows = pd.read_parquet(path, columns=COLUMNS).drop_duplicates()
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise DataError(f"expected outcomes in {path}, found a file that cannot be read; attack again") from error
+    return {
+        str(attack): frozenset(zip(some["name"], some["source"], strict=True))
+        for attack, some in rows.groupby("attack")
+        # Attacks for the trust checks are no part of a table.
+        if not str(attack).startswith("check_")
+    }
