@@ -8,6 +8,7 @@ from reporting.runs import Run
 
 INCIDENTAL = {"root", "cache_dir", "cache_maps", "fold", "seed", "num_workers", "download", "num_classes"}
 """Settings that decide no result, or that differ between the models of one setting by design."""
+EPOCHS = "epochs trained"
 
 
 def beyond_the_claim(
@@ -42,12 +43,12 @@ def beyond_the_claim(
     said = tuple(
         f"{key.rsplit('.', 1)[-1]} ({' or '.join(values[0])}; {' or '.join(values[1])})" for key, values in differing
     )
-    changed = {key: sides[0][0][1][key] for key, _ in differing if key != "epochs trained"}
+    wanted = {key: sides[0][0][1][key] for key, _ in differing}
     other = next(
-        (run for run, settings in sides[1] if any(settings[key] != value for key, value in changed.items())),
+        (run for run, settings in sides[1] if any(settings[key] != value for key, value in wanted.items())),
         sides[1][0][0],
     )
-    return said, control_command(other, changed)
+    return said, control_command(other, wanted)
 
 
 def note_of(first: Iterable[Run], second: Iterable[Run], varied: str | None = None) -> str:
@@ -78,8 +79,10 @@ def control_command(run: Run, changed: Mapping[str, Any]) -> str | None:
         key: value for key, value in dict(run.summary.get("representation") or {}).items() if key != "class"
     }
     flags |= {f"data.representation.{key}": value for key, value in own.items()}
-    settings = {key: value for key, value in _settings(run).items() if key != "epochs trained"} | dict(changed)
-    flags |= settings
+    settings = _settings(run) | dict(changed)
+    # A run that does not say for how long it was to be trained is repeated for as long as it was.
+    epochs = settings.pop(EPOCHS, None)
+    flags |= settings | ({} if epochs is None else {"trainer.max_epochs": epochs})
     words = ["python", "train.py"]
     for key, value in {**flags, "seed": run.seed, "name": f"{run.path.name}-control"}.items():
         words += [f"--{key}", _written(value)]
@@ -108,7 +111,7 @@ def _settings(run: Run) -> dict[str, Any]:
     found |= {key: value for key, value in _dotted(parts) if key.rsplit(".", 1)[-1] not in INCIDENTAL}
     if run.epochs and "training" not in run.summary:
         # Runs of earlier versions do not say for how long they were to be trained.
-        found["epochs trained"] = run.epochs
+        found[EPOCHS] = run.epochs
     return found
 
 

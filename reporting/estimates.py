@@ -208,7 +208,7 @@ def _over_folds(
         runs=tuple(names),
         censored=mean.censored,
         interval=FOLDS,
-        # Other folds whose cost is only bounded cannot lie below the smallest number, and any of them above the largest.
+        # A fold of which only a bound is known may lie above the largest number, not below the smallest.
         low_censored=all(cost.censored for cost in single if cost.gradients == min(values)),
         high_censored=any(cost.censored for cost in single),
     )
