@@ -1,7 +1,7 @@
 """Claims about what attacks cost: the cost parts of R7 and R12, C2, C5 and C6.
 
-Batch gradients are maxima, so no recording is resampled: the unit is a trained model, which is a fold of a setting. Folds
-that attack other recordings hold models and recordings, and five of them have an interval; fewer have a range.
+Batch gradients are maxima, so no recording is resampled: the unit is a trained model, which is a fold of a setting.
+Folds that attack other recordings hold models and recordings, and five of them have an interval; fewer have a range.
 """
 
 import math

@@ -102,7 +102,7 @@ def _highest_rate(slices: list[Slice], ours: str, missing: str, seed: int) -> Fi
         judged.basis
         if least.decides
         else "a limited budget refutes nothing: only budgets=paper or BIM-b without a "
-        "bound (attack.py --checks) can decide",
+        "bound (a check of attack.py) can decide",
         "holds if all five surely are",
     ]
     runs = tuple(dict.fromkeys(run for one in estimates.values() for run in one.estimate.runs))
@@ -112,7 +112,7 @@ def _highest_rate(slices: list[Slice], ours: str, missing: str, seed: int) -> Fi
 
 
 def _every(intervals: list[tuple[float, float] | None], *, whole: bool) -> Verdict:
-    """About all of them: one that is surely below refutes it, and each has to be there and surely above to confirm it."""
+    """One that is surely below refutes it; to confirm it each has to be there and surely above."""
     there = [ends for ends in intervals if ends is not None]
     if any(high < FOOLED for _, high in there):
         return "fails"

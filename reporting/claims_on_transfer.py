@@ -60,7 +60,7 @@ def _names(side: Transfers | None, finding: Finding) -> set[str]:
 
 
 def _paper(claim: Claim, other: str) -> Finding:
-    """The paper prints a ratio a pair and nothing of its clips; pairs of a corpus share models, so corpora are units."""
+    """The paper prints a ratio a pair and nothing of its clips; pairs of a corpus share models: corpora are units."""
     printed: dict[str, dict[tuple[str, str, str], float]] = {}
     for entry in paper_transfers():
         if entry.source != entry.target:
