@@ -1,9 +1,9 @@
 """The paper's claims, each with an effect, an interval and a verdict, on the paper's numbers and on ours."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reporting.controls import note_of
+from reporting.controls import note_of, runs_of
 from reporting.estimates import Estimate
 from reporting.runs import Run
 from reporting.verdicts import Verdict, judge
@@ -149,11 +149,17 @@ class Claim:
         return replace(finding, note="; ".join(filter(None, parts)))
 
 
-def beside(finding: Finding, first: Iterable[Run], second: Iterable[Run], varied: str | None = None) -> Finding:
-    """Say beside a verdict in what else the two sides differ, and name the run that would tell it apart."""
+def beside(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]], varied: str | None = None) -> Finding:
+    """Say beside a verdict in what else the two sides differ, and name the run that would tell it apart.
+
+    Args:
+        finding: what was judged.
+        sides: runs of each setting, of the two sides.
+        varied: the setting that the claim is about; None for the representation.
+    """
     if finding.verdict == "missing":
         return finding
-    said = note_of(first, second, varied)
+    said = note_of(*map(runs_of, sides), varied=varied)
     return replace(finding, note="; ".join(filter(None, (said, finding.note)))) if said else finding
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from reporting.accuracy import Accuracies
 from reporting.claims import Claim, Finding, beside
-from reporting.controls import runs_of
 from reporting.estimates import Estimate
 from reporting.paper_contrast import DESCRIPTIVE, paper_contrast
 from reporting.paper_numbers import Setting
@@ -67,7 +66,7 @@ def accuracy_findings(selection: Selection, accuracies: Accuracies) -> list[Find
             sides = _sides(selection, corpus, study, first, second)
             found = accuracies.difference(*sides)
             finding = claim.judge(ours, found, _clips(found), scale=100, missing=_command(selection, study, corpus))
-            findings.append(beside(finding, *map(runs_of, sides), varied=STUDIES[study].varied))
+            findings.append(beside(finding, sides, varied=STUDIES[study].varied))
         findings.append(_as_accurate(selection, accuracies, corpus, ours))
         findings.append(_best_lifter(selection, accuracies, corpus, ours))
         for claim, better, worse in ((C1A, 2, 1), (C1B, 1, 0)):
@@ -76,7 +75,7 @@ def accuracy_findings(selection: Selection, accuracies: Accuracies) -> list[Find
             settings = f"{len(tables[0])} and {len(tables[1])} settings"
             missing = _command(selection, TABLES[better if tables[1] else worse], corpus)
             finding = claim.judge(ours, found, _clips(found), settings, scale=100, missing=missing)
-            findings.append(beside(finding, *map(runs_of, tables)))
+            findings.append(beside(finding, tables))
     return findings
 
 
@@ -131,7 +130,7 @@ def _best_lifter(selection: Selection, accuracies: Accuracies, corpus: str, ours
         f"interval for {len(found)} comparisons (Bonferroni); holds if better than every other value"
     )
     worst = R7E.judge(ours, found[best], _clips(found[best]), note, scale=100, confidence=confidence)
-    return beside(replace(worst, verdict=verdict), runs[stated], runs[best], varied=study.varied)
+    return beside(replace(worst, verdict=verdict), [[runs[stated]], [runs[best]]], varied=study.varied)
 
 
 def _as_accurate(selection: Selection, accuracies: Accuracies, corpus: str, ours: str) -> Finding:
@@ -153,7 +152,7 @@ def _as_accurate(selection: Selection, accuracies: Accuracies, corpus: str, ours
     finding = R12E.judge(ours, found[furthest], _clips(found[furthest]), note, scale=100)
     # That it differs from 0 is not what is asked here.
     finding = replace(finding, verdict=verdict, note=finding.note.split("; for these models it")[0])
-    return beside(finding, *map(runs_of, sides[furthest]), varied=STUDIES[key].varied)
+    return beside(finding, sides[furthest], varied=STUDIES[key].varied)
 
 
 def _equal(intervals: list[tuple[float, float] | None]) -> Verdict:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from reporting.claims import Claim, Finding, beside
 from reporting.claims_on_cost import folds_in_words, geometric_mean, shares_recordings
-from reporting.controls import runs_of
 from reporting.cost_guards import of_equal_subsets
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
@@ -55,7 +54,7 @@ def _judged(ours: str, slices: Sequence[Slice], missing: str) -> Finding:
         return R5B.missing(ours, missing)
     note = f"cheapest budget that fools as many as both models' strongest do; {', '.join(parts)}"
     finding = R5B.judge(ours, found, folds_in_words(found), note, null=1.0, logarithmic=True)
-    return beside(of_equal_subsets(finding, sides), *map(runs_of, sides), varied="augmentation")
+    return beside(of_equal_subsets(finding, sides), sides, varied="augmentation")
 
 
 def equal_rate_logs(first: Sequence[Run], second: Sequence[Run], attack: str) -> dict[int, float]:

@@ -60,7 +60,7 @@ def cost_findings(selection: Selection, seed: int = 0) -> list[Finding]:
             both = [f for f in slices if all(fold_costs(f.runs.get(value, [])) for value in (first, second))]
             sides = [[found.runs[value] for found in both] for value in (first, second)]
             finding = _judge_ratio(claim, ours, sides, _command(selection, key, corpus))
-            findings.append(beside(finding, *map(runs_of, sides), varied=STUDIES[key].varied))
+            findings.append(beside(finding, sides, varied=STUDIES[key].varied))
         tables = [
             slice_of(STUDIES[key], selection.runs, corpus, r) for key, r in zip(TABLES, REPRESENTATIONS, strict=False)
         ]
@@ -69,7 +69,7 @@ def cost_findings(selection: Selection, seed: int = 0) -> list[Finding]:
             sides = [list(tables[place].runs.values()) for place in (2, other)]
             key = TABLES[2 if not sides[0] else other]
             finding = units_differ(_judge_ratio(claim, ours, sides, _command(selection, key, corpus)))
-            findings.append(beside(finding, *map(runs_of, sides)))
+            findings.append(beside(finding, sides))
         findings.append(_costliest([run for run in selection.runs if run.corpus == corpus], ours, selection.profile))
     return findings
 

@@ -33,7 +33,7 @@ def transfer_findings(selection: Selection, seed: int = 0) -> list[Finding]:
             theirs = transfers_of(selection.runs, corpus, other)
             finding = _ours(claim, ours, theirs, mfcc, missing, seed)
             sides = [[run for run in selection.runs if run.name in _names(side, finding)] for side in (theirs, mfcc)]
-            findings.append(beside(finding, *sides))
+            findings.append(beside(finding, [[side] for side in sides]))
     return findings
 
 

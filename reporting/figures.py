@@ -49,7 +49,8 @@ def study_figure(key: str, selection: Selection, accuracies: Accuracies) -> Repo
     measure = "batch gradients" if all_gradients else "cost to AUC > 0.9"
     caption = (
         f"Accuracy with 95 % interval, and {measure}, mean of the six attacks, with the range over folds "
-        f"(≥ and an arrow: some attack does not get there, so that only a lower bound is known). split={selection.split}; budgets: {selection.profile or 'none yet'}. "
+        "(≥ and an arrow: some attack does not get there, so that only a lower bound is known). "
+        f"split={selection.split}; budgets: {selection.profile or 'none yet'}. "
         + " ".join(f"{CORPUS_NAMES.get(f.corpus, f.corpus)}: {describe(f.others, ['augmentation'])}." for f in drawn)
         + f" {STATED[key]}"
     )

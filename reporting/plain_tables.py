@@ -94,9 +94,8 @@ def association_table(found: Sequence[tuple[str, str, Association | None]]) -> P
         "accuracy_against_robustness_tests",
         "Accuracy against robustness: tests",
         "Within: Pearson correlation of values centred in each (representation, corpus), two-sided stratified "
-        "permutation test, 95 % interval by resampling strata; Holm's p counts all tests shown, and the verdict follows "
-        "it. Pooled: Spearman, which mixes differences between "
-        "representations in.",
+        "permutation test, 95 % interval by resampling strata; Holm's p counts all tests shown, and the verdict "
+        "follows it. Pooled: Spearman, which mixes differences between representations in.",
         (
             "numbers",
             "measure",

@@ -11,16 +11,17 @@ from scipy.stats import beta, friedmanchisquare, pearsonr
 from metrics.attack_summary import THE_SIX
 from reporting.accuracy import Accuracies
 from reporting.association import Point, associate, paper_points, stratified_permutation
-from reporting.claims import Claim, verdict_of
+from reporting.claims import Claim
 from reporting.claims_on_accuracy import accuracy_findings
 from reporting.claims_on_cost import cost_findings, cost_ratio
 from reporting.claims_on_models import model_findings
 from reporting.claims_on_relation import relation_findings
 from reporting.claims_on_transfer import transfer_findings
-from reporting.estimates import attack_auc, six_cost
+from reporting.estimates import Estimate, attack_auc, six_cost
 from reporting.paper_numbers import ITERATIVE
 from reporting.runs import AttackResults, Run
 from reporting.selection import Selection
+from reporting.verdicts import judge
 
 PITCHED = {"architecture": "resnet18", "augmentation": "pitch_shift"}
 FOLDS = (1, 2, 3, 4, 5)
@@ -145,11 +146,22 @@ def test_fewer_than_five_strata_decide_nothing():
 
 
 @pytest.mark.parametrize(
-    ("ends", "verdict"),
-    [((0.1, 0.2), "holds"), ((-0.2, -0.1), "fails"), ((-0.1, 0.1), "undecided"), ((None, None), "undecided")],
+    ("ends", "by_fold", "verdict"),
+    [
+        ((0.1, 0.2), (0.15,) * 5, "holds"),
+        ((-0.2, -0.1), (-0.15,) * 5, "fails"),
+        ((-0.1, 0.1), (0.01,) * 5, "undecided"),
+        # Models are counted by five folds, or it is said of these models alone.
+        ((0.1, 0.2), (0.15,) * 4, "for these models only"),
+        ((-0.2, -0.1), (), "for these models only"),
+        ((-0.1, 0.1), (), "undecided"),
+        ((None, None), (0.15,) * 5, "undecided"),
+        # Folds that lie as far apart as that do not exclude zero, whatever recordings say.
+        ((0.1, 0.2), (0.3, 0.0, 0.3, 0.0, 0.15), "for these models only"),
+    ],
 )
-def test_an_interval_judges_a_claim(ends, verdict):
-    assert verdict_of(*ends) == verdict
+def test_an_interval_over_models_and_recordings_judges_a_claim(ends, by_fold, verdict):
+    assert judge(Estimate(0.0, *ends, None, 10, (), by_fold=by_fold)).verdict == verdict
     assert Claim("C0", "x", "y").missing("ours", "a command").shown == "-"
 
 
