@@ -159,7 +159,7 @@ def beside(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]], varied: s
     """
     if finding.verdict == "missing":
         return finding
-    said = note_of(*map(runs_of, sides), varied=varied)
+    said = note_of(runs_of(sides[0]), runs_of(sides[1]), varied)
     return replace(finding, note="; ".join(filter(None, (said, finding.note)))) if said else finding
 
 
