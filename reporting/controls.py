@@ -109,7 +109,7 @@ def _settings(run: Run) -> dict[str, Any]:
         **(run.summary.get("training") or {}),
     }
     found |= {key: value for key, value in _dotted(parts) if key.rsplit(".", 1)[-1] not in INCIDENTAL}
-    if run.epochs and "training" not in run.summary:
+    if "training" not in run.summary and run.summary.get("folds") and run.epochs:
         # Runs of earlier versions do not say for how long they were to be trained.
         found[EPOCHS] = run.epochs
     return found

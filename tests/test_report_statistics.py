@@ -27,7 +27,9 @@ PITCHED = {"architecture": "resnet18", "augmentation": "pitch_shift"}
 FOLDS = (1, 2, 3, 4, 5)
 
 
-def made_up(tmp_path, name, settings, *, factor=1.0, seed=0, folds=FOLDS, auc=0.9, right=None, parameters=1000):
+def made_up(
+    tmp_path, name, settings, *, factor=1.0, seed=0, folds=FOLDS, auc=0.9, right=None, parameters=1000, clips=10
+):
     """A run whose iterative attacks cost ``factor`` times as much as another's, and whose clips 0..right are right."""
     rows = []
     for place, (fold, attack) in enumerate(itertools.product(folds, THE_SIX)):
@@ -47,11 +49,11 @@ def made_up(tmp_path, name, settings, *, factor=1.0, seed=0, folds=FOLDS, auc=0.
     right = dict.fromkeys(folds, 5) if right is None else right
     for fold in folds:
         (path / f"fold{fold}").mkdir(parents=True)
-        lines = [f"{fold}-{clip}.wav,s{fold}{clip},0,{int(clip >= right[fold])}" for clip in range(10)]
+        lines = [f"{fold}-{clip}.wav,s{fold}{clip},0,{int(clip >= right[fold])}" for clip in range(clips)]
         (path / f"fold{fold}" / "predictions.csv").write_text(
             "\n".join(["clip,source,label,prediction", *lines]) + "\n"
         )
-    accuracy = sum(right[fold] for fold in folds) / (10 * len(folds))
+    accuracy = sum(right[fold] for fold in folds) / (clips * len(folds))
     summary = {"accuracy_mean": accuracy, "folds": [{"fold": fold} for fold in folds], "parameters": parameters}
     return Run(name, path, "ESC10", "official", {**PITCHED, **settings}, seed, summary, attacks, [])
 

@@ -154,9 +154,8 @@ def test_table_v_names_its_cells_and_says_what_they_lack(written):
         ("ResNet-18", "STFT_googlenet"): "d e",
         ("ResNet-18", "STFT_linear_svm"): "d f",
     }
-    assert there[there["n"].isna()]["quantity"].tolist() == ["STFT_googlenet"]
-    caption = (written / "tables" / "table5_transfer.md").read_text()
-    assert "STFT, mean of fewer than six attacks: GoogLeNet to ResNet-18 (2)." in caption
+    # GoogLeNet's adversarials were judged for two attacks alone, which is no mean of six.
+    assert rows[(rows["corpus"] == "ESC-10") & (rows["source"] == "GoogLeNet")]["value"].isna().all()
     printed = rows[(rows["corpus"] == "ESC-10") & (rows["source"] == "AlexNet") & (rows["quantity"] == "DWT_googlenet")]
     assert float(printed["paper"].iloc[0]) == 0.701
 
