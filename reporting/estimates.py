@@ -26,6 +26,12 @@ class Estimate:
         runs: names of the runs.
         censored: whether it is only a lower bound.
         interval: what ``low`` and ``high`` are, in words.
+        low_censored: whether ``low`` is only a lower bound.
+        high_censored: whether ``high`` is.
+        by_fold: the number on each fold, means over seeds, where folds say how models vary.
+        by_seed: the number of each seed, means over folds.
+        same_recordings: whether every fold tests the same recordings.
+        recording_error: standard error over recordings, given the models; None where it is not to be had.
         recordings: distinct recordings that these clips were cut from; None where that is not known.
     """
 
@@ -37,6 +43,12 @@ class Estimate:
     runs: tuple[str, ...]
     censored: bool = False
     interval: str = "95 %"
+    low_censored: bool = False
+    high_censored: bool = False
+    by_fold: tuple[float, ...] = ()
+    by_seed: tuple[float, ...] = ()
+    same_recordings: bool = False
+    recording_error: float | None = None
     recordings: int | None = None
 
 
@@ -174,7 +186,7 @@ def _over_folds(
     """Mean over attacks on each fold, then over folds, then over runs; all attacks have to be there."""
     used: list[Run] = []
     means: list[Cost] = []
-    single: list[float] = []
+    single: list[Cost] = []
     for run in runs:
         folds: dict[int, list[Cost]] = {}
         for row in run.attacks.folds if run.attacks else []:
@@ -185,19 +197,23 @@ def _over_folds(
         if whole and len(whole) == len(folds):
             used.append(run)
             means.append(mean_cost(whole))
-            single += [cost.gradients for cost in whole]
+            single += whole
     if not means:
         return None
     mean = mean_cost(means)
     counted = attacked_clips(used, attacks)
+    values = [cost.gradients for cost in single]
     return Estimate(
         value=mean.gradients,
-        low=min(single),
-        high=max(single),
-        spread=statistics.stdev(single) if len(single) > 1 else None,
+        low=min(values),
+        high=max(values),
+        spread=statistics.stdev(values) if len(values) > 1 else None,
         n=counted.clips,
         runs=tuple(run.name for run in used),
         censored=mean.censored,
         interval=FOLDS,
+        # A fold of which only a bound is known may lie above the largest number, not below the smallest.
+        low_censored=all(cost.censored for cost in single if cost.gradients == min(values)),
+        high_censored=any(cost.censored for cost in single),
         recordings=counted.recordings,
     )

@@ -12,7 +12,7 @@ import torch
 import attack
 import train
 import transfer
-from commands.door import UsageError
+from commands.errors import UsageError
 from commands.train_cli import TrainCLI
 from datamodules import ESC10
 from datamodules.audio import check_files
