@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import beta, bootstrap
+from scipy.stats import bootstrap
 
-from metrics.intervals import bca_interval
+from metrics.intervals import SourceResampling, share_interval
 from reporting.accuracy import Accuracies
 from reporting.accuracy_differences import differences_table
 from reporting.runs import Run
@@ -35,9 +35,12 @@ def test_seeds_add_no_trials_near_the_end(tmp_path):
     # Two of 20 clips wrong for each of four seeds: eight wrong answers, but two wrong clips, of ten recordings.
     alone = Accuracies().mean([written(tmp_path, "one", {0, 5})])
     seeds = Accuracies().mean([written(tmp_path, f"seed{number}", {0, 5}) for number in range(4)])
-    exact = (beta.ppf(0.025, 9, 2), beta.ppf(0.975, 10, 1))
-    assert (alone.low, alone.high) == pytest.approx(exact)
-    assert (seeds.low, seeds.high) == pytest.approx(exact)
+    expected = share_interval(
+        lambda weights: weights[..., [*range(1, 5), *range(6, 20)]].sum(-1) / weights.sum(-1),
+        SourceResampling([f"s{clip // 2}" for clip in range(20)]),
+    )
+    assert (alone.low, alone.high) == pytest.approx((expected.low, expected.high))
+    assert (seeds.low, seeds.high) == pytest.approx((expected.low, expected.high))
     assert seeds.n == alone.n == 20
 
 
@@ -53,7 +56,7 @@ def test_seeds_that_differ_narrow_nothing_but_what_they_average(tmp_path):
 def test_a_setting_is_averaged_once(tmp_path, monkeypatch):
     runs = [written(tmp_path, "a", {1, 2, 3, 4, 5}), written(tmp_path, "b", {6, 7, 8, 9})]
     drawn = []
-    monkeypatch.setattr("reporting.accuracy.bca_interval", lambda *given: drawn.append(1) or bca_interval(*given))
+    monkeypatch.setattr("reporting.accuracy.share_interval", lambda *given: drawn.append(1) or share_interval(*given))
     accuracies = Accuracies()
     assert accuracies.mean(runs) == accuracies.mean(runs)
     assert accuracies.mean(runs[:1]) != accuracies.mean(runs[1:])
