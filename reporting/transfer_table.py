@@ -97,7 +97,7 @@ def transfer_table(selection: Selection) -> Table:
         found = {name: transfers_of(selection.runs, corpus, name) for name in REPRESENTATIONS}
         notes += [f"{CORPUS_NAMES.get(corpus, corpus)}: {describe(t.settings)}." for t in found.values() if t]
         notes += [_fewer(name, transfers) for name, transfers in found.items() if transfers and transfers.attacks]
-        for source in ARCHITECTURES:
+        for source in [*ARCHITECTURES, *_more_sources(selection, corpus)]:
             cells = []
             for name in REPRESENTATIONS:
                 transfers = found[name]
@@ -105,10 +105,10 @@ def transfer_table(selection: Selection) -> Table:
                     ours = transfers.ratio(source, target) if transfers else None
                     paper = printed.get((corpus, name, source, target))
                     cells.append((Quantity(f"{name}_{target}", "ratio", ours, paper),))
-                    if ours is None and target in ARCHITECTURES and source != target:
+                    if ours is None and {source, target} <= set(ARCHITECTURES) and source != target:
                         commands.append(selection.sweep_command(TRANSFER_SWEEP, corpus))
             runs = tuple(dict.fromkeys(run for cell in cells for q in cell if q.ours for run in q.ours.runs))
-            rows.append(Row((CORPUS_NAMES.get(corpus, corpus), NAMES[source]), tuple(cells), runs))
+            rows.append(Row((CORPUS_NAMES.get(corpus, corpus), NAMES.get(source, source)), tuple(cells), runs))
     attacks = f"budgets: {selection.profile}" if selection.profile else "no run of it is attacked yet"
     caption = (
         f"Row = source, column = target. Share of the clips right for both and fooling the source that fool the target "
@@ -151,6 +151,13 @@ def _estimate(rows: dict[tuple[str, str], dict[str, Any]], folds: Sequence[float
         interval="95 %" if len(rows) == 1 else SEEDS,
         recordings=max((int(row["recordings"]) for row in rows.values() if row.get("recordings")), default=None),
     )
+
+
+def _more_sources(selection: Selection, corpus: str) -> list[str]:
+    """Sources beyond the paper's three, such as a classifier of one's own."""
+    runs = [run for run in selection.runs if run.corpus == corpus and run.representation in REPRESENTATIONS]
+    found = {str(row["source_architecture"]) for run in runs for row in run.transfers}
+    return sorted(found - set(ARCHITECTURES))
 
 
 def _more_targets(selection: Selection) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, t
 
-from metrics.intervals import share_interval
+from metrics.intervals import SourceResampling, share_interval
 from reporting.accuracy import Accuracies
 from reporting.accuracy_differences import differences_table
 from reporting.runs import Run
@@ -39,7 +39,12 @@ def test_seeds_add_no_trials_near_the_end(tmp_path):
     lower, upper = (binomtest(k, n).proportion_ci(method="exact") for k, n in ((9, 10), (18, 20)))
     assert lower.low < alone.low < upper.low + 0.01
     assert upper.high - 0.02 < alone.high < 1
-    assert (seeds.low, seeds.high) == pytest.approx((alone.low, alone.high))
+    expected = share_interval(
+        lambda weights: weights[..., [*range(1, 5), *range(6, 20)]].sum(-1) / weights.sum(-1),
+        SourceResampling([f"s{clip // 2}" for clip in range(20)]),
+    )
+    assert (alone.low, alone.high) == pytest.approx((expected.low, expected.high))
+    assert (seeds.low, seeds.high) == pytest.approx((expected.low, expected.high))
     assert seeds.n == alone.n == 20
 
 

@@ -77,7 +77,9 @@ def test_every_auc_and_gradient_of_a_cell_follows_from_the_rows_of_the_runs_it_n
         rows = [pd.read_parquet(runs / run / "attacks" / "outcomes.parquet") for run in found["runs"].split()]
         rows = [some[some["attack"] == attack] for some in rows]
         assert float(found["value"]) == pytest.approx(np.mean([mean_area(some) for some in rows]), abs=1e-6)
-        assert float(found["n"]) == sum(some.groupby("fold")["clip"].nunique().sum() for some in rows)
+        both = pd.concat(rows)
+        # Two seeds saw the same test clips.
+        assert (float(found["n"]), float(found["recordings"])) == (both["name"].nunique(), both["source"].nunique())
         cost = cell(written, "table3_dwt_sampling_rate", f"{attack}_gradients", sampling_rate=8000)
         largest = [mean_gradients(some) for some in rows]
         assert float(cost["value"]) == pytest.approx(np.mean([some.mean() for some in largest]))
@@ -156,6 +158,8 @@ def test_table_v_names_its_cells_and_says_what_they_lack(written):
     }
     # GoogLeNet's adversarials were judged for two attacks alone, which is no mean of six.
     assert rows[(rows["corpus"] == "ESC-10") & (rows["source"] == "GoogLeNet")]["value"].isna().all()
+    assert there["n"].notna().all()
+    assert (there["recordings"].astype(int) <= there["n"].astype(int)).all()
     printed = rows[(rows["corpus"] == "ESC-10") & (rows["source"] == "AlexNet") & (rows["quantity"] == "DWT_googlenet")]
     assert float(printed["paper"].iloc[0]) == 0.701
 
@@ -194,7 +198,7 @@ def test_what_cannot_exist_is_a_dash_and_asks_for_no_command(written):
     text = (written / "tables" / "section5a_classifiers.md").read_text()
     line = next(line for line in text.splitlines() if line.startswith("| ESC-10 | STFT | linear SVM"))
     accuracy, *others, name = [cell.strip() for cell in line.strip("| ").split(" | ")][3:]
-    assert re.fullmatch(r"\d+\.\d \[.*\] n=24", accuracy)
+    assert re.fullmatch(r"\d+\.\d \[.*\] n=24 of 18 recordings", accuracy)
     assert (others, name) == (["–"] * 5, "f")  # noqa: RUF001
     # A forest that is not trained yet is missing; what attacks would say of it is not.
     assert "| ESC-10 | STFT | random forest | missing | – | – | – | – | – | missing |" in text  # noqa: RUF001
@@ -304,6 +308,12 @@ def test_figures_come_as_png_pdf_and_numbers_that_name_their_runs(runs, written)
     assert all((figures / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in names)
     assert all((figures / f"{name}.pdf").read_bytes().startswith(b"%PDF") for name in names)
     points = pd.read_csv(figures / "security_curves.csv")
+    both = points[(points["runs"] == "a a-again") & (points["attack"] == "bim_b")]
+    seen = pd.concat(pd.read_parquet(runs / name / "attacks" / "outcomes.parquet") for name in ("a", "a-again"))
+    seen = seen[seen["attack"] == "bim_b"]
+    # Not counted again for each fold, budget and seed.
+    assert set(both["n"]) == {seen["name"].nunique()}
+    assert set(both["recordings"]) == {seen["source"].nunique()}
     point = points[(points["runs"] == "sweeps/c") & (points["attack"] == "bim_b") & (points["delta"] == 0.064)]
     rows = pd.read_parquet(runs / "sweeps" / "c" / "attacks" / "outcomes.parquet")
     rows = rows[(rows["attack"] == "bim_b") & (rows["delta"] == 0.064)]
