@@ -4,6 +4,7 @@ import shlex
 from dataclasses import replace
 
 import pytest
+from matplotlib.markers import CARETUPBASE
 from test_report_statistics import FOLDS, findings_of, made_up, selected
 
 from commands.train_cli import TrainCLI
@@ -14,6 +15,7 @@ from reporting.claims_on_accuracy import accuracy_findings
 from reporting.claims_on_cost import cost_findings
 from reporting.controls import beyond_the_claim
 from reporting.estimates import Estimate, six_cost
+from reporting.figures import study_figure
 from reporting.table import Quantity
 from reporting.table_formats import interval
 from reporting.verdicts import both_interval, judge
@@ -148,6 +150,18 @@ def test_a_censored_cost_is_printed_with_bounds(tmp_path):
     whole = [{**row, "cost_auc90": {**row["cost_auc90"], "censored": False}} for row in run.attacks.folds]
     known = replace(run, attacks=replace(run.attacks, folds=whole))
     assert interval(Quantity("six_cost_auc90", "count", six_cost([known]))) == "(folds 99 … 135)"
+
+
+def test_a_censored_cost_is_drawn_with_an_arrow(tmp_path):
+    settings = {**STFT, "win_length_ratio": 0.5}
+    run = made_up(tmp_path, "one", settings)
+    whole = [{**row, "cost_auc90": {**row["cost_auc90"], "censored": False}} for row in run.attacks.folds]
+    known = replace(run, attacks=replace(run.attacks, folds=whole))
+    arrows = []
+    for shown in (run, known):
+        panel = study_figure("figure4_stft_window", selected(shown), Accuracies()).drawing.axes[1]
+        arrows.append([list(line.get_ydata()) for line in panel.lines if line.get_marker() == CARETUPBASE])
+    assert arrows == [[[pytest.approx(six_cost([run]).high)]], [[]]]
 
 
 def test_an_accuracy_counts_as_higher_only_with_models(tmp_path):
