@@ -100,9 +100,34 @@ class Accuracies:
         # A grouped split tests the same clips in every fold; a nested list of settings, runs and folds keeps the means.
         clips = {clip for side in kept for setting in side for run in setting for fold in run for clip in fold.clips}
         interval = self._interval(kept, [1.0, -1.0], confidence)
-        value = _Difference(kept, [1.0, -1.0], None)(torch.ones(0))
+        value = float(_Difference(kept, [1.0, -1.0], None)(torch.ones(0)))
+        by_fold = [
+            _value([[[[f for f in run if f.fold == fold] for run in runs] for runs in side] for side in kept])
+            for fold in sorted(common)
+        ]
+        seeds = set.intersection(*({run.seed for run in runs} for side in (first, second) for runs in side if runs))
+        by_seed = []
+        for seed in sorted(seeds):
+            some = [[[run for run in runs if run.seed == seed] for runs in side if runs] for side in (first, second)]
+            tested = [[[self.tested(run) for run in runs] for runs in side] for side in some]
+            by_seed.append(
+                _value([[[[f for f in run if f.fold in common] for run in runs] for runs in side] for side in tested])
+            )
+        places, resampling = self._resampled(kept)
         names = dict.fromkeys(run.name for side in (first, second) for runs in side for run in runs)
-        return Estimate(float(value), _number(interval.low), _number(interval.high), None, len(clips), tuple(names))
+        return Estimate(
+            value=value,
+            low=_number(interval.low),
+            high=_number(interval.high),
+            spread=None,
+            n=len(clips),
+            runs=tuple(names),
+            by_fold=tuple(by_fold),
+            by_seed=tuple(by_seed),
+            same_recordings=_same_recordings(kept),
+            recording_error=resampling.variance(_Difference(kept, [1.0, -1.0], places)) ** 0.5,
+            recordings=resampling.sources,
+        )
 
     def tested(self, run: Run) -> list[TestedFold]:
         """What the models of a run answered, read once.
@@ -135,6 +160,12 @@ class Accuracies:
     def _interval(
         self, sides: list[list[list[list[TestedFold]]]], signs: list[float], confidence: float = 0.95
     ) -> Interval:
+        places, resampling = self._resampled(sides)
+        over_recordings = share_interval if len(sides) == 1 else difference_interval
+        return over_recordings(_Difference(sides, signs, places), resampling, confidence)
+
+    def _resampled(self, sides: list[list[list[list[TestedFold]]]]) -> tuple[dict[str, int], SourceResampling]:
+        """The place of each tested clip, and the recordings of all of them."""
         union: dict[str, str] = {}
         for side in sides:
             for setting in side:
@@ -144,9 +175,7 @@ class Accuracies:
         key = tuple(sorted(union.items()))
         if key not in self._resamplings:
             self._resamplings[key] = SourceResampling([source for _, source in key], seed=self.seed)
-        places = {clip: place for place, (clip, _) in enumerate(key)}
-        over_recordings = share_interval if len(sides) == 1 else difference_interval
-        return over_recordings(_Difference(sides, signs, places), self._resamplings[key], confidence)
+        return {clip: place for place, (clip, _) in enumerate(key)}, self._resamplings[key]
 
 
 class _Difference:
@@ -170,6 +199,18 @@ class _Difference:
             ]
             total = total + sign * torch.stack(settings).mean(0)
         return total
+
+
+def _value(sides: list[list[list[list[TestedFold]]]]) -> float:
+    return float(_Difference(sides, [1.0, -1.0], None)(torch.ones(0)))
+
+
+def _same_recordings(sides: list[list[list[list[TestedFold]]]]) -> bool:
+    """Whether some recording is tested by more than one fold, as a grouped split does."""
+    folds: dict[int, set[str]] = {}
+    for fold in (fold for side in sides for setting in side for run in setting for fold in run):
+        folds.setdefault(fold.fold, set()).update(fold.sources)
+    return sum(map(len, folds.values())) > len(set().union(*folds.values()))
 
 
 def _share(correct: Tensor, place: slice | Tensor | None, weights: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ from reporting.slices import same_setting
 from reporting.studies import MODEL, REPRESENTATIONS
 
 FEWEST_STRATA = 5
+FEWEST_SHOWN = 2
+"""Within a single stratum r says nothing of strata; of two points it is always 1 or -1."""
 EXACT_UP_TO = 20_000
 DRAWS = 100_000
 SIGNIFICANT = 0.05
@@ -82,6 +84,27 @@ class Association:
     verdict: str
 
 
+def holm(found: Sequence[Association | None]) -> list[float | None]:
+    r"""Holm's adjusted p of each test (Holm 1979): whichever are significant keep to the error of one test together.
+
+    .. math:: \tilde p_{(i)} = \max_{j \le i} \min(1, (m - j + 1) \, p_{(j)})
+
+    Args:
+        found: results of all tests that are shown; None where there is none.
+    """
+    order = sorted((place for place, one in enumerate(found) if one), key=lambda place: _p(found[place]))
+    adjusted: list[float | None] = [None] * len(found)
+    highest = 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * _p(found[place])))
+        adjusted[place] = highest
+    return adjusted
+
+
+def _p(found: Association | None) -> float:
+    return math.nan if found is None else found.p
+
+
 def paper_points() -> list[Point]:
     """The 27 models of Tables I to III."""
     return [_paper_point(row) for table in (1, 2, 3) for row in paper_settings(table)]
@@ -123,14 +146,16 @@ def associate(points: Sequence[Point], measure: str, seed: int = 0) -> Associati
         seed: seed of permutations and of the resampling of strata.
 
     Returns:
-        Both correlations with their tests; None where no stratum has two points that differ.
+        Both correlations with their tests; None without two strata of two points that differ, which show nothing.
     """
     pairs = [(point, float(y)) for point in points if (y := getattr(point, measure)) is not None]
     strata: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for point, y in pairs:
         strata.setdefault((point.representation, point.corpus), []).append((point.accuracy, y))
     centred = [_centred(np.array(values)) for values in strata.values() if len(values) > 1]
-    if not centred or any(sum(float(np.square(part[:, k]).sum()) for part in centred) < 1e-24 for k in (0, 1)):
+    if len(centred) < FEWEST_SHOWN or any(
+        sum(float(np.square(part[:, k]).sum()) for part in centred) < 1e-24 for k in (0, 1)
+    ):
         return None
     within, p, smallest = stratified_permutation(centred, seed)
     low, high = _interval_over_strata(centred, seed)

@@ -1,15 +1,17 @@
 """The paper's claims, each with an effect, an interval and a verdict, on the paper's numbers and on ours."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from reporting.controls import note_of, runs_of
 from reporting.estimates import Estimate
+from reporting.runs import Run
+from reporting.verdicts import Verdict, judge
 
-Verdict = Literal["holds", "fails", "undecided", "missing"]
-
-FEWEST_UNITS = 5
-"""With fewer models or pairs their range is no 95 % interval: five cover the median in 94 of 100 cases, four in 88."""
+UNITS_DIFFER = (
+    "delta is a share of the range of a map and means another change of sound in each representation; to be judged at "
+    "equal decibels of sound"
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,12 @@ class Claim:
 
     def stated(self, value: float | None, note: str, scale: float = 1.0) -> Finding:
         """The paper says so without numbers that could be tested."""
-        return self.finding("paper", (value, None, None), "not given", "undecided", note, (), scale)
+        return self.finding("paper", (value, None, None), "not given", "stated only", note, (), scale)
+
+    def described(self, found: Estimate, n: str, note: str, scale: float = 1.0) -> Finding:
+        """What the paper's own numbers look like, where they are too few to judge by."""
+        ends = (found.value, found.low, found.high)
+        return self.finding("paper", ends, n, "descriptive", note, (), scale)
 
     def judge(
         self,
@@ -111,10 +118,11 @@ class Claim:
         *,
         null: float = 0.0,
         scale: float = 1.0,
-        units: int | None = None,
+        confidence: float = 0.95,
+        logarithmic: bool = False,
         missing: str = "no runs of it yet",
     ) -> Finding:
-        """It holds where the whole interval lies above the null value, fails where it lies below.
+        """It holds where the whole interval over models and recordings lies above the null value, fails where below.
 
         Args:
             numbers: whose numbers they are.
@@ -123,29 +131,40 @@ class Claim:
             note: what else a reader has to know.
             null: value of no effect.
             scale: factor for printing.
-            units: number of units, for an interval that is a range over them; too few decide nothing.
+            confidence: coverage of the interval.
+            logarithmic: whether the effect is a ratio, whose logarithms are averaged.
             missing: what to say where there is nothing.
         """
         if found is None:
             return self.missing(numbers, missing)
-        verdict = verdict_of(found.low, found.high, null)
-        if units is not None and units < FEWEST_UNITS:
-            verdict, note = "undecided", f"{note}; fewer than {FEWEST_UNITS} units decide nothing".lstrip("; ")
-        return self.finding(numbers, (found.value, found.low, found.high), n, verdict, note, found.runs, scale)
+        judged = judge(found, null, confidence=confidence, logarithmic=logarithmic)
+        low, high = judged.ends or (None, None)
+        finding = self.finding(numbers, (found.value, low, high), n, judged.verdict, "", found.runs, scale)
+        parts = [note, judged.basis]
+        if judged.recordings and judged.recordings != judged.ends:
+            alone = replace(finding, low=judged.recordings[0], high=judged.recordings[1]).interval
+            parts.append(f"recordings alone: {alone}")
+        if judged.alone:
+            parts.append(f"for these models it {judged.alone}")
+        return replace(finding, note="; ".join(filter(None, parts)))
 
 
-def verdict_of(low: float | None, high: float | None, null: float = 0.0) -> Verdict:
-    """Judge an interval of an effect that the claim wants above its null value."""
-    if low is None or high is None:
-        return "undecided"
-    if low > null:
-        return "holds"
-    return "fails" if high < null else "undecided"
+def beside(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]], varied: str | None = None) -> Finding:
+    """Say beside a verdict in what else the two sides differ, and name the run that would tell it apart.
+
+    Args:
+        finding: what was judged.
+        sides: runs of each setting, of the two sides.
+        varied: the setting that the claim is about; None for the representation.
+    """
+    if finding.verdict == "missing":
+        return finding
+    said = note_of(runs_of(sides[0]), runs_of(sides[1]), varied)
+    return replace(finding, note="; ".join(filter(None, (said, finding.note)))) if said else finding
 
 
-def range_of(values: Sequence[float], runs: Iterable[str] = ()) -> Estimate | None:
-    """Mean and range of an effect over independent units, for numbers that are maxima and cannot be resampled."""
-    if not values:
-        return None
-    mean = sum(values) / len(values)
-    return Estimate(mean, min(values), max(values), None, len(values), tuple(runs), interval="range")
+def units_differ(finding: Finding) -> Finding:
+    """Decide nothing about numbers at equal delta of two representations."""
+    if finding.verdict == "missing":
+        return finding
+    return replace(finding, verdict="undecided: units differ", note=f"{UNITS_DIFFER}; {finding.note}")

@@ -1,7 +1,9 @@
 """Claims about what settings do to accuracy: R5, R7, C1, C7 and the accuracy part of R12."""
 
+from dataclasses import replace
+
 from reporting.accuracy import Accuracies
-from reporting.claims import Claim, Finding, Verdict
+from reporting.claims import Claim, Finding, beside
 from reporting.estimates import Estimate
 from reporting.paper_contrast import DESCRIPTIVE, paper_contrast
 from reporting.paper_numbers import Setting
@@ -10,6 +12,7 @@ from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.slices import slice_of
 from reporting.studies import STUDIES, TABLES
 from reporting.table import CORPUS_NAMES, NAMES
+from reporting.verdicts import Verdict, both_interval, over_recordings
 
 POINTS = "accuracy, points"
 R5 = Claim(
@@ -60,29 +63,26 @@ def accuracy_findings(selection: Selection, accuracies: Accuracies) -> list[Find
     for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
         for claim, (study, first, second) in PAIRS.items():
-            found = _contrast(selection, accuracies, corpus, study, first, second)
-            missing = _command(selection, study, corpus)
-            findings.append(claim.judge(ours, found, _clips(found), scale=100, missing=missing))
+            sides = _sides(selection, corpus, study, first, second)
+            found = accuracies.difference(*sides)
+            finding = claim.judge(ours, found, _clips(found), scale=100, missing=_command(selection, study, corpus))
+            findings.append(beside(finding, sides, varied=STUDIES[study].varied))
         findings.append(_as_accurate(selection, accuracies, corpus, ours))
         findings.append(_best_lifter(selection, accuracies, corpus, ours))
         for claim, better, worse in ((C1A, 2, 1), (C1B, 1, 0)):
-            sides = [_table_settings(selection, corpus, table) for table in (better, worse)]
-            found = accuracies.difference(sides[0], sides[1])
-            settings = f"{len(sides[0])} and {len(sides[1])} settings"
-            missing = _command(selection, TABLES[better if sides[1] else worse], corpus)
-            findings.append(claim.judge(ours, found, _clips(found), settings, scale=100, missing=missing))
+            tables = [_table_settings(selection, corpus, table) for table in (better, worse)]
+            found = accuracies.difference(tables[0], tables[1])
+            settings = f"{len(tables[0])} and {len(tables[1])} settings"
+            missing = _command(selection, TABLES[better if tables[1] else worse], corpus)
+            finding = claim.judge(ours, found, _clips(found), settings, scale=100, missing=missing)
+            findings.append(beside(finding, tables))
     return findings
 
 
-def _contrast(
-    selection: Selection,
-    accuracies: Accuracies,
-    corpus: str,
-    key: str,
-    first: tuple[Setting, ...],
-    second: tuple[Setting, ...],
-) -> Estimate | None:
-    """Mean accuracy at some values of a study less that at others, over the representations that have both."""
+def _sides(
+    selection: Selection, corpus: str, key: str, first: tuple[Setting, ...], second: tuple[Setting, ...]
+) -> tuple[list[list[Run]], list[list[Run]]]:
+    """Runs at some values of a study and at others, in the representations that have both."""
     sides: tuple[list[list[Run]], list[list[Run]]] = ([], [])
     slices = [slice_of(STUDIES[key], selection.runs, corpus, r).runs for r in STUDIES[key].representations]
     slices = [runs for runs in slices if any(v in runs for v in first) and any(v in runs for v in second)]
@@ -94,7 +94,7 @@ def _contrast(
     for runs in slices:
         for side, values in zip(sides, (first, second), strict=True):
             side.extend(runs[value] for value in values if value in shared)
-    return accuracies.difference(sides[0], sides[1])
+    return sides
 
 
 def _best_lifter(selection: Selection, accuracies: Accuracies, corpus: str, ours: str) -> Finding:
@@ -106,51 +106,68 @@ def _best_lifter(selection: Selection, accuracies: Accuracies, corpus: str, ours
     runs = slice_of(study, selection.runs, corpus, "MFCC").runs
     rivals = {value: some for value, some in runs.items() if value != stated}
     found: dict[Setting, Estimate] = {}
+    # Bonferroni over the rivals, so that one of several equals seldom looks better than the stated value.
+    confidence = 1 - 0.05 / max(len(rivals), 1)
     for value, some in rivals.items() if stated in runs else ():
-        # Bonferroni over the rivals, so that one of several equals seldom looks better than the stated value.
-        difference = accuracies.difference([runs[stated]], [some], confidence=1 - 0.05 / len(rivals))
+        difference = accuracies.difference([runs[stated]], [some], confidence=confidence)
         if difference is not None:
             found[value] = difference
     if not found:
         return R7E.missing(ours, _command(selection, study.key, corpus))
     best = min(found, key=lambda value: found[value].value)
-    worst = found[best]
-    better = all(estimate.low is not None and estimate.low > 0 for estimate in found.values())
-    fails = any(estimate.high is not None and estimate.high < 0 for estimate in found.values())
     whole = len(found) + 1 == len(study.values)
-    verdict: Verdict = "fails" if fails else "holds" if better and whole else "undecided"
+    judged = {value: R7E.judge(ours, one, "", confidence=confidence).verdict for value, one in found.items()}
+    for_these = {value: over_recordings(one) for value, one in found.items()}
+    verdict: Verdict = "undecided"
+    if "fails" in judged.values() or (whole and set(judged.values()) == {"holds"}):
+        verdict = "fails" if "fails" in judged.values() else "holds"
+    elif any(ends is not None and ends[1] < 0 for ends in for_these.values()) or (
+        whole and all(ends is not None and ends[0] > 0 for ends in for_these.values())
+    ):
+        verdict = "for these models only"
     note = (
         f"d = {stated} against d = {best}, {len(found) + 1} of {len(study.values)} values; "
         f"interval for {len(found)} comparisons (Bonferroni); holds if better than every other value"
     )
-    return R7E.finding(ours, (worst.value, worst.low, worst.high), _clips(worst), verdict, note, worst.runs, 100)
+    worst = R7E.judge(ours, found[best], _clips(found[best]), note, scale=100, confidence=confidence)
+    return beside(replace(worst, verdict=verdict), [[runs[stated]], [runs[best]]], varied=study.varied)
 
 
 def _as_accurate(selection: Selection, accuracies: Accuracies, corpus: str, ours: str) -> Finding:
     """Each of the three nets against ResNet-18: the claim is about all of them, so no mean may hide one."""
     key = "section5a_classifiers"
-    pairs = {net: _contrast(selection, accuracies, corpus, key, ("resnet18",), (net,)) for net in COMPETITIVE}
+    sides = {net: _sides(selection, corpus, key, ("resnet18",), (net,)) for net in COMPETITIVE}
+    pairs = {net: accuracies.difference(*some) for net, some in sides.items()}
     found = {net: estimate for net, estimate in pairs.items() if estimate is not None}
     if not found:
         return R12E.missing(ours, _command(selection, key, corpus))
     furthest = max(found, key=lambda net: abs(found[net].value))
-    ends = [(e.low, e.high) for e in found.values() if e.low is not None and e.high is not None]
-    inside = len(ends) == len(COMPETITIVE) and all(low > -AS_ACCURATE and high < AS_ACCURATE for low, high in ends)
-    outside = any(low > AS_ACCURATE or high < -AS_ACCURATE for low, high in ends)
-    verdict: Verdict = "fails" if outside else "holds" if inside else "undecided"
+    verdict = _equal([both_interval(one) for one in found.values()])
+    if verdict == "undecided" and _equal([over_recordings(one) for one in found.values()]) != "undecided":
+        verdict = "for these models only"
     note = f"{NAMES[furthest]}; holds if all three are surely within {100 * AS_ACCURATE:.0f} points"
     absent = [NAMES[net] for net in COMPETITIVE if net not in found]
     if absent:
         note += f"; not there: {', '.join(absent)}"
-    estimate = found[furthest]
-    n, ends_of_it = _clips(estimate), (estimate.value, estimate.low, estimate.high)
-    return R12E.finding(ours, ends_of_it, n, verdict, note, estimate.runs, 100)
+    finding = R12E.judge(ours, found[furthest], _clips(found[furthest]), note, scale=100)
+    # That it differs from 0 is not what is asked here.
+    finding = replace(finding, verdict=verdict, note=finding.note.split("; for these models it")[0])
+    return beside(finding, sides[furthest], varied=STUDIES[key].varied)
+
+
+def _equal(intervals: list[tuple[float, float] | None]) -> Verdict:
+    """Whether each of the three nets surely is within the margin, or one of them surely is not."""
+    there = [ends for ends in intervals if ends is not None]
+    if any(low > AS_ACCURATE or high < -AS_ACCURATE for low, high in there):
+        return "fails"
+    inside = all(low > -AS_ACCURATE and high < AS_ACCURATE for low, high in there)
+    return "holds" if inside and len(there) == len(COMPETITIVE) else "undecided"
 
 
 def _paper_order(claim: Claim, first: int, second: int, seed: int) -> Finding:
     found, corpora = paper_contrast(first, second, lambda row: row.accuracy, seed)
     by_corpus = ", ".join(f"{CORPUS_NAMES[corpus]} {100 * value:+.1f}" for corpus, value in corpora.items())
-    return claim.judge("paper", found, f"{found.n} settings", f"{DESCRIPTIVE}; {by_corpus}", scale=100)
+    return claim.described(found, f"{found.n} settings", f"{DESCRIPTIVE}; {by_corpus}", 100)
 
 
 def _table_settings(selection: Selection, corpus: str, table: int) -> list[list[Run]]:

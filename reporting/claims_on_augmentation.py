@@ -4,9 +4,9 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from reporting.claims import Claim, Finding, range_of
+from reporting.claims import Claim, Finding, beside
+from reporting.claims_on_cost import folds_in_words, geometric_mean, shares_recordings
 from reporting.cost_guards import of_equal_subsets
-from reporting.estimates import Estimate
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.slices import Slice, slice_of
@@ -35,7 +35,7 @@ def augmentation_findings(selection: Selection) -> list[Finding]:
 
 
 def _judged(ours: str, slices: Sequence[Slice], missing: str) -> Finding:
-    """Geometric mean over attacks and representations on each fold, with the range over folds."""
+    """Geometric mean over attacks and representations on each fold, then over folds."""
     parts: dict[str, dict[int, float]] = {}
     names: dict[str, None] = {}
     for one in slices:
@@ -46,16 +46,15 @@ def _judged(ours: str, slices: Sequence[Slice], missing: str) -> Finding:
                 parts[f"{NAMES[attack]} on {one.representation}"] = logs
                 names |= dict.fromkeys(run.name for run in (*copies, *without) if run.attacks)
     common = set.intersection(*map(set, parts.values())) if parts else set()
-    logs_of_folds = [statistics.fmean(logs[fold] for logs in parts.values()) for fold in sorted(common)]
-    mean = range_of(logs_of_folds, names)
-    if mean is None:
-        return R5B.missing(ours, missing)
-    low, high = math.exp(min(logs_of_folds)), math.exp(max(logs_of_folds))
-    found = Estimate(math.exp(mean.value), low, high, None, mean.n, mean.runs, interval=mean.interval)
-    note = f"range over folds; cheapest budget that fools as many as both models' strongest do; {', '.join(parts)}"
-    finding = R5B.judge(ours, found, f"{mean.n} folds", note, null=1.0, units=mean.n)
+    ratios = [math.exp(statistics.fmean(logs[fold] for logs in parts.values())) for fold in sorted(common)]
     sides = [[one.runs.get(value, []) for one in slices] for value in (COPIES, NONE)]
-    return of_equal_subsets(finding, sides)
+    shared = shares_recordings([runs for side in sides for runs in side])
+    found = geometric_mean(ratios, tuple(names), same_recordings=shared)
+    if found is None:
+        return R5B.missing(ours, missing)
+    note = f"cheapest budget that fools as many as both models' strongest do; {', '.join(parts)}"
+    finding = R5B.judge(ours, found, folds_in_words(found), note, null=1.0, logarithmic=True)
+    return beside(of_equal_subsets(finding, sides), sides, varied="augmentation")
 
 
 def equal_rate_logs(first: Sequence[Run], second: Sequence[Run], attack: str) -> dict[int, float]:

@@ -1,18 +1,20 @@
 """Claims about what attacks cost: the cost parts of R7 and R12, C2, C5 and C6.
 
-Batch gradients are maxima, so nothing is resampled: the unit is a trained model, which is a fold of a setting, and the
-interval is the range over folds.
+Batch gradients are maxima, so no recording is resampled: the unit is a trained model, which is a fold of a setting.
+Folds that attack other recordings hold models and recordings, and five of them have an interval; fewer have a range.
 """
 
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 from scipy.stats import friedmanchisquare
 
 from metrics.attack_summary import THE_SIX
 from metrics.intervals import clopper_pearson
-from reporting.claims import FEWEST_UNITS, Claim, Finding, range_of
+from reporting.claims import Claim, Finding, beside, units_differ
+from reporting.controls import runs_of
 from reporting.cost_guards import capped_attacks, of_equal_subsets
 from reporting.estimates import Estimate, fold_gradients
 from reporting.paper_contrast import DESCRIPTIVE, paper_contrast
@@ -22,6 +24,7 @@ from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.slices import Slice, slice_of
 from reporting.studies import REPRESENTATIONS, STUDIES, TABLES
 from reporting.table import CORPUS_NAMES, label
+from reporting.verdicts import Verdict, mean_of_folds
 
 COST = "batch gradients, five iterative attacks"
 R7C = Claim("R7c", "Without an orthonormal DCT attacks are cheaper", f"{COST}: ortho over no norm", False)
@@ -56,7 +59,8 @@ def cost_findings(selection: Selection, seed: int = 0) -> list[Finding]:
             # Attacked on both sides, or a side would lean towards the representations that it has more of.
             both = [f for f in slices if all(fold_costs(f.runs.get(value, [])) for value in (first, second))]
             sides = [[found.runs[value] for found in both] for value in (first, second)]
-            findings.append(_judge_ratio(claim, ours, sides, _command(selection, key, corpus)))
+            finding = _judge_ratio(claim, ours, sides, _command(selection, key, corpus))
+            findings.append(beside(finding, sides, varied=STUDIES[key].varied))
         tables = [
             slice_of(STUDIES[key], selection.runs, corpus, r) for key, r in zip(TABLES, REPRESENTATIONS, strict=False)
         ]
@@ -64,7 +68,8 @@ def cost_findings(selection: Selection, seed: int = 0) -> list[Finding]:
         for claim, other in ((C5A, 1), (C5B, 0)):
             sides = [list(tables[place].runs.values()) for place in (2, other)]
             key = TABLES[2 if not sides[0] else other]
-            findings.append(_judge_ratio(claim, ours, sides, _command(selection, key, corpus)))
+            finding = units_differ(_judge_ratio(claim, ours, sides, _command(selection, key, corpus)))
+            findings.append(beside(finding, sides))
         findings.append(_costliest([run for run in selection.runs if run.corpus == corpus], ours, selection.profile))
     return findings
 
@@ -86,24 +91,39 @@ def cost_ratio(first: Sequence[Sequence[Run]], second: Sequence[Sequence[Run]]) 
     if not all(sides):
         return None
     common = set.intersection(*(set(costs) for side in sides for costs in side))
-    logs = [
-        statistics.fmean(costs[fold] for costs in sides[0]) - statistics.fmean(costs[fold] for costs in sides[1])
+    ratios = [
+        math.exp(
+            statistics.fmean(costs[fold] for costs in sides[0]) - statistics.fmean(costs[fold] for costs in sides[1])
+        )
         for fold in sorted(common)
     ]
     names = dict.fromkeys(run.name for side in (first, second) for runs in side for run in runs if run.attacks)
-    found = range_of(logs, names)
-    if found is None:
-        return None
-    low, high = math.exp(min(logs)), math.exp(max(logs))
-    return Estimate(math.exp(found.value), low, high, None, found.n, found.runs, interval=found.interval)
+    return geometric_mean(ratios, tuple(names), same_recordings=shares_recordings((*first, *second)))
+
+
+def geometric_mean(ratios: Sequence[float], runs: Sequence[str], *, same_recordings: bool) -> Estimate | None:
+    """Geometric mean and range of ratios over folds."""
+    found = mean_of_folds(ratios, runs, same_recordings=same_recordings)
+    return replace(found, value=statistics.geometric_mean(ratios)) if found else None
+
+
+def shares_recordings(settings: Sequence[Sequence[Run]]) -> bool:
+    """Whether every fold tests the same clips, as with all splits but the official folds."""
+    return any(run.split != "official" for run in runs_of(settings))
 
 
 def _judge_ratio(claim: Claim, ours: str, sides: Sequence[Sequence[Sequence[Run]]], missing: str) -> Finding:
     found = cost_ratio(*sides)
-    units = found.n if found else None
-    note = "; ".join(["range over folds", *capped_attacks(sides)])
-    finding = claim.judge(ours, found, f"{units or 0} folds", note, null=1.0, units=units, missing=missing)
+    note = "; ".join(capped_attacks(sides))
+    finding = claim.judge(ours, found, folds_in_words(found), note, null=1.0, logarithmic=True, missing=missing)
     return of_equal_subsets(finding, sides)
+
+
+def folds_in_words(found: Estimate | None) -> str:
+    """How many folds, and how far they lie apart."""
+    if found is None:
+        return "0 folds"
+    return f"{found.n} folds" + (f", range {found.low:.2f} to {found.high:.2f}" if found.n != 1 else "")
 
 
 def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
@@ -121,32 +141,47 @@ def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
     cheapest, costliest = ordered[0], ordered[-1]
     ratio = cost_ratio([found.runs[costliest]], [found.runs[cheapest]])
     note = f"{study.label} {label(costliest)} over {label(cheapest)}"
-    finding = C2.judge(numbers, ratio, f"{len(costs)} settings, {len(common)} folds", note, null=1.0, units=len(common))
-    if len(costs) > 2 and len(common) >= FEWEST_UNITS:
+    n = f"{len(costs)} settings, {folds_in_words(ratio)}"
+    finding = C2.judge(numbers, ratio, n, note, null=1.0, logarithmic=True)
+    if finding.verdict == "holds" and len(costs) > 2:
         p = float(friedmanchisquare(*([folds[fold] for fold in common] for folds in costs.values())).pvalue)
-        verdict = "holds" if p < SIGNIFICANT else "undecided"
-        finding = Finding(**{**vars(finding), "verdict": verdict, "note": f"{note}; Friedman p = {p:.3f}"})
+        # Which two lie furthest apart is seen from the same folds, so the interval of their ratio is too narrow alone.
+        verdict: Verdict = "holds" if p < SIGNIFICANT else "undecided"
+        finding = replace(finding, verdict=verdict, note=f"{finding.note}; Friedman p = {p:.3f}, and both have to")
     elif len(costs) == 2 and len(common) < FEWEST_FOLDS_OF_TWO:
         note = f"{finding.note}; which of two is costlier is seen from the folds, so fewer than "
         note += f"{FEWEST_FOLDS_OF_TWO} decide nothing"
-        finding = Finding(**{**vars(finding), "verdict": "undecided", "note": note})
+        finding = replace(finding, verdict="undecided", note=note)
     return of_equal_subsets(finding, [[runs] for runs in found.runs.values() if any(run.attacks for run in runs)])
 
 
 def _costliest(runs: Sequence[Run], ours: str, profile: str | None) -> Finding:
-    models = [gradients for run in runs for gradients in fold_gradients(run).values() if set(THE_SIX) <= set(gradients)]
+    models = [
+        (fold, gradients)
+        for run in runs
+        for fold, gradients in fold_gradients(run).items()
+        if set(THE_SIX) <= set(gradients)
+    ]
     if not models:
         return C6.missing(ours, "no run of it is attacked with all six yet")
-    most = sum(max(THE_SIX, key=lambda attack: gradients[attack]) == "cwa" for gradients in models)
+    folds: dict[int, list[bool]] = {}
+    for fold, gradients in models:
+        folds.setdefault(fold, []).append(max(THE_SIX, key=lambda attack: gradients[attack]) == "cwa")
+    most = sum(map(sum, folds.values()))
     interval = clopper_pearson(most, len(models), len(models))
     names = tuple(run.name for run in runs if run.attacks)
-    found = Estimate(most / len(models), interval.low, interval.high, None, len(models), names)
-    n, note = f"{most} of {len(models)} models", "Clopper-Pearson, more than half"
+    found = Estimate(
+        most / len(models), interval.low, interval.high, None, len(models), names,
+        by_fold=() if shares_recordings([runs]) else tuple(map(statistics.fmean, folds.values())),
+    )  # fmt: skip
+    n, note = f"{most} of {len(models)} models", "more than half; Clopper-Pearson over models, and shares of the folds"
     if profile != "paper":
         # What an attack may spend at most is then set by us, and which spends most with it.
         note = f"the profile {profile} itself limits what each attack may spend; only budgets=paper can decide"
         return C6.finding(ours, (found.value, found.low, found.high), n, "undecided", note, names)
-    return C6.judge(ours, found, n, note, null=0.5)
+    finding = C6.judge(ours, found, n, note, null=0.5)
+    # Without folds to tell, the models are not independent of one another, and their count alone decides nothing.
+    return replace(finding, verdict="undecided") if finding.verdict == "for these models only" else finding
 
 
 def _paper_costliest() -> Finding:
@@ -154,7 +189,8 @@ def _paper_costliest() -> Finding:
     most = sum(max(THE_SIX, key=lambda attack: row.gradients[attack]) == "cwa" for row in rows)
     interval = clopper_pearson(most, len(rows), len(rows))
     found = Estimate(most / len(rows), interval.low, interval.high, None, len(rows), ())
-    return C6.judge("paper", found, f"{most} of {len(rows)} models", "Clopper-Pearson, more than half", null=0.5)
+    note = "Clopper-Pearson as if models were independent; one number a setting, on three corpora"
+    return C6.described(found, f"{most} of {len(rows)} models", note)
 
 
 def _paper_spread() -> Finding:
@@ -165,7 +201,7 @@ def _paper_spread() -> Finding:
             ratios.append(math.exp(max(costs) - min(costs)))
     median = statistics.median(ratios)
     note = "median and range over strata; one number a setting, so chance is not excluded"
-    return C2.finding("paper", (median, min(ratios), max(ratios)), "9 strata", "undecided", note)
+    return C2.described(Estimate(median, min(ratios), max(ratios), None, len(ratios), ()), "9 strata", note)
 
 
 def _paper_ratio(claim: Claim, other: int, seed: int) -> Finding:
@@ -173,7 +209,7 @@ def _paper_ratio(claim: Claim, other: int, seed: int) -> Finding:
     logs, _ = paper_contrast(3, other, _log_cost, seed)
     low, high = (None if end is None else math.exp(end) for end in (logs.low, logs.high))
     found = Estimate(math.exp(logs.value), low, high, None, logs.n, ())
-    return claim.judge("paper", found, f"{logs.n} settings", DESCRIPTIVE, null=1.0)
+    return claim.described(found, f"{logs.n} settings", DESCRIPTIVE)
 
 
 def _log_cost(row: PaperSetting) -> float:

@@ -1,18 +1,13 @@
 """What the paper says of other classifiers' size and of how far they can be fooled: the rest of R12."""
 
-import pandas as pd
-import pyarrow
-import torch
-
-from metrics.intervals import SourceResampling, rate_interval
-from reporting.claims import Claim, Finding, Verdict
-from reporting.estimates import Estimate, parameters
-from reporting.runs import Run
+from reporting.claims import Claim, Finding
+from reporting.estimates import parameters
+from reporting.highest_rate import Strongest, strongest
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.slices import Slice, slice_of
 from reporting.studies import STUDIES
 from reporting.table import CORPUS_NAMES, NAMES
-from storage import DataError
+from reporting.verdicts import Verdict, both_interval, judge, over_recordings
 
 NETS = ("resnet18", "resnet34", "resnet56", "googlenet", "alexnet")
 ROUNDING = 0.05
@@ -78,59 +73,52 @@ def _size(claim: Claim, pair: list[str], stated: float, slices: list[Slice], our
 
 def _highest_rate(slices: list[Slice], ours: str, missing: str, seed: int) -> Finding:
     """Each net at the attack and budget that fool it most; every net has to be fooled more than the paper says."""
-    estimates: dict[tuple[str, str], Estimate] = {}
-    strongest: dict[tuple[str, str], str] = {}
+    estimates: dict[tuple[str, str], Strongest] = {}
     for found in slices:
         for name in NETS:
-            rates = [_strongest(run, seed) for run in found.runs.get(name, []) if run.attacks]
+            rates = [strongest(run, seed) for run in found.runs.get(name, []) if run.attacks]
             present = [rate for rate in rates if rate is not None]
             if present:
                 # Of several seeds the one that is fooled least.
-                estimate, attack = min(present, key=lambda rate: _lowest(rate[0]))
-                estimates[name, found.representation], strongest[name, found.representation] = estimate, attack
+                estimates[name, found.representation] = min(present, key=_lowest)
     if not estimates:
         return R12F.missing(ours, missing)
     name, representation = min(estimates, key=lambda key: _lowest(estimates[key]))
     least = estimates[name, representation]
     nets = {net for net, _ in estimates}
-    # About all of them: one that is surely below refutes it, and each has to be there and surely above to confirm it.
-    below = any(estimate.high is not None and estimate.high < FOOLED for estimate in estimates.values())
-    above = all(estimate.low is not None and estimate.low > FOOLED for estimate in estimates.values())
-    verdict: Verdict = "fails" if below else "holds" if above and nets == set(NETS) else "undecided"
-    note = (
-        f"{NAMES[name]}, {representation}: the least sure of {len(nets)} of {len(NETS)} nets; "
-        f"{strongest[name, representation]}; holds if all five surely are"
-    )
-    runs = tuple(dict.fromkeys(run for estimate in estimates.values() for run in estimate.runs))
-    return R12F.finding(ours, (least.value, least.low, least.high), f"{least.n} clips", verdict, note, runs, 100)
+    both = [both_interval(one.estimate, one.confidence) for one in estimates.values() if one.decides]
+    alone = [over_recordings(one.estimate) for one in estimates.values() if one.decides]
+    whole = nets == set(NETS) and len(both) == len(estimates)
+    verdict = _every(both, whole=whole)
+    if verdict == "undecided" and _every(alone, whole=whole) != "undecided":
+        verdict = "for these models only"
+    judged = judge(least.estimate, FOOLED, confidence=least.confidence)
+    parts = [
+        f"{NAMES[name]}, {representation}: the least sure of {len(nets)} of {len(NETS)} nets",
+        least.attack,
+        f"interval for a maximum: Bonferroni over {least.candidates} attacks and budgets"
+        if least.candidates > 1
+        else "",
+        judged.basis
+        if least.decides
+        else "a limited budget refutes nothing: only budgets=paper or BIM-b without a "
+        "bound (a check of attack.py) can decide",
+        "holds if all five surely are",
+    ]
+    runs = tuple(dict.fromkeys(run for one in estimates.values() for run in one.estimate.runs))
+    low, high = judged.ends or (None, None)
+    n, note = f"{least.estimate.n} clips", "; ".join(filter(None, parts))
+    return R12F.finding(ours, (least.estimate.value, low, high), n, verdict, note, runs, 100)
 
 
-def _lowest(estimate: Estimate) -> tuple[float, float]:
+def _every(intervals: list[tuple[float, float] | None], *, whole: bool) -> Verdict:
+    """One that is surely below refutes it; to confirm it each has to be there and surely above."""
+    there = [ends for ends in intervals if ends is not None]
+    if any(high < FOOLED for _, high in there):
+        return "fails"
+    return "holds" if whole and len(there) == len(intervals) and all(low > FOOLED for low, _ in there) else "undecided"
+
+
+def _lowest(found: Strongest) -> tuple[float, float]:
+    estimate = found.estimate
     return (estimate.low if estimate.low is not None else 0.0, estimate.value)
-
-
-def _strongest(run: Run, seed: int) -> tuple[Estimate, str] | None:
-    """Fooling rate of a run at the attack and budget that fool it most, and which these are."""
-    points = [point for point in run.attacks.curve if point["fooling_rate"] is not None] if run.attacks else []
-    if not points or run.attacks is None:
-        return None
-    # Of several that fool as many, the one over most clips.
-    best = max(points, key=lambda point: (point["fooling_rate"], point["n"]))
-    low, high = _interval(run, str(best["attack"]), int(best["budget"]), int(best["n"]), seed)
-    estimate = Estimate(best["fooling_rate"], low, high, None, int(best["n"]), (run.name,))
-    return estimate, f"{best['attack']} at its strongest budget of the profile {run.attacks.profile}"
-
-
-def _interval(run: Run, attack: str, budget: int, n: int, seed: int) -> tuple[float | None, float | None]:
-    """Ends of a rate's interval over all folds; none where the rows have moved on since the summary was written."""
-    path = run.path / "attacks" / "outcomes.parquet"
-    try:
-        wanted = [("attack", "==", attack), ("budget", "==", budget)]
-        rows = pd.read_parquet(path, columns=["source", "success"], filters=wanted)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise DataError(f"expected outcomes in {path}, found a file that cannot be read; attack again") from error
-    if len(rows) != n:
-        return None, None
-    happened = torch.tensor(rows["success"].to_numpy(float))
-    interval = rate_interval(happened, SourceResampling(rows["source"].tolist(), seed=seed))
-    return interval.low, interval.high

@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reporting.claims import Finding
 from reporting.estimates import fold_gradients
@@ -62,12 +63,12 @@ def of_equal_subsets(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]])
     if len(subsets) > 1:
         named = " and ".join(sorted("all" if clips is None else str(clips) for clips in subsets))
         note = f"{finding.note}; maxima over {named} clips a fold cannot be compared"
-        return Finding(**{**vars(finding), "verdict": "undecided", "note": note})
+        return replace(finding, verdict="undecided", note=note)
     # Maxima are over the clips that a model gets right, of which a poor one has fewer.
     clips = [[row["n"] for run in side if run.attacks for row in run.attacks.folds] for side in attacked]
     sizes = [statistics.fmean(side) for side in clips] if all(clips) else [1.0]
     if max(sizes) > UNEQUAL * min(sizes):
         note = f"{finding.note}; maxima over {' and '.join(f'{size:.0f}' for size in sizes)} clips a fold that are "
         note += "right when clean cannot be compared"
-        return Finding(**{**vars(finding), "verdict": "undecided", "note": note})
+        return replace(finding, verdict="undecided", note=note)
     return finding

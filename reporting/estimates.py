@@ -25,6 +25,13 @@ class Estimate:
         runs: names of the runs.
         censored: whether it is only a lower bound.
         interval: what ``low`` and ``high`` are, in words.
+        low_censored: whether ``low`` is only a lower bound.
+        high_censored: whether ``high`` is.
+        by_fold: the number on each fold, means over seeds, where folds say how models vary.
+        by_seed: the number of each seed, means over folds.
+        same_recordings: whether every fold tests the same recordings.
+        recording_error: standard error over recordings, given the models; None where it is not to be had.
+        recordings: number of recordings behind it.
     """
 
     value: float
@@ -35,6 +42,13 @@ class Estimate:
     runs: tuple[str, ...]
     censored: bool = False
     interval: str = "95 %"
+    low_censored: bool = False
+    high_censored: bool = False
+    by_fold: tuple[float, ...] = ()
+    by_seed: tuple[float, ...] = ()
+    same_recordings: bool = False
+    recording_error: float | None = None
+    recordings: int = 0
 
 
 SEEDS = "mean of the seeds' 95 % ends"
@@ -164,7 +178,7 @@ def _over_folds(
     """Mean over attacks on each fold, then over folds, then over runs; all attacks have to be there."""
     names: list[str] = []
     means: list[Cost] = []
-    single: list[float] = []
+    single: list[Cost] = []
     n = 0
     for run in runs:
         folds: dict[int, list[Cost]] = {}
@@ -178,19 +192,23 @@ def _over_folds(
         if whole and len(whole) == len(folds):
             names.append(run.name)
             means.append(mean_cost(whole))
-            single += [cost.gradients for cost in whole]
+            single += whole
             # An attack may have been run on some folds only.
             n += sum(clips.values())
     if not means:
         return None
     mean = mean_cost(means)
+    values = [cost.gradients for cost in single]
     return Estimate(
         value=mean.gradients,
-        low=min(single),
-        high=max(single),
-        spread=statistics.stdev(single) if len(single) > 1 else None,
+        low=min(values),
+        high=max(values),
+        spread=statistics.stdev(values) if len(values) > 1 else None,
         n=n,
         runs=tuple(names),
         censored=mean.censored,
         interval=FOLDS,
+        # A fold of which only a bound is known may lie above the largest number, not below the smallest.
+        low_censored=all(cost.censored for cost in single if cost.gradients == min(values)),
+        high_censored=any(cost.censored for cost in single),
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.markers import CARETUPBASE
 
 from reporting.accuracy import Accuracies
 from reporting.estimates import Estimate, six_cost, six_gradients
@@ -48,7 +49,8 @@ def study_figure(key: str, selection: Selection, accuracies: Accuracies) -> Repo
     measure = "batch gradients" if all_gradients else "cost to AUC > 0.9"
     caption = (
         f"Accuracy with 95 % interval, and {measure}, mean of the six attacks, with the range over folds "
-        f"(≥: some attack does not get there). split={selection.split}; budgets: {selection.profile or 'none yet'}. "
+        "(≥ and an arrow: some attack does not get there, so that only a lower bound is known). "
+        f"split={selection.split}; budgets: {selection.profile or 'none yet'}. "
         + " ".join(f"{CORPUS_NAMES.get(f.corpus, f.corpus)}: {describe(f.others, ['augmentation'])}." for f in drawn)
         + f" {STATED[key]}"
     )
@@ -88,7 +90,11 @@ def _points(axes: Axes, study: Study, estimates: dict[Setting, Estimate | None],
         above.append(max(0.0, scale * ((found.value if found.high is None else found.high) - found.value)))
         if found.censored:
             axes.annotate("≥", (place, scale * found.value), xytext=(5, 4), textcoords="offset points", fontsize=9)
+    bounds = [place for place in places if (found := estimates[study.values[place]]) and found.high_censored]
     if values:
+        tops = dict(zip(places, map(sum, zip(values, above, strict=True)), strict=True))
+        # Upwards nothing is known: the arrow stands on the largest bound.
+        axes.plot(bounds, [tops[place] for place in bounds], color=colour, marker=CARETUPBASE, linestyle="none")
         axes.errorbar(places, values, yerr=[below, above], color=colour, marker="o", capsize=3, linewidth=1)
     else:
         axes.text(0.5, 0.5, "not attacked yet", ha="center", va="center", transform=axes.transAxes, fontsize=9)
@@ -110,6 +116,7 @@ def _numbers(found: Slice, measure: str, estimates: dict[Setting, Estimate | Non
             "interval": one.interval,
             "n": one.n,
             "censored": int(one.censored),
+            "high_censored": int(one.high_censored),
             "runs": " ".join(one.runs),
         }
         for value in found.study.values

@@ -16,6 +16,7 @@ from reporting.report_figure import ReportFigure
 from reporting.selection import Selection
 from reporting.sounds import SoundPair
 from reporting.table import CORPUS_NAMES, NAMES, Table
+from reporting.verdicts import VERDICTS
 from storage import write_text
 
 
@@ -94,8 +95,7 @@ def _verdicts(content: PageContent) -> list[tuple[str, dict[str, int]]]:
     counted = {whose: Counter[str]() for whose in ("paper", "ours")}
     for finding in content.findings:
         counted["paper" if finding.numbers == "paper" else "ours"][finding.verdict] += 1
-    order = ("holds", "fails", "undecided", "missing")
-    return [(whose, {verdict: counts[verdict] for verdict in order}) for whose, counts in counted.items()]
+    return [(whose, {verdict: counts[verdict] for verdict in VERDICTS}) for whose, counts in counted.items()]
 
 
 def _quantities(tables: Sequence[Table]) -> list[Any]:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from reporting.estimates import Estimate
+from reporting.estimates import FOLDS, Estimate
 from reporting.table import IMPOSSIBLE, Kind, Quantity, Table
 from storage import write_text
 
@@ -33,10 +33,16 @@ def ours(quantity: Quantity) -> str:
 
 
 def interval(quantity: Quantity) -> str:
-    """The interval of what was measured, empty without one."""
+    """The interval of what was measured; a range over folds in words; empty without one."""
     found = quantity.ours
     if found is None or found.low is None or found.high is None:
         return ""
+    if found.interval == FOLDS:
+        low, high = (
+            f"{'≥ ' if censored else ''}{number(quantity.kind, end)}"
+            for end, censored in ((found.low, found.low_censored), (found.high, found.high_censored))
+        )
+        return f"(folds {low} … {high})"
     return f"[{number(quantity.kind, found.low)}, {number(quantity.kind, found.high)}]"
 
 

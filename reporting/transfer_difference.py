@@ -1,5 +1,7 @@
 """How much more one representation's adversarials carry over than another's, with recordings resampled."""
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,18 @@ from torch import Tensor
 
 from classifiers.baselines import BASELINES
 from metrics.attack_summary import THE_SIX
-from metrics.intervals import SourceResampling, bca_interval
-from metrics.transfer_by_recording import counts_by_recording, fools_source, mean_ratio_of
+from metrics.intervals import FEWEST_RECORDINGS, TOO_FEW, Interval, SourceResampling, adjusted_t_ends
+from metrics.recordings import effective_number
+from metrics.transfer_by_recording import Counts, counts_by_recording, fools_source, mean_ratio_of
 from reporting.estimates import Estimate
 from reporting.transfer_table import Transfers
 from storage import DataError
 
 COLUMNS = ["fold", "attack", "clip", "source", "target_run"]
 COLUMNS += ["clean_correct_source", "clean_correct_target", "source_success", "target_success"]
+
+Tables = list[list[list[pd.DataFrame]]]
+"""Rows of each side, pair of architectures and pair of runs, which are the seeds."""
 
 
 @dataclass(frozen=True)
@@ -70,29 +76,79 @@ def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> T
     ]
     everything = pd.concat([rows for side in tables for models in side for rows in models])
     recordings = sorted(everything["source"].unique())
-    ratios = [
-        [[mean_ratio_of([counts_by_recording(a, recordings) for _, a in rows.groupby("attack")]) for rows in models]
-         for models in side]
-        for side in tables
-    ]  # fmt: skip
+    difference = _difference(tables, recordings)
+    pairwise = difference(torch.ones(len(recordings), dtype=torch.float64))
+    if pairwise.isnan().any():
+        return None
+    interval = _interval(tables, recordings, seed)
+    low, high = (None if end != end else end for end in (interval.low, interval.high))
+    counted = everything[fools_source(everything)]
+    runs = dict.fromkeys(run for side in (first, second) for pair in pairs for run in side.ratios[pair].runs)
+    estimate = Estimate(
+        value=float(pairwise.mean()),
+        low=low,
+        high=high,
+        spread=None,
+        n=counted["clip"].nunique(),
+        runs=tuple(runs),
+        by_fold=_by_fold(tables, sorted(folds)),
+        same_recordings=int(everything.groupby("fold")["source"].nunique().sum()) > len(recordings),
+        recordings=len(recordings),
+    )
+    return TransferDifference(estimate, counted["source"].nunique(), tuple(pairwise.tolist()), len(attacks))
+
+
+def _difference(tables: Tables, recordings: Sequence[str]) -> Callable[[Tensor], Tensor]:
+    """From how often each recording counts to the difference of each pair ``(pairs, ...)``, a mean over its runs."""
+    ratios = [[[mean_ratio_of(counts) for counts in models] for models in side] for side in _counts(tables, recordings)]
 
     def differences(weights: Tensor) -> Tensor:
-        """Of each pair, ``(pairs, ...)``; the ratio of a pair is the mean over its runs."""
         one, other = (
             torch.stack([torch.stack([ratio(weights) for ratio in models]).mean(dim=0) for models in side])
             for side in ratios
         )
         return one - other
 
-    single = differences(torch.ones(len(recordings), dtype=torch.float64))
-    if single.isnan().any():
-        return None
-    interval = bca_interval(lambda weights: differences(weights).mean(dim=0), SourceResampling(recordings, seed=seed))
-    low, high = (None if end != end else end for end in (interval.low, interval.high))
-    counted = everything[fools_source(everything)]
-    runs = dict.fromkeys(run for side in (first, second) for pair in pairs for run in side.ratios[pair].runs)
-    estimate = Estimate(float(single.mean()), low, high, None, counted["clip"].nunique(), tuple(runs))
-    return TransferDifference(estimate, counted["source"].nunique(), tuple(single.tolist()), len(attacks))
+    return differences
+
+
+def _counts(tables: Tables, recordings: Sequence[str]) -> list[list[list[list[Counts]]]]:
+    """Of each side, pair and run, the counts of every attack."""
+    return [
+        [[[counts_by_recording(some, recordings) for _, some in rows.groupby("attack")] for rows in models]
+         for models in side]
+        for side in tables
+    ]  # fmt: skip
+
+
+def _interval(tables: Tables, recordings: Sequence[str], seed: int) -> Interval:
+    """:func:`metrics.intervals.difference_interval`, where a recording weighs what it has of the denominators.
+
+    The difference is no surer than the ratio in it that has fewest recordings.
+    """
+    counts = [one for side in _counts(tables, recordings) for models in side for run in models for one in run]
+    effective = min(effective_number(fools) for _, fools in counts)
+    if effective < FEWEST_RECORDINGS - 1e-9:
+        return Interval(math.nan, math.nan, TOO_FEW)
+    difference = _difference(tables, recordings)
+
+    def mean(weights: Tensor) -> Tensor:
+        return difference(weights).mean(dim=0)
+
+    value = float(mean(torch.ones(len(recordings), dtype=torch.float64)))
+    variance = SourceResampling(recordings, seed=seed).variance(mean)
+    low, high = adjusted_t_ends(value, variance, effective)
+    return Interval(float(low), float(high), "adjusted_t")
+
+
+def _by_fold(tables: Tables, folds: Sequence[int]) -> tuple[float, ...]:
+    """The mean difference on each fold alone; nothing where it does not exist on one."""
+    found = []
+    for fold in folds:
+        some = [[[rows[rows["fold"] == fold] for rows in models] for models in side] for side in tables]
+        recordings = sorted(set().union(*(rows["source"] for side in some for models in side for rows in models)))
+        found.append(float(_difference(some, recordings)(torch.ones(len(recordings), dtype=torch.float64)).mean()))
+    return () if any(math.isnan(value) for value in found) else tuple(found)
 
 
 def _rows(cell: dict[str, Any]) -> pd.DataFrame:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import beta, bootstrap
+from scipy.stats import binomtest, t
 
-from metrics.intervals import bca_interval
+from metrics.intervals import share_interval
 from reporting.accuracy import Accuracies
 from reporting.accuracy_differences import differences_table
 from reporting.runs import Run
@@ -35,9 +35,11 @@ def test_seeds_add_no_trials_near_the_end(tmp_path):
     # Two of 20 clips wrong for each of four seeds: eight wrong answers, but two wrong clips, of ten recordings.
     alone = Accuracies().mean([written(tmp_path, "one", {0, 5})])
     seeds = Accuracies().mean([written(tmp_path, f"seed{number}", {0, 5}) for number in range(4)])
-    exact = (beta.ppf(0.025, 9, 2), beta.ppf(0.975, 10, 1))
-    assert (alone.low, alone.high) == pytest.approx(exact)
-    assert (seeds.low, seeds.high) == pytest.approx(exact)
+    # Ten recordings of two clips, so the two wrong clips are worth one to two wrong answers of ten to twenty.
+    lower, upper = (binomtest(k, n).proportion_ci(method="exact") for k, n in ((9, 10), (18, 20)))
+    assert lower.low < alone.low < upper.low + 0.01
+    assert upper.high - 0.02 < alone.high < 1
+    assert (seeds.low, seeds.high) == pytest.approx((alone.low, alone.high))
     assert seeds.n == alone.n == 20
 
 
@@ -53,7 +55,7 @@ def test_seeds_that_differ_narrow_nothing_but_what_they_average(tmp_path):
 def test_a_setting_is_averaged_once(tmp_path, monkeypatch):
     runs = [written(tmp_path, "a", {1, 2, 3, 4, 5}), written(tmp_path, "b", {6, 7, 8, 9})]
     drawn = []
-    monkeypatch.setattr("reporting.accuracy.bca_interval", lambda *given: drawn.append(1) or bca_interval(*given))
+    monkeypatch.setattr("reporting.accuracy.share_interval", lambda *given: drawn.append(1) or share_interval(*given))
     accuracies = Accuracies()
     assert accuracies.mean(runs) == accuracies.mean(runs)
     assert accuracies.mean(runs[:1]) != accuracies.mean(runs[1:])
@@ -73,14 +75,16 @@ def test_differences_are_paired_by_recording_and_taken_from_what_the_paper_fixes
     cells = dict(zip(table.headings, row, strict=True))
     assert cells["study"] == "Figure 2. Normalisation of the cosine transform"
     assert (cells["corpus"], cells["setting"], cells["less"]) == ("ESC-10", "none", "ortho")
-    assert (cells["points"], cells["clips"], cells["verdict"]) == ("-20.00", "40", "lower")
+    assert (cells["points"], cells["clips"], cells["verdict"]) == ("-20.00", "40", "undecided")
     assert cells["runs"] == "None ortho"
-    # Two clips a recording, each wrong or right in both runs: SciPy draws recordings of their differences.
+    # Two clips a recording, each wrong or right in both runs; two recordings are added, for which it is 1 and -1.
     differences = np.array([(clip in wrong["ortho"]) - (clip in wrong[None]) for clip in range(40)])
     by_recording = differences.reshape(20, 2).mean(1)
-    expected = bootstrap((by_recording,), np.mean, n_resamples=9999, rng=np.random.default_rng(3)).confidence_interval
-    low, high = (float(end) for end in cells["interval"].strip("[]").split(", "))
-    assert (low, high) == pytest.approx((100 * expected.low, 100 * expected.high), abs=1.0)
+    added = np.append(by_recording, [1, -1])
+    half = t.ppf(0.975, 19) * added.std() / 22**0.5
+    low, high = (float(end) for end in cells["over recordings"].strip("[]").split(", "))
+    assert (low, high) == pytest.approx((100 * (added.mean() - half), 100 * (added.mean() + half)), abs=0.006)
+    assert (cells["over models and recordings"], cells["folds"]) == ("-", "-20.00")
 
 
 def test_settings_that_nothing_varies_have_no_difference(tmp_path):

@@ -1,0 +1,134 @@
+"""In what else the two sides of a comparison differ, and the run that would tell it from what is compared."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from reporting.runs import Run
+
+INCIDENTAL = {"root", "cache_dir", "cache_maps", "fold", "seed", "num_workers", "download", "num_classes"}
+"""Settings that decide no result, or that differ between the models of one setting by design."""
+EPOCHS = "epochs trained"
+
+
+def beyond_the_claim(
+    first: Iterable[Run], second: Iterable[Run], varied: str | None = None
+) -> tuple[tuple[str, ...], str | None]:
+    """Settings of training in which two sides differ though the claim is not about them.
+
+    Settings of the representation are no part of it: those of one representation are the same wherever one setting
+    varies, and another representation has others.
+
+    Args:
+        first: runs of one side.
+        second: runs of the other.
+        varied: the setting that the claim is about; None for the representation.
+
+    Returns:
+        Names of the settings with both sides' values, ``instance_norm (false, true)``, and the command that trains the
+        second side's first differing run with the first side's values; None where nothing differs.
+    """
+    sides = [[(run, _settings(run)) for run in runs] for runs in (first, second)]
+    if not all(sides):
+        return (), None
+    # What one version writes down and an earlier one did not is not known to differ.
+    known = set.intersection(*(set(settings) for side in sides for _, settings in side))
+    differing = []
+    for key in sorted(known):
+        values = [dict.fromkeys(_written(settings[key]) for _, settings in side) for side in sides]
+        if key.rsplit(".", 1)[-1] != varied and set(values[0]) != set(values[1]):
+            differing.append((key, values))
+    if not differing:
+        return (), None
+    said = tuple(
+        f"{key.rsplit('.', 1)[-1]} ({' or '.join(values[0])}; {' or '.join(values[1])})" for key, values in differing
+    )
+    wanted = {key: sides[0][0][1][key] for key, _ in differing}
+    other = next(
+        (run for run, settings in sides[1] if any(settings[key] != value for key, value in wanted.items())),
+        sides[1][0][0],
+    )
+    return said, control_command(other, wanted)
+
+
+def note_of(first: Iterable[Run], second: Iterable[Run], varied: str | None = None) -> str:
+    """:func:`beyond_the_claim` as a sentence; empty where nothing differs."""
+    differing, command = beyond_the_claim(first, second, varied)
+    if not differing:
+        return ""
+    control = f"; control: {command}" if command else ""
+    return f"the two sides differ in {', '.join(differing)} too{control}"
+
+
+def control_command(run: Run, changed: Mapping[str, Any]) -> str | None:
+    """The command that trains a run again with some settings changed; None where its recipe is not known.
+
+    Args:
+        run: the run that is repeated.
+        changed: values by dotted name, as :func:`beyond_the_claim` compares them.
+    """
+    recipe = run.summary.get("recipe")
+    if not recipe:
+        return None
+    data = dict(recipe["data"]["init_args"])
+    representation = data.pop("representation", None) or {}
+    flags = {"data": str(recipe["data"]["class_path"]).rsplit(".", 1)[-1], "data.root": "DIR"}
+    name = str(representation.get("class_path") or run.representation)
+    flags["data.representation"] = name.rsplit(".", 1)[-1]
+    own = representation.get("init_args") or {
+        key: value for key, value in dict(run.summary.get("representation") or {}).items() if key != "class"
+    }
+    flags |= {f"data.representation.{key}": value for key, value in own.items()}
+    settings = _settings(run) | dict(changed)
+    # A run that does not say for how long it was to be trained is repeated for as long as it was.
+    epochs = settings.pop(EPOCHS, None)
+    flags |= settings | ({} if epochs is None else {"trainer.max_epochs": epochs})
+    words = ["python", "train.py"]
+    for key, value in {**flags, "seed": run.seed, "name": f"{run.path.name}-control"}.items():
+        words += [f"--{key}", _written(value)]
+    return " ".join(word if word.startswith("--") else shlex.quote(word) for word in words)
+
+
+def runs_of(side: Sequence[Sequence[Run]]) -> list[Run]:
+    """All runs of the settings of one side."""
+    return [run for runs in side for run in runs]
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """Dotted names, as ``train.py`` takes them, and values of what a run was trained with beside its representation."""
+    found: dict[str, Any] = {
+        "model.instance_norm": bool(run.settings.get("instance_norm")),
+        "model.architecture": run.settings.get("architecture"),
+        "data.augmentation": run.settings.get("augmentation"),
+    }
+    recipe = run.summary.get("recipe") or {}
+    data = (recipe.get("data") or {}).get("init_args") or {}
+    parts = {
+        "data": {key: value for key, value in data.items() if key != "representation"},
+        "model": recipe.get("model") or {},
+        **(run.summary.get("training") or {}),
+    }
+    found |= {key: value for key, value in _dotted(parts) if key.rsplit(".", 1)[-1] not in INCIDENTAL}
+    if "training" not in run.summary and run.summary.get("folds") and run.epochs:
+        # Runs of earlier versions do not say for how long they were to be trained.
+        found[EPOCHS] = run.epochs
+    return found
+
+
+def _dotted(settings: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _written(value: Any) -> str:
+    """A value as a command line takes it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(_written, value))}]"
+    return str(value)
