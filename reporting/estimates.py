@@ -48,7 +48,7 @@ class Estimate:
     by_seed: tuple[float, ...] = ()
     same_recordings: bool = False
     recording_error: float | None = None
-    recordings: int = 0
+    recordings: int | None = None
 
 
 SEEDS = "mean of the seeds' 95 % ends"

@@ -107,8 +107,8 @@ def both_interval(found: Estimate, confidence: float = 0.95, *, logarithmic: boo
                 return None
             half = math.hypot((high - low) / 2, (recordings[1] - recordings[0]) / 2)
             low, high = (low + high) / 2 - half, (low + high) / 2 + half
-    elif len(found.by_seed) >= FEWEST_SEEDS and found.recording_error is not None and found.recordings >= 2:
-        low, high = seed_interval(found.by_seed, found.recording_error, found.recordings, confidence)
+    elif len(found.by_seed) >= FEWEST_SEEDS and found.recording_error is not None and (found.recordings or 0) >= 2:
+        low, high = seed_interval(found.by_seed, found.recording_error, found.recordings or 0, confidence)
     else:
         return None
     low, high = (math.exp(low), math.exp(high)) if logarithmic else (low, high)
