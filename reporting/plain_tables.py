@@ -18,6 +18,8 @@ from storage import write_text
 PRINTED_NUMBER = re.compile(r"[+-]?(\d+(,\d{3})*(\.\d+)?|inf)")
 WITH_COMMAS = re.compile(r"\d{1,3}(,\d{3})+")
 INTERVAL = re.compile(r"\[([^ ]+), ([^ ]+)\]")
+NUMBERS = re.compile(r"[+-]\d+\.\d+( [+-]\d+\.\d+)+")
+"""Several differences in one cell, one for each fold."""
 SHOWN_CHECKS = 200
 """Failed checks shown on the page; the CSV holds all of them."""
 
@@ -73,11 +75,17 @@ def _without_print(
     columns: list[tuple[str, list[object]]] = []
     for place, heading in enumerate(headings):
         cells = [row[place] for row in rows]
-        if heading == "interval":
-            ends = [INTERVAL.fullmatch(cell) for cell in cells]
+        ends = [INTERVAL.fullmatch(cell) for cell in cells]
+        if heading == "interval" or (
+            any(ends) and all(found or cell == "-" for found, cell in zip(ends, cells, strict=True))
+        ):
+            prefix = "" if heading == "interval" else f"{heading} "
             columns += [
-                (name, [_plain(found[k]) if found else "" for found in ends]) for k, name in ((1, "low"), (2, "high"))
+                (f"{prefix}{name}", [_plain(found[k]) if found else "" for found in ends])
+                for k, name in ((1, "low"), (2, "high"))
             ]
+        elif any(NUMBERS.fullmatch(cell) for cell in cells):
+            columns.append((heading, [cell.replace("+", "") if NUMBERS.fullmatch(cell) else cell for cell in cells]))
         elif cells and all(PRINTED_NUMBER.fullmatch(cell) or cell in ("", "-") for cell in cells):
             columns.append((heading, ["" if cell in ("", "-") else _plain(cell) for cell in cells]))
         else:
