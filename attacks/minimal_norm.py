@@ -18,8 +18,8 @@ from attacks.losses import at_least_float32
 from attacks.penalty_search import Nearest
 
 FIRST_PULL, LEAST_PULL, PULL_GROWTH, PULL_DECAY = 0.3, 0.02, 1.2, 0.5
-TOLERANCE = 1e-3
-"""The schedule of the share alpha, and by how much the boundary may recede without halving it."""
+TOLERANCE = 1e-4
+"""Share of its distance by which the boundary may recede without halving alpha: rounding must not decide."""
 FIRST_OVERSHOOT, LEAST_OVERSHOOT, MOST_OVERSHOOT = 0.02, 1e-3, 0.1
 OVERSHOOT_GROWTH, OVERSHOOT_DECAY = 2.0, 0.7
 LEAST_DISTANCE = {"l2": 1e-4, "linf": 1e-5}
@@ -40,7 +40,7 @@ class MinimalNorm(Attack):
     At the nearest adversarial z, Q and P are one point: there the perturbation is orthogonal to the boundary, as far as
     the bounds let it, which is the condition that SuperDeepFool corrects DeepFool towards. P alone runs away where the
     boundary is curved, and a small share, as in FAB, is slow. Here every clip has its own :math:`\alpha`, from 0.02 to
-    1: it grows by a fifth unless Q has moved away from x by more than a thousandth, and is halved if it has.
+    1: it is halved when Q moves away from x and grows by a fifth otherwise.
 
     Both projections aim beyond the boundary by a share :math:`\gamma` of what separates the input from it. This
     overshoot is the clip's own too and follows the rule of DDN and FMN for the norm, between 0.1 % and 10 %: less after
@@ -89,7 +89,7 @@ class MinimalNorm(Attack):
         iterations: int = 100,
         norm: str = "l2",
         candidates: int | None = 10,
-        patience: int | None = 10,
+        patience: int | None = 15,
         line_steps: int = 3,
         bounds: tuple[float, float] = (0.0, 1.0),
         seed: int = 0,

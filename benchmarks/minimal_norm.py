@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--data.root", dest="root", help="folder of the corpus; that of the training by default")
     parser.add_argument("--data.cache_dir", dest="cache_dir", help="folder of the caches")
     parser.add_argument("--clips", type=int, default=20)
-    parser.add_argument("--iterations", type=int, nargs="+", default=(10, 20, 40, 80), help="budgets of ours")
+    parser.add_argument("--iterations", type=int, nargs="+", default=(10, 20, 42, 80), help="budgets of ours")
     parser.add_argument("--steps", type=int, nargs="*", default=(25, 50, 100, 200), help="budgets of adv-lib's")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, help="JSON file")

@@ -36,9 +36,8 @@ def test_the_exact_distance_of_a_linear_victim_in_the_box(classes, zeros, norm):
     exact = exact_box_distance(victim, inputs, labels, norm)
     outcome = MinimalNorm(victim, norm=norm, candidates=None).run(inputs, labels)
     assert outcome.success.all()
-    ratio = getattr(outcome, norm) / exact
-    assert ratio.max() < 1.002
-    assert ratio.min() > 0.999
+    # One clip lies 3e-5 from a boundary, where float32 itself is no finer than the absolute tolerance.
+    torch.testing.assert_close(getattr(outcome, norm), exact, rtol=1e-3, atol=2e-7)
     assert torch.equal(outcome.gradients, outcome.iterations + classes - 2)
     assert torch.equal(outcome.full_jacobian_gradients, outcome.iterations - 1 + (classes if classes > 2 else 1))
 
