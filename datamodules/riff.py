@@ -80,15 +80,21 @@ def with_length(path: Path, seconds: float) -> io.BytesIO | None:
 
 
 def ends_early(path: Path) -> bool:
-    """Whether an Ogg file breaks off: the page that it ends with is not marked as the last one of its stream.
+    """Whether an Ogg file breaks off: its last page is not marked as the last of its stream, or is not all there.
 
-    A decoder plays such a file up to the break without a word. Source: RFC 3533, section 6.
+    A decoder plays such a file up to the break without a word. The segment table of a page says how many bytes the page
+    has, so that a cut inside the last one is found too. Source: RFC 3533, section 6.
     """
     with path.open("rb") as file:
         if file.read(4) != b"OggS":
             return False
-        # A page has at most 65,307 bytes.
-        file.seek(max(0, path.stat().st_size - 65_307))
+        # A page has at most 65,307 bytes; what follows the last one is allowed as much again.
+        file.seek(max(0, path.stat().st_size - 2 * 65_307))
         tail = file.read()
     page = tail.rfind(b"OggS")
-    return page < 0 or len(tail) < page + 6 or not tail[page + 5] & 0x04
+    # The header has 27 bytes, the last of which is the number of segments; the sizes of these follow.
+    if page < 0 or len(tail) < page + 27 or not tail[page + 5] & 0x04:
+        return True
+    segments = tail[page + 26]
+    sizes = tail[page + 27 : page + 27 + segments]
+    return len(sizes) < segments or len(tail) < page + 27 + segments + sum(sizes)
