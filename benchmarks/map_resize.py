@@ -66,7 +66,8 @@ def main() -> None:
 
     torch.set_num_threads(1)
     samples = round(arguments.clip_seconds * arguments.sample_rate)
-    print("| resize_method | n_fft | cells without influence | worst tone (dB) | median tone (dB) |\n|---|---|---|---|---|")
+    print("| resize_method | n_fft | cells without influence | worst tone (dB) | median tone (dB) |")
+    print("|---|---|---|---|---|")
     for method in get_args(ResizeMethod):
         for n_fft in arguments.n_fft:
             unused = share_without_influence(method, n_fft, arguments.sample_rate, samples)
