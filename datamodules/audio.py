@@ -1,109 +1,20 @@
 """Audio files: are they whole, and what waveform do they hold."""
 
-import io
 import math
-import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 
+from datamodules.audio_headers import announced_bytes, ends_early, with_length
 from datamodules.metadata import ClipTable
 from datamodules.progress import progress_bar
 from storage import DataError
 
-# Streaming encoders cannot go back to write the length: ffmpeg leaves 0xFFFFFFFF, SoX just below 2 GiB, others 0.
-UNKNOWN_LENGTH = 0x7FFF0000
-
-
-def announced_bytes(path: Path) -> tuple[int, int] | None:
-    """Bytes of sound that a WAV header announces, and bytes that follow the header in the file.
-
-    libsndfile shortens a truncated file without a word, so the chunks are walked here. Bytes are compared and not
-    frames, because in compressed formats (MS-ADPCM) a frame has no fixed size.
-
-    Returns:
-        Announced and found number of bytes, or None if the file is no WAV file or announces no length.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] not in (b"RIFF", b"RIFX", b"RF64") or head[8:12] != b"WAVE":
-            return None
-        order = ">" if head[:4] == b"RIFX" else "<"
-        long_length = None
-        while len(chunk := file.read(8)) == 8:
-            length = struct.unpack(f"{order}I", chunk[4:])[0]
-            if chunk[:4] == b"data":
-                if long_length is not None and length == 0xFFFFFFFF:
-                    return long_length, size - file.tell()
-                if length == 0 or length >= UNKNOWN_LENGTH > size:
-                    return None
-                return length, size - file.tell()
-            following = file.tell() + length + length % 2
-            if chunk[:4] == b"ds64" and length >= 16:
-                long_length = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
-            file.seek(following)
-    return None
-
-
-def with_length(path: Path, seconds: float) -> io.BytesIO | None:
-    """The beginning of a streamed WAV file with the length of its sound filled in.
-
-    libsndfile takes a length of 0 for a file without samples, although the sound goes on to the end of the file.
-
-    Args:
-        path: any file.
-        seconds: how much sound is wanted, at least; what comes later is left out.
-
-    Returns:
-        A WAV file in memory, or None where the header announces a length other than 0 or the file is no WAV file.
-    """
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] not in (b"RIFF", b"RIFX") or head[8:12] != b"WAVE":
-            return None
-        order = ">" if head[:4] == b"RIFX" else "<"
-        chunks, bytes_per_second, frame_bytes = b"", 0, 1
-        while len(chunk := file.read(8)) == 8:
-            length = struct.unpack(f"{order}I", chunk[4:])[0]
-            if chunk[:4] == b"data":
-                if length != 0 or not bytes_per_second:
-                    return None
-                sound = file.read(math.ceil(seconds * bytes_per_second))
-                sound = sound[: len(sound) // frame_bytes * frame_bytes]
-                body = b"WAVE" + chunks + b"data" + struct.pack(f"{order}I", len(sound)) + sound
-                return io.BytesIO(head[:4] + struct.pack(f"{order}I", len(body)) + body)
-            content = file.read(length + length % 2)
-            if chunk[:4] == b"fmt " and len(content) >= 16:
-                bytes_per_second, frame_bytes = struct.unpack(f"{order}8xIH", content[:14])
-                frame_bytes = max(1, frame_bytes)
-            chunks += chunk + content
-    return None
-
-
-def ends_early(path: Path) -> bool:
-    """Whether an Ogg file breaks off: the page that it ends with is not marked as the last one of its stream.
-
-    A decoder plays such a file up to the break without a word. Source: RFC 3533, section 6.
-    """
-    with path.open("rb") as file:
-        if file.read(4) != b"OggS":
-            return False
-        # A page has at most 65,307 bytes.
-        file.seek(max(0, path.stat().st_size - 65_307))
-        tail = file.read()
-    page = tail.rfind(b"OggS")
-    return page < 0 or len(tail) < page + 6 or not tail[page + 5] & 0x04
-
-
-Padding = Literal["pad", "loop"]
-Waveform = NDArray[np.float32]
 NAMED_AT_MOST = 10
 
 

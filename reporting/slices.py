@@ -18,6 +18,7 @@ USUAL: dict[str, Setting] = {
     "mother": "morlet",
     "frame_milliseconds": 50.0,
     "magnitude": "log",
+    "resize_method": "bilinear",
 }
 """What the paper fixes while it varies something else."""
 BEST: dict[str, dict[str, dict[str, Setting]]] = {

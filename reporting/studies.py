@@ -154,9 +154,18 @@ STUDIES: dict[str, Study] = {
             ("DWT",),
             MODEL,
         ),
+        Study(
+            "map_resize",
+            "STFT: how maps are brought to their size",
+            "resize_method",
+            ("bilinear", "bilinear_antialias", "power_mean"),
+            "resize",
+            ("STFT",),
+            MODEL,
+        ),
     )
 }
 TABLES = ("table1_mfcc_sampling_rate", "table2_stft_n_fft", "table3_dwt_sampling_rate", "table4_dwt_mother")
 FIGURES = ("figure1_n_mfcc", "figure2_dct_norm", "figure3_lifter", "figure4_stft_window", "figure5_dwt_frame")
-BEYOND = ("section5a_classifiers", "section5b_augmentation", "mfcc_dct_type", "dwt_magnitude")
+BEYOND = ("section5a_classifiers", "section5b_augmentation", "mfcc_dct_type", "dwt_magnitude", "map_resize")
 TRANSFER_SWEEP = "table5_transfer"

@@ -10,6 +10,7 @@ import scipy.io.wavfile
 import soundfile
 
 from datamodules.audio import FINDINGS, file_fault, read_sound
+from datamodules.audio_headers import ends_early
 from datamodules.metadata import ClipTable
 from datamodules.waveform_cache import WaveformCache
 from storage import DataError
@@ -88,6 +89,19 @@ def test_an_ogg_file_that_breaks_off_is_found(tmp_path):
         decoded = read_sound(tmp_path / "cut.ogg", RATE, 5.0)
         assert decoded.findings == ("breaks_off",)
         assert 0 < len(decoded.waveform) < 2 * RATE
+
+
+def test_an_ogg_file_cut_anywhere_inside_its_last_page_is_found(tmp_path):
+    soundfile.write(tmp_path / "whole.ogg", 0.1 * np.random.default_rng(0).standard_normal(44100), 44100)
+    content = (tmp_path / "whole.ogg").read_bytes()
+    last = content.rindex(b"OggS")
+    assert not ends_early(tmp_path / "whole.ogg")
+    # In the fixed part of the header, in the segment table, in the sound, and one byte before the end.
+    for end in (last + 5, last + 20, last + 28, (last + len(content)) // 2, len(content) - 1):
+        (tmp_path / "cut.ogg").write_bytes(content[:end])
+        assert ends_early(tmp_path / "cut.ogg"), end - last
+    (tmp_path / "followed.ogg").write_bytes(content + b"tag")
+    assert not ends_early(tmp_path / "followed.ogg")
 
 
 def test_a_recording_longer_than_the_clips_is_found(tmp_path):

@@ -53,6 +53,8 @@ PAPER = {
     "section5b_augmentation": ("data.augmentation", ["none", "pitch_shift", "time_stretch"]),
     "mfcc_dct_type": ("data.representation.dct_type", [2, 3]),
     "dwt_magnitude": ("data.representation.magnitude", ["linear", "log"]),
+    "map_resize": ("data.representation.resize_method", ["bilinear", "bilinear_antialias", "power_mean"]),
+    "map_resize_window": ("data.representation.resize_method", ["bilinear", "bilinear_antialias", "power_mean"]),
 }
 
 # Light programs with the command lines and result files of the heavy ones; each fold is a line in work.log.

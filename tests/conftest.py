@@ -1,0 +1,11 @@
+"""What holds for every test."""
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache_folder(tmp_path_factory):
+    """No test, and no program that one starts, writes into the cache folder of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache of the user")))
+        yield
