@@ -46,6 +46,7 @@ def resized(cells):
     return cells
 
 
+@torch.no_grad()
 def logits_of(architecture, weights, maps):
     """Logits of maps ``(clips, 1, rows, columns)`` in float64, from a checkpoint's ``state_dict``."""
     weights = {name.removeprefix("classifier."): value.double() for name, value in weights.items()}

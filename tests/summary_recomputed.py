@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 SIX = ("fgsm", "deepfool", "bim_a", "bim_b", "jsma", "cwa")
 PRICES = {"batch_gradients": "gradients", "full_jacobian_batch_gradients": "full_jacobian_gradients"}
+SIX_MEANS = ("fooling_rate", "auc", "auc_ovr", *PRICES)
 MEANS = ("fooling_rate", "success_65", "success_8bit", "target_rate", "fooling_rate_all", "auc_ovr", "auc", *PRICES)
 
 
@@ -94,7 +95,9 @@ def attack_summary(rows, clips):
     """What an attack's ``summary.json`` has to say, without the checks."""
     rows = rows[~rows["attack"].str.startswith("check_")].sort_values(["fold", "attack", "budget", "clip"])
     places = {(f, a, b): part for (f, a, b), part in rows.groupby(["fold", "attack", "budget"])}
-    above = {k: comparisons(v["label"].to_numpy(), v["logits_clean"], v["logits_adversarial"]) for k, v in places.items()}
+    above = {
+        k: comparisons(v["label"].to_numpy(), v["logits_clean"], v["logits_adversarial"]) for k, v in places.items()
+    }
     tested = clips.groupby("fold").size()
     budgets = {place: budget_entry(place, part, above[place], tested[place[0]]) for place, part in places.items()}
     attacks = {}
@@ -106,8 +109,6 @@ def attack_summary(rows, clips):
         attack: mean_entry([entry for place, entry in attacks.items() if place[1] == attack]) | joined[attack]
         for attack in joined
     }
-    six = {name: np.mean([means[attack][name] for attack in SIX]) for name in ("fooling_rate", "auc", "auc_ovr", *PRICES)}
-    six["cost_auc90"] = mean_cost([means[attack]["cost_auc90"] for attack in SIX])
     right = clips[clips["clean_correct"]]
     return {
         "n_test": clips["clip"].nunique(),
@@ -115,14 +116,25 @@ def attack_summary(rows, clips):
         "recordings": right["source"].nunique(),
         "accuracy_on_attacked": clips["clean_correct"].mean(),
         "folds": [
-            {"fold": fold, "n_test": len(part), "n": part["clean_correct"].sum(), "accuracy": part["clean_correct"].mean()}
+            {
+                "fold": fold,
+                "n_test": len(part),
+                "n": part["clean_correct"].sum(),
+                "accuracy": part["clean_correct"].mean(),
+            }
             for fold, part in clips.groupby("fold")
         ],
         "budgets": budgets,
         "attacks": attacks,
         "means": means,
-        "six": {"attacks": list(SIX), **six, **pooled(SIX, rows, above)},
+        "six": six_entry(means) | pooled(SIX, rows, above) if set(SIX) <= set(means) else None,
     }
+
+
+def six_entry(means):
+    """The plain mean over the six."""
+    entry = {name: np.mean([means[attack][name] for attack in SIX]) for name in SIX_MEANS}
+    return {"attacks": list(SIX), **entry, "cost_auc90": mean_cost([means[attack]["cost_auc90"] for attack in SIX])}
 
 
 def budget_entry(place, rows, above, tested):

@@ -24,20 +24,24 @@ import transfer
 
 # In the middle of rows of a map: the bilinear map has nothing of what lies between its rows.
 TONES_HZ = (np.array([3, 6, 9, 13]) + 0.5) * 513 / SIZE * 8000 / 1024
-CLIPS = (104, 12, 12, 12, 12)
-"""Clips of each official fold: the first one fills one reporting batch and begins another."""
+CLIPS = (32, 12, 104, 12, 12)
+"""Clips of each official fold: the third one fills a reporting batch and begins another."""
 BUDGETS = """
-fgsm: {delta: [0.01, 0.1]}
+fgsm: {delta: [0.02, 0.3]}
 bim_a: {delta: [0.01, 0.1], steps: 3}
 bim_b: {delta: [0.01, 0.1], steps: 3}
 deepfool: {iterations: [1, 6]}
-jsma: {iterations: [1, 4]}
-cwa: {search_steps: [1, 2], iterations: 4}
+jsma: {iterations: [2, 12]}
+cwa: {search_steps: [1, 2], iterations: 10}
 """
 RUNS = {"stft-crnn": ("STFT", "crnn"), "stft-sb-cnn": ("STFT", "sb_cnn"), "mfcc-crnn": ("MFCC", "crnn")}
+FOLDS = {"stft-crnn": (1, 2), "stft-sb-cnn": (1, 2), "mfcc-crnn": (2, 3)}
+EPOCHS = {"stft-crnn": 2, "stft-sb-cnn": 3, "mfcc-crnn": 3}
 MAPS = {"STFT": stft_map, "MFCC": mfcc_map}
 CLOSE = 1e-4
-"""A float32 network of a few layers, against float64."""
+"""Logits of a map that was computed anew: maps differ by 1e-5."""
+SAME_MAP = 1e-5
+"""Logits of a stored map: a float32 network of a few layers, against float64."""
 
 
 def write_corpus(root):
@@ -76,17 +80,18 @@ def chain(tmp_path_factory):
             [
                 *("--data", "ESC50", "--data.representation", representation, "--data.split", "official"),
                 *("--data.representation.sample_rate", "8000", "--data.representation.resize", str(SIZE)),
-                *("--data.augmentation", "none", "--data.batch_size", "4", "--folds", "1,2", "--name", name),
+                *("--data.augmentation", "none", "--data.batch_size", "4", "--name", name),
                 *("--data.root", str(folder / "corpus"), "--data.cache_dir", str(folder / "cache")),
                 *("--model.architecture", architecture, "--model.schedule", "constant", "--model.mixup", "0"),
-                *("--model.time_roll", "false", "--trainer.max_epochs", "4" if architecture == "sb_cnn" else "1"),
+                *("--model.time_roll", "false", "--trainer.max_epochs", str(EPOCHS[name])),
+                *("--folds", ",".join(map(str, FOLDS[name]))),
                 *("--model.learning_rate", "0.003", "--runs_dir", str(folder / "runs"), *common),
             ]
         )
     first, second, other = (str(folder / "runs" / name) for name in RUNS)
     common += ["--budgets", str(folder / "budgets.yaml"), "--data.batch_size", "64", "--attacks"]
     transfer.main(["--checkpoints", first, second, *common, *SIX])
-    attack.main(["--checkpoints", other, "--folds", "2", "--save-adversarials", *common, *SIX])
+    attack.main(["--checkpoints", other, "--folds", "3", "--save-adversarials", *common, "fgsm", "bim_b", "deepfool"])
     return folder
 
 
@@ -104,7 +109,7 @@ def clean(chain, corpus):
     table, waveforms = corpus
     known = {}
     for name, (representation, architecture) in RUNS.items():
-        for fold in (1, 2):
+        for fold in FOLDS[name]:
             tested = table[table["fold"] == fold]
             maps = np.stack([MAPS[representation](waveforms[clip]) for clip in tested["filename"]])
             logits = judged(chain, name, fold, maps[:, None])
@@ -118,11 +123,10 @@ def judged(chain, run, fold, maps):
     return logits_of(RUNS[run][1], weights, torch.as_tensor(maps)).numpy()
 
 
-def clear(logits, *levels):
-    """Rows whose largest logit leads by more than rounding, and whose share of it is not at a threshold."""
+def clear(logits, lead=CLOSE):
+    """Rows whose largest logit leads by more than rounding, so that float32 and float64 give the same answer."""
     top = np.sort(logits, axis=1)
-    share = softmax(logits).max(axis=1)
-    return (top[:, -1] - top[:, -2] > CLOSE) & all(np.abs(share - level) > CLOSE for level in levels)
+    return top[:, -1] - top[:, -2] > lead
 
 
 def softmax(logits):
@@ -193,7 +197,7 @@ def test_parts_predictions_and_the_scores_of_training(chain, corpus, clean, run)
     assert [*found, *summary["recall_mean"].values()] == pytest.approx(means)
     assert summary["accuracy_sd"] == pytest.approx(np.std([score[0] for score in scores], ddof=1))
     assert list(summary["recall_mean"]) == summary["class_names"] == list(ESC_CATEGORIES[:4])
-    assert (summary["n_test"], summary["num_classes"]) == (sum(CLIPS[:2]), 4)
+    assert (summary["n_test"], summary["num_classes"]) == (sum(CLIPS[fold - 1] for fold in FOLDS[run]), 4)
     # Something is learned and something is not, or the rest would show little.
     assert 0.3 < summary["accuracy_mean"] < 1
 
@@ -218,7 +222,10 @@ def test_clean_maps_and_logits(chain, corpus, clean, run):
         assert predictions.loc[tested["name"], "prediction"].tolist() == tested["prediction"].tolist()
         for clip in rows.loc[rows["fold"] == fold, "clip"].unique():
             map_file = chain / "runs" / run / "attacks" / "adversarials" / f"fold{fold}" / "clean" / f"{clip}.npy"
-            np.testing.assert_allclose(np.load(map_file)[0, 0], known[clip][0], atol=1e-5)
+            # In float32 the quietest cells, 70 to 80 dB down, are off by some thousandths of a decibel.
+            difference = np.abs(np.load(map_file)[0, 0] - known[clip][0])
+            assert difference.max() < 5e-5
+            assert difference.mean() < 1e-6
     trained = json.loads((chain / "runs" / run / "summary.json").read_text())
     for entry in summary["folds"]:
         (of_training,) = (record for record in trained["folds"] if record["fold"] == entry["fold"])
@@ -235,22 +242,26 @@ def test_what_stored_adversarials_do(chain, clean, run):
         stacks = [np.load(folder / name / f"{clip}.npy") for clip in clips]
         attacked = np.concatenate(stacks).astype(float)
         before = np.concatenate([np.load(folder / "clean" / f"{clip}.npy").repeat(len(stacks[0]), 0) for clip in clips])
-        assert (attacked.min(), attacked.max()) >= (0, 0)
+        assert attacked.min() >= 0
         assert attacked.max() <= 1
         label, answers = some["label"].to_numpy(), judged(chain, run, fold, attacked)
-        np.testing.assert_allclose(np.stack(some["logits_adversarial"].to_list()), answers, atol=CLOSE)
+        np.testing.assert_allclose(np.stack(some["logits_adversarial"].to_list()), answers, atol=SAME_MAP)
         clean_answers = np.stack([clean[run, fold][clip][1] for clip in some["clip"]])
         np.testing.assert_allclose(np.stack(some["logits_clean"].to_list()), clean_answers, atol=CLOSE)
+        share = softmax(answers).max(axis=1)
         rounded = judged(chain, run, fold, np.round(attacked * 255) / 255)
         targeted = name in ("fgsm", "jsma", "cwa")
         target = [target_of(clip, own, 4, 0) if targeted else -1 for clip, own in zip(some["clip"], label, strict=True)]
         assert some["target"].tolist() == target
         fooled = answers.argmax(axis=1) != label
         judgements = {
-            "success": (fooled, clear(answers)),
-            "success_65": (fooled & (softmax(answers).max(axis=1) >= 0.65), clear(answers, 0.65)),
-            "success_8bit": (fooled & (rounded.argmax(axis=1) != label), clear(answers) & clear(rounded)),
-            "target_hit": (answers.argmax(axis=1) == target, clear(answers)),
+            "success": (fooled, clear(answers, SAME_MAP)),
+            "success_65": (fooled & (share >= 0.65), clear(answers, SAME_MAP) & (np.abs(share - 0.65) > SAME_MAP)),
+            "success_8bit": (
+                fooled & (rounded.argmax(axis=1) != label),
+                clear(answers, SAME_MAP) & clear(rounded, SAME_MAP),
+            ),
+            "target_hit": (answers.argmax(axis=1) == target, clear(answers, SAME_MAP)),
         }
         for column, (expected, sure) in judgements.items():
             assert sure.mean() > 0.9, (name, column)
@@ -258,7 +269,9 @@ def test_what_stored_adversarials_do(chain, clean, run):
         moved = (attacked - before).reshape(len(some), -1)
         sizes = {"l2": np.sqrt((moved**2).sum(1)), "linf": np.abs(moved).max(1), "l0": (np.abs(moved) > 1e-6).sum(1)}
         with np.errstate(divide="ignore"):
-            sizes["snr_db"] = 10 * np.log10((before.reshape(len(some), -1).astype(float) ** 2).sum(1) / sizes["l2"] ** 2)
+            sizes["snr_db"] = 10 * np.log10(
+                (before.reshape(len(some), -1).astype(float) ** 2).sum(1) / sizes["l2"] ** 2
+            )
         for column, expected in sizes.items():
             np.testing.assert_allclose(some[column], expected, rtol=1e-5, atol=1e-9, err_msg=f"{name} {column}")
         settings = [json.loads(text) for text in some["settings"]]
@@ -268,7 +281,7 @@ def test_what_stored_adversarials_do(chain, clean, run):
         assert (some["reporting_batch"] == (some["clip"] - min(clean[run, fold])) // 100).all()
         rows_a_step = {"deepfool": 3, "jsma": 2}.get(name, 1)
         assert (some["gradients"] == rows_a_step * some["iterations"]).all(), name
-    assert rows["reporting_batch"].nunique() == (1 if run == "mfcc-crnn" else 2)
+    assert rows["reporting_batch"].nunique() == (2 if run == "mfcc-crnn" else 1)
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -286,8 +299,8 @@ def test_every_number_of_an_attack_summary(chain, run):
     require_same(summary["means"], expected["means"], "means")
     require_same(summary["six"], expected["six"], "six")
     for entry in summary["budgets"]:
-        some = rows[[(rows[name] == entry[name]) for name in ("fold",)][0]]
-        some = some[(some["attack"] == entry["attack"]) & (some["budget"] == entry["budget"])]
+        some = rows[(rows["fold"] == entry["fold"]) & (rows["attack"] == entry["attack"])]
+        some = some[some["budget"] == entry["budget"]]
         assert entry["auc"] == pytest.approx(area(some), abs=1e-9)
     assert all(check["passed"] for check in summary["checks"] if check["kind"] == "hard")
 
@@ -302,15 +315,19 @@ def test_every_number_of_a_transfer_summary(chain, clean, run):
     for (judge, fold, name), some in rows.groupby(["target_run", "fold", "attack"]):
         some = some.sort_values(["clip", "budget"])
         maps = chain / "runs" / run / "attacks" / "adversarials" / f"fold{fold}" / name
-        answers = judged(chain, judge, fold, np.concatenate([np.load(maps / f"{c}.npy") for c in some["clip"].unique()]))
-        sure, said, label = clear(answers), answers.argmax(axis=1), some["label"].to_numpy()
-        np.testing.assert_allclose(np.stack(some["target_logits_adversarial"].to_list()), answers, atol=CLOSE)
+        answers = judged(
+            chain, judge, fold, np.concatenate([np.load(maps / f"{c}.npy") for c in some["clip"].unique()])
+        )
+        sure, said, label = clear(answers, SAME_MAP), answers.argmax(axis=1), some["label"].to_numpy()
+        np.testing.assert_allclose(np.stack(some["target_logits_adversarial"].to_list()), answers, atol=SAME_MAP)
         before = np.stack([clean[judge, fold][clip][1] for clip in some["clip"]])
         np.testing.assert_allclose(np.stack(some["target_logits_clean"].to_list()), before, atol=CLOSE)
         assert (some["clean_correct_target"].to_numpy() == (before.argmax(1) == label))[clear(before)].all()
         assert (some["target_success"].to_numpy() == (said != label))[sure].all()
         assert (some["target_target_hit"].to_numpy() == (said == some["target"].to_numpy()))[sure].all()
-        own = outcomes.loc[[(fold, name, budget, clip) for budget, clip in zip(some["budget"], some["clip"], strict=True)]]
+        own = outcomes.loc[
+            [(fold, name, budget, clip) for budget, clip in zip(some["budget"], some["clip"], strict=True)]
+        ]
         assert some["clean_correct_source"].all()
         assert (some["source_success"].to_numpy() == (own["success"] == 1)).all()
         assert (some["source_target_hit"].to_numpy() == (own["target_hit"] == 1)).all()
