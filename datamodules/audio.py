@@ -15,6 +15,8 @@ from datamodules.metadata import ClipTable
 from datamodules.progress import progress_bar
 from storage import DataError
 
+Padding = Literal["pad", "loop"]
+Waveform = NDArray[np.float32]
 NAMED_AT_MOST = 10
 
 
