@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import NDArray
 
 from datamodules.audio_headers import announced_bytes, ends_early, with_length
 from datamodules.metadata import ClipTable

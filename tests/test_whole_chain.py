@@ -75,7 +75,7 @@ def chain(tmp_path_factory):
     write_corpus(folder / "corpus")
     (folder / "budgets.yaml").write_text(BUDGETS)
     common = ["--wandb.mode", "disabled", "--trainer.accelerator", "cpu"]
-    for name, (representation, architecture) in RUNS.items():
+    for name, (representation, _) in RUNS.items():
         train.main(
             [
                 *("--data", "ESC50", "--data.representation", representation, "--data.split", "official"),
@@ -108,7 +108,7 @@ def clean(chain, corpus):
     """Maps and logits of the test clips of each run and fold, from sound files and weights."""
     table, waveforms = corpus
     known = {}
-    for name, (representation, architecture) in RUNS.items():
+    for name, (representation, _) in RUNS.items():
         for fold in FOLDS[name]:
             tested = table[table["fold"] == fold]
             maps = np.stack([MAPS[representation](waveforms[clip]) for clip in tested["filename"]])
