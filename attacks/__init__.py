@@ -57,6 +57,7 @@ __all__ = [
     "DeepFoolOverTargets",
     "GradientCounter",
     "GradientCounts",
+    "MinimalNorm",
     "Outcome",
     "TorchAttacksAttack",
 ]

@@ -19,7 +19,7 @@ from lightning_modules.attack_example import AttackExample
 from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
 from metrics.attack_summary import summarise
 from metrics.trust_checks import SQUARE, Check, check_outcomes
-from storage import DataError, plain_numbers, write_json
+from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
 from storage.attack_store import DEFAULT_PRECISION, AttackStore
 from storage.provenance import git_commit, is_launched, package_versions
 from storage.trained_run import TrainedRun, sha256
@@ -166,6 +166,7 @@ class AttackRun:
         stored = self.store.stored_settings()
         recipe, some = stored["recipe"], next(iter(self.data.values()))
         summary: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
             "corpus": some.corpus,
             "num_classes": some.num_classes,
             "class_names": list(some.table.class_names),

@@ -191,7 +191,7 @@ def _judged(place: Any, outcomes: pd.DataFrame, clean: Mapping[int, Tensor], tar
     numbers = outcomes["clip"].unique().tolist()
     answers, logits = target.judge(torch.stack([clean[clip] for clip in numbers]))
     known = {clip: (int(answers[k]), None if logits is None else logits[k].numpy()) for k, clip in enumerate(numbers)}
-    columns = ["fold", "attack", "budget", "settings", "clip", "source", "label", "target"]
+    columns = ["fold", "attack", "budget", "settings", "clip", "recording", "label", "target_label"]
     frames = []
     for _, rows in outcomes.groupby(["attack", "clip"], sort=False):
         rows = rows.sort_values("budget")
@@ -208,8 +208,8 @@ def _judged(place: Any, outcomes: pd.DataFrame, clean: Mapping[int, Tensor], tar
             clean_correct_target=answer == rows["label"].to_numpy(),
             source_success=rows["success"] > 0,
             target_success=judged != rows["label"].to_numpy(),
-            source_target_hit=rows["target_hit"] > 0,
-            target_target_hit=judged == rows["target"].to_numpy(),
+            source_reached_target_label=rows["target_hit"] > 0,
+            target_reached_target_label=judged == rows["target_label"].to_numpy(),
             target_prediction=judged,
         )
         # Columns of arrays, or of nothing.

@@ -10,7 +10,7 @@ from metrics.transfer_summary import summarise_transfer
 from storage import plain_numbers, write_atomically, write_json
 from storage.provenance import git_commit, package_versions
 
-SAME = ("profile", "seed", "clips", "recipe")
+SAME = ("schema_version", "profile", "seed", "clips", "recipe")
 CELL = ["target_run", "fold", "attack"]
 
 

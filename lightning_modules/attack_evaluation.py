@@ -118,6 +118,6 @@ class AttackEvaluation(LightningModule):
         return rows.assign(
             fold=self.fold,
             name=[self.table.names[clip] for clip in clips],
-            source=self.table.sources[clips],
+            recording=self.table.sources[clips],
             reporting_batch=reporting_batch(places, self.reporting_batch_size).numpy(),
         )

@@ -62,7 +62,7 @@ def outcome_rows(outcome: Outcome, inputs: Tensor, clips: Tensor) -> dict[str, A
     """The columns that an outcome holds or that follow from its logits."""
     logits = outcome.logits_adversarial.float().cpu()
     columns: dict[str, Any] = {"clip": clips.cpu().numpy()}
-    columns |= {"label": outcome.labels.cpu().numpy(), "target": outcome.targets.cpu().numpy()}
+    columns |= {"label": outcome.labels.cpu().numpy(), "target_label": outcome.targets.cpu().numpy()}
     columns["prediction"] = logits.argmax(dim=1).numpy()
     columns["logits_clean"] = list(outcome.logits_clean.float().cpu().numpy())
     columns["logits_adversarial"] = list(logits.numpy())

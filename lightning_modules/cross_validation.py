@@ -13,7 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from datamodules import Batch, SoundDataModule
 from lightning_modules.sound_classifier import SoundClassifier
 from metrics.classification import class_scores
-from storage import RunFolder, write_atomically, write_json
+from storage import SCHEMA_VERSION, RunFolder, write_atomically, write_json
 from storage.provenance import git_commit, package_versions
 
 
@@ -132,7 +132,7 @@ class CrossValidation(Callback):
         predictions = pd.DataFrame(
             {
                 "clip": [table.names[clip] for clip in clips],
-                "source": table.sources[clips],
+                "recording": table.sources[clips],
                 "label": table.labels[clips],
                 "prediction": [predicted for _, predicted in rows],
             }
@@ -170,6 +170,7 @@ class CrossValidation(Callback):
         rows = [record for record in records if record is not None]
         accuracies = [row["accuracy"] for row in rows]
         summary = {
+            "schema_version": SCHEMA_VERSION,
             "corpus": data.corpus,
             "num_classes": data.num_classes,
             "class_names": list(data.table.class_names),

@@ -217,7 +217,7 @@ def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> 
         ``six``, which is None unless all six were run on the same folds.
     """
     clips = clips.sort_values(["fold", "clip"], ignore_index=True)
-    everything = SourceResampling(clips["source"].tolist(), seed=seed)
+    everything = SourceResampling(clips["recording"].tolist(), seed=seed)
     folds = sorted(clips["fold"].unique().tolist())
     rows: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
@@ -225,7 +225,7 @@ def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> 
     pooled: dict[int, SourceResampling] = {}
     for fold in folds:
         tested = clips[clips["fold"] == fold]
-        own = SourceResampling(tested["source"].tolist(), seed=seed)
+        own = SourceResampling(tested["recording"].tolist(), seed=seed)
         of_fold = outcomes[(outcomes["fold"] == fold) & ~outcomes["attack"].str.startswith(CHECK)]
         for _, some in of_fold.groupby("attack", sort=False):
             one = AttackedFold.of(some)
@@ -248,7 +248,7 @@ def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> 
     return {
         "n_test": clips["clip"].nunique(),
         "n": right["clip"].nunique(),
-        "recordings": right["source"].nunique(),
+        "recordings": right["recording"].nunique(),
         "accuracy_on_attacked": float(clips["clean_correct"].mean()),
         "folds": [_fold_entry(fold, clips[clips["fold"] == fold]) for fold in folds],
         "budgets": rows,

@@ -59,7 +59,7 @@ class AttackedFold:
             attack=str(first["attack"].iloc[0]),
             settings=[json.loads(text) for text in rows["settings"].iloc[::clips]],
             clips=torch.tensor(first["clip"].to_numpy()),
-            recordings=tuple(map(str, first["source"])),
+            recordings=tuple(map(str, first["recording"])),
             labels=torch.tensor(first["label"].to_numpy()),
             batches=torch.tensor(first["reporting_batch"].to_numpy()),
             logits_clean=_stack(first["logits_clean"]),
@@ -79,7 +79,9 @@ class AttackedFold:
 
     def target_rate(self, budget: int) -> float | None:
         """Share of clips that end at their target; None for an attack without targets."""
-        return None if bool((self.columns["target"][budget] < 0).all()) else float(self.rate("target_hit", budget))
+        return (
+            None if bool((self.columns["target_label"][budget] < 0).all()) else float(self.rate("target_hit", budget))
+        )
 
     def area(self, budget: int, weights: Tensor | None = None) -> Tensor:
         """AUC over all clips at one budget (:func:`metrics.auc.auc`), whatever the reporting batches."""

@@ -114,7 +114,7 @@ def counts_by_recording(rows: pd.DataFrame, recordings: Sequence[str]) -> Counts
         recordings: names of the recordings, those of the rows among them.
     """
     place = {recording: position for position, recording in enumerate(recordings)}
-    at = torch.tensor([place[recording] for recording in rows["source"]], dtype=torch.long)
+    at = torch.tensor([place[recording] for recording in rows["recording"]], dtype=torch.long)
     fools = fools_source(rows)
     both = fools & rows["target_success"].astype(bool)
     zero = torch.zeros(len(recordings), dtype=torch.float64)

@@ -51,7 +51,7 @@ def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, A
 
 def _cell(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
     numerators, denominators = _counts(rows, "success")
-    hits, hit_denominators = _counts(rows, "target_hit")
+    hits, hit_denominators = _counts(rows, "reached_target_label")
     cell = {
         "ratio": transfer_ratio(numerators, denominators),
         "numerator": int(numerators.sum()),
@@ -66,7 +66,7 @@ def _cell(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
 def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
     counts = [_counts(rows, "success") for rows in attacks]
     ratios = torch.tensor([transfer_ratio(*pair) for pair in counts], dtype=torch.float64)
-    hits = [transfer_ratio(*_counts(rows, "target_hit")) for rows in attacks]
+    hits = [transfer_ratio(*_counts(rows, "reached_target_label")) for rows in attacks]
     areas = [area for rows in attacks if (area := _auc_on_target(rows)) is not None]
     numerator, denominator = (int(sum(pair[k].sum() for pair in counts)) for k in (0, 1))
     cell = {
@@ -84,7 +84,7 @@ def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
 def _distinct(rows: pd.DataFrame) -> dict[str, int]:
     """Clips that fool the source and both victims know, and their recordings, each counted once."""
     counted = rows[fools_source(rows)]
-    return {"n": counted["clip"].nunique(), "recordings": counted["source"].nunique()}
+    return {"n": counted["clip"].nunique(), "recordings": counted["recording"].nunique()}
 
 
 def _both_correct(rows: pd.DataFrame) -> "pd.Series[bool]":
@@ -103,7 +103,7 @@ def _counts(rows: pd.DataFrame, what: str) -> tuple[Tensor, Tensor]:
 def _interval(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
     """Interval of the ratio, or of its mean over attacks, with recordings as clusters."""
     together = pd.concat(attacks)
-    recordings = sorted(together["source"].astype(str).unique())
+    recordings = sorted(together["recording"].astype(str).unique())
     counts = [counts_by_recording(rows, recordings) for rows in attacks]
     # What a recording weighs in a ratio is its part of the denominator. A mean is no surer than the attack of it that
     # fools the source on the fewest: one clip that carries over has no spread of its own.

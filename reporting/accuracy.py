@@ -154,7 +154,7 @@ class Accuracies:
             right = [label == answer for label, answer in zip(columns["label"], columns["prediction"], strict=True)]
             # The same clips are tested again and again; one tuple of their names serves all.
             clips = self._clips.setdefault(columns["clip"], columns["clip"])
-            sources = self._clips.setdefault(columns["source"], columns["source"])
+            sources = self._clips.setdefault(columns["recording"], columns["recording"])
             return TestedFold(fold, clips, sources, torch.tensor(right))
         except (OSError, ValueError, KeyError, StopIteration) as error:
             raise DataError(

@@ -11,7 +11,7 @@ import pyarrow
 from reporting.runs import Run
 from storage import DataError
 
-COLUMNS = ["attack", "name", "source"]
+COLUMNS = ["attack", "name", "recording"]
 Clip = tuple[str, str]
 """Name of a clip, and the recording that it was cut from."""
 
@@ -66,7 +66,7 @@ def _of_attacks(run: Path) -> dict[str, frozenset[Clip]]:
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise DataError(f"expected outcomes in {path}, found a file that cannot be read; attack again") from error
     return {
-        str(attack): frozenset(zip(some["name"], some["source"], strict=True))
+        str(attack): frozenset(zip(some["name"], some["recording"], strict=True))
         for attack, some in rows.groupby("attack")
         # Attacks for the trust checks are no part of a table.
         if not str(attack).startswith("check_")

@@ -74,7 +74,7 @@ def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, candidates: int
     clips = int(rows["clip"].nunique()) if "clip" in rows and len(rows) else n
     if len(rows) != n:
         return Estimate(rate, None, None, None, n, (run.name,))
-    resampling = SourceResampling(rows["source"].tolist(), seed=seed)
+    resampling = SourceResampling(rows["recording"].tolist(), seed=seed)
     # Over candidates the ends of the maximum are those of the highest rate, each at a share of the error.
     ends = rate_interval(torch.tensor(rows["success"].to_numpy(float)), resampling, 1 - 0.05 / candidates)
     low, high = (None if end != end else end for end in (ends.low, ends.high))
@@ -87,7 +87,7 @@ def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, candidates: int
         n=clips,
         runs=(run.name,),
         by_fold=tuple(float(value) for value in folds["success"].mean()),
-        same_recordings=int(folds["source"].nunique().sum()) > resampling.sources,
+        same_recordings=int(folds["recording"].nunique().sum()) > resampling.sources,
         recordings=resampling.sources,
     )
 
@@ -96,6 +96,6 @@ def _outcomes(run: Run, attack: str, budget: int | None = None) -> pd.DataFrame:
     path = run.path / "attacks" / "outcomes.parquet"
     try:
         wanted = [("attack", "==", attack)] + ([] if budget is None else [("budget", "==", budget)])
-        return pd.read_parquet(path, columns=["fold", "clip", "source", "success"], filters=wanted)
+        return pd.read_parquet(path, columns=["fold", "clip", "recording", "success"], filters=wanted)
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise DataError(f"expected outcomes in {path}, found a file that cannot be read; attack again") from error

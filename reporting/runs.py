@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from reporting.identity import settings_of, training_of
-from storage import DataError
+from storage import DataError, require_version
 
 FOLD_OR_HIDDEN = re.compile(r"fold\d+|\..*")
 SKIPPED = {"wandb", "attacks", "transfer", "lightning_logs"}
 DEPTH = 3
 """Folders of runs may themselves be sorted into folders, this deep."""
+REMEDY = "run the command that wrote it again with this version, with --overwrite"
 PER_FOLD = ("fold", "attack", "budget", "fooling_rate", "batch_gradients")
 
 
@@ -132,6 +133,8 @@ def read_run(path: Path, name: str | None = None) -> Run:
         DataError: if a file cannot be read or lacks what it must say.
     """
     summary = _read(path / "summary.json")
+    if "representation" in summary:
+        require_version(summary, path / "summary.json", REMEDY)
     try:
         attacks = path / "attacks" / "summary.json"
         return Run(
@@ -143,7 +146,7 @@ def read_run(path: Path, name: str | None = None) -> Run:
             training=training_of(summary),
             seed=summary["seed"],
             summary=summary,
-            attacks=_attack_results(_read(attacks)) if attacks.is_file() else None,
+            attacks=_attack_results(_current(attacks)) if attacks.is_file() else None,
             transfers=[row for file in sorted(path.glob("transfer/*/summary.json")) for row in _transfer_rows(file)],
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -204,10 +207,16 @@ def _curve(rows: list[dict[str, Any]], means: Mapping[str, Mapping[str, Any]]) -
 
 
 def _transfer_rows(path: Path) -> list[dict[str, Any]]:
-    summary = _read(path)
+    summary = _current(path)
     common = {key: summary.get(key) for key in ("profile", "source_run", "source_architecture")}
     common["file"] = path.with_name("rows.parquet")
     return [{**row, **common} for row in summary["rows"]]
+
+
+def _current(path: Path) -> dict[str, Any]:
+    summary = _read(path)
+    require_version(summary, path, REMEDY)
+    return summary
 
 
 def _read(path: Path) -> dict[str, Any]:

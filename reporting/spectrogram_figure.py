@@ -20,7 +20,7 @@ from reporting.table import CORPUS_NAMES, NAMES, describe
 from storage import DataError
 
 DOG_BARK = {"ESC10": 0, "ESC50": 0, "UrbanSound8K": 3}
-COLUMNS = ["fold", "attack", "budget", "clip", "name", "label", "target", "prediction", "success", "l2", "linf"]
+COLUMNS = ["fold", "attack", "budget", "clip", "name", "label", "target_label", "prediction", "success", "l2", "linf"]
 KEY = "figure6_adversarial_maps"
 TITLE = "Figure 6. One clip after six attacks"
 
@@ -168,7 +168,7 @@ def _cheapest(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _under(row: dict[str, Any]) -> str:
-    target = f" (t {row['target']})" if row["target"] >= 0 else ""
+    target = f" (t {row['target_label']})" if row["target"] >= 0 else ""
     answer = f"l' = {row['prediction']}{target}" if row["success"] > 0 else f"not fooled{target}"
     return f"δ∞ {row['linf']:.3g}, ‖δ‖₂ {row['l2']:.2g}\n{answer}"
 

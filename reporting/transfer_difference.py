@@ -20,7 +20,7 @@ from reporting.estimates import Estimate
 from reporting.transfer_table import Transfers
 from storage import DataError
 
-COLUMNS = ["fold", "attack", "clip", "source", "target_run"]
+COLUMNS = ["fold", "attack", "clip", "recording", "target_run"]
 COLUMNS += ["clean_correct_source", "clean_correct_target", "source_success", "target_success"]
 
 Tables = list[list[list[pd.DataFrame]]]
@@ -75,7 +75,7 @@ def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> T
         for side in tables
     ]
     everything = pd.concat([rows for side in tables for models in side for rows in models])
-    recordings = sorted(everything["source"].unique())
+    recordings = sorted(everything["recording"].unique())
     difference = _difference(tables, recordings)
     pairwise = difference(torch.ones(len(recordings), dtype=torch.float64))
     if pairwise.isnan().any():
@@ -92,10 +92,10 @@ def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> T
         n=counted["clip"].nunique(),
         runs=tuple(runs),
         by_fold=_by_fold(tables, sorted(folds)),
-        same_recordings=int(everything.groupby("fold")["source"].nunique().sum()) > len(recordings),
+        same_recordings=int(everything.groupby("fold")["recording"].nunique().sum()) > len(recordings),
         recordings=len(recordings),
     )
-    return TransferDifference(estimate, counted["source"].nunique(), tuple(pairwise.tolist()), len(attacks))
+    return TransferDifference(estimate, counted["recording"].nunique(), tuple(pairwise.tolist()), len(attacks))
 
 
 def _difference(tables: Tables, recordings: Sequence[str]) -> Callable[[Tensor], Tensor]:
@@ -146,7 +146,7 @@ def _by_fold(tables: Tables, folds: Sequence[int]) -> tuple[float, ...]:
     found = []
     for fold in folds:
         some = [[[rows[rows["fold"] == fold] for rows in models] for models in side] for side in tables]
-        recordings = sorted(set().union(*(rows["source"] for side in some for models in side for rows in models)))
+        recordings = sorted(set().union(*(rows["recording"] for side in some for models in side for rows in models)))
         found.append(float(_difference(some, recordings)(torch.ones(len(recordings), dtype=torch.float64)).mean()))
     return () if any(math.isnan(value) for value in found) else tuple(found)
 

@@ -7,5 +7,15 @@ killed or a disk that fills up leaves the old file or none, never half a file.
 from storage.atomic import plain_numbers, write_atomically, write_json, write_text
 from storage.errors import DataError
 from storage.run_folder import RunFolder
+from storage.schema import SCHEMA_VERSION, require_version
 
-__all__ = ["DataError", "RunFolder", "plain_numbers", "write_atomically", "write_json", "write_text"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "DataError",
+    "RunFolder",
+    "plain_numbers",
+    "require_version",
+    "write_atomically",
+    "write_json",
+    "write_text",
+]

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from storage import DataError, write_atomically, write_json
+from storage.schema import SCHEMA_VERSION
 
 ROW_KEY = ["fold", "attack", "budget", "clip"]
 """What tells a row of outcomes from every other."""
@@ -120,7 +121,13 @@ class AttackStore:
             ValueError: if the folder was attacked with other settings; the first that differs is named.
         """
         stored = self.stored_settings()
-        merged = dict(settings)
+        if stored and stored.get("schema_version", 1) != SCHEMA_VERSION:
+            raise ValueError(
+                f"expected results of schema version {SCHEMA_VERSION} in {self.path}, got those of version "
+                f"{stored.get('schema_version', 1)}, whose numbers mean something else; choose another --output, or "
+                "--overwrite to attack anew"
+            )
+        merged = {**settings, "schema_version": SCHEMA_VERSION}
         # Through JSON, so that tuples and numbers compare as they come back from the file.
         for group in ("common", "attacks", "checkpoints"):
             before, now = stored.get(group, {}), json.loads(json.dumps(settings[group]))

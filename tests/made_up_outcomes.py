@@ -22,7 +22,7 @@ def attacked_folds(seed, *, folds=2, clips=24, classes=4, budgets=3, attacks=THE
         right = random.random(clips) < 0.8
         right[:2] = True
         clean[np.arange(clips), np.where(right, label, (label + 1) % classes)] += 5
-        tested.append(pd.DataFrame({"fold": fold, "clip": numbers, "source": recordings, "label": label}))
+        tested.append(pd.DataFrame({"fold": fold, "clip": numbers, "recording": recordings, "label": label}))
         tested[-1]["clean_correct"] = clean.argmax(1) == label
         for attack in attacks:
             push = random.exponential(3, clips)
@@ -37,8 +37,8 @@ def attacked_folds(seed, *, folds=2, clips=24, classes=4, budgets=3, attacks=THE
                     rows.append(
                         {
                             **{"fold": fold, "attack": attack, "budget": budget, "settings": json.dumps(settings)},
-                            **{"clip": numbers[k], "source": recordings[k], "label": label[k]},
-                            **{"target": target if attack in TARGETED else -1, "prediction": logits.argmax()},
+                            **{"clip": numbers[k], "recording": recordings[k], "label": label[k]},
+                            **{"target_label": target if attack in TARGETED else -1, "prediction": logits.argmax()},
                             **{"logits_clean": clean[k].astype(np.float32), "success": float(fooled)},
                             **{
                                 "logits_adversarial": logits.astype(np.float32),
@@ -62,15 +62,15 @@ def judged_by(rows, targets, seed=0):
     frames = []
     for name in targets:
         itself = name == "itself"
-        frame = rows[["fold", "attack", "budget", "settings", "clip", "source", "label", "target"]].assign(
+        frame = rows[["fold", "attack", "budget", "settings", "clip", "recording", "label", "target_label"]].assign(
             target_run=name,
             target_architecture=name,
             clean_correct_source=True,
             clean_correct_target=True if itself else random.random(len(rows)) < 0.9,
             source_success=rows["success"] > 0,
             target_success=(rows["success"] > 0) & (itself | (random.random(len(rows)) < 0.5)),
-            source_target_hit=rows["target_hit"] > 0,
-            target_target_hit=(rows["target_hit"] > 0) & itself,
+            source_reached_target_label=rows["target_hit"] > 0,
+            target_reached_target_label=(rows["target_hit"] > 0) & itself,
             target_logits_clean=rows["logits_clean"],
             target_logits_adversarial=rows["logits_adversarial"],
         )

@@ -37,7 +37,9 @@ def test_part(corpus, fold, clips):
         for take in range(2 if source % 3 == 2 else 1):
             label = source % CLASSES
             recording = f"{corpus}{fold}{source:03d}"
-            rows.append({"name": f"{fold}-{recording}-{'AB'[take]}-{label}.wav", "source": recording, "label": label})
+            rows.append(
+                {"name": f"{fold}-{recording}-{'AB'[take]}-{label}.wav", "recording": recording, "label": label}
+            )
         source += 1
     table = pd.DataFrame(rows[:clips])
     return table.assign(fold=fold, clip=1000 * fold + np.arange(len(table)))
@@ -73,7 +75,7 @@ def write_run(
         logits[np.arange(len(part)), winner] += 6
         parts.append(part.assign(prediction=logits.argmax(1), logits_clean=list(logits)))
         (path / f"fold{fold}").mkdir(parents=True)
-        columns = {"name": "clip", "source": "source", "label": "label", "prediction": "prediction"}
+        columns = {"name": "clip", "recording": "recording", "label": "label", "prediction": "prediction"}
         table = parts[-1][list(columns)].rename(columns=columns)
         table.to_csv(path / f"fold{fold}" / "predictions.csv", index=False)
     tested = pd.concat(parts, ignore_index=True)
@@ -162,7 +164,7 @@ def outcomes(right, attack, number, settings, hardness, generator, strength, sum
     more = 0 if attack in ("fgsm", "bim_b") else generator.integers(0, 4, len(right))
     gradients = np.full(len(right), price) + more
     size = settings.get("delta", 0.01 * (number + 1))
-    frame = right[["fold", "clip", "name", "source", "label", "logits_clean"]].copy()
+    frame = right[["fold", "clip", "name", "recording", "label", "logits_clean"]].copy()
     frame = frame.assign(
         corpus=summary["corpus"],
         seed=summary["seed"],
@@ -210,15 +212,15 @@ def write_transfer(runs, source, targets, ratios, *, profile="smoke", attacks=TH
         generator = np.random.default_rng(zlib.crc32(f"{source} {target}".encode()))
         carried = generator.random(len(outcomes)) < ratio
         fools = (outcomes["success"] > 0).to_numpy()
-        frame = outcomes[["fold", "attack", "budget", "settings", "clip", "source", "label", "target"]].assign(
+        frame = outcomes[["fold", "attack", "budget", "settings", "clip", "recording", "label", "target_label"]].assign(
             target_run=target,
             target_architecture=architecture,
             clean_correct_source=True,
             clean_correct_target=right,
             source_success=fools,
             target_success=fools if target == source else carried & fools,
-            source_target_hit=False,
-            target_target_hit=False,
+            source_reached_target_label=False,
+            target_reached_target_label=False,
             target_logits_clean=None,
             target_logits_adversarial=None,
         )

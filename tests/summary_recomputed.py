@@ -113,7 +113,7 @@ def attack_summary(rows, clips):
     return {
         "n_test": clips["clip"].nunique(),
         "n": right["clip"].nunique(),
-        "recordings": right["source"].nunique(),
+        "recordings": right["recording"].nunique(),
         "accuracy_on_attacked": clips["clean_correct"].mean(),
         "folds": [
             {
@@ -140,10 +140,10 @@ def six_entry(means):
 def budget_entry(place, rows, above, tested):
     """One attack at one budget on one fold."""
     fooled = rows["success"] == 1
-    targeted = (rows["target"] >= 0).any()
+    targeted = (rows["target_label"] >= 0).any()
     entry = dict(zip(("fold", "attack", "budget"), place, strict=True))
     entry |= {"settings": json.loads(rows["settings"].iloc[0]), "n": len(rows), "n_test": tested}
-    entry |= {"recordings": rows["source"].nunique(), "fooling_rate": fooled.sum() / len(rows)}
+    entry |= {"recordings": rows["recording"].nunique(), "fooling_rate": fooled.sum() / len(rows)}
     entry |= {name: rows[name].sum() / len(rows) for name in ("success_65", "success_8bit")}
     entry["target_rate"] = rows["target_hit"].sum() / len(rows) if targeted else None
     # A clip that is wrong before counts as fooled among all clips.
@@ -160,8 +160,8 @@ def budget_entry(place, rows, above, tested):
     entry["zero_gradient_share"] = rows["zero_gradients"].sum() / max(rows["gradients"].sum(), 1)
     entry["seconds"] = rows["seconds"].sum()
     happened = fooled.to_numpy(float)
-    rate = interval(lambda weights: weights @ happened / weights.sum(), rows["source"])
-    return entry | ends(rate, interval(lambda weights: area_of(above, weights), rows["source"]))
+    rate = interval(lambda weights: weights @ happened / weights.sum(), rows["recording"])
+    return entry | ends(rate, interval(lambda weights: area_of(above, weights), rows["recording"]))
 
 
 def attack_entry(fold, attack, budgets):
@@ -221,11 +221,11 @@ def pooled(attacks, rows, above):
                 by_fold.setdefault((attack, fold), []).append(value)
             return np.mean([np.mean(values) for values in by_fold.values()])
 
-        return interval(number, first["source"])
+        return interval(number, first["recording"])
 
     rate = averaged(lambda place, weights: weights @ happened[place] / weights.sum())
     area = averaged(lambda place, weights: area_of(above[place], weights))
-    return {"n": some["clip"].nunique(), "recordings": some["source"].nunique(), **ends(rate, area)}
+    return {"n": some["clip"].nunique(), "recordings": some["recording"].nunique(), **ends(rate, area)}
 
 
 def transfer_cells(rows, crafted):
@@ -256,7 +256,7 @@ def counted(rows):
 def transfer_cell(rows):
     """One attack on one target."""
     right = rows[rows["clean_correct_source"] & rows["clean_correct_target"]]
-    fools, hits = counted(rows), right[right["source_target_hit"]]
+    fools, hits = counted(rows), right[right["source_reached_target_label"]]
     folds = []
     for _, fold in rows[rows["clean_correct_target"]].groupby("fold"):
         areas = []
@@ -268,11 +268,11 @@ def transfer_cell(rows):
         "ratio": fools["target_success"].mean(),
         "numerator": fools["target_success"].sum(),
         "denominator": len(fools),
-        "target_hit_ratio": hits["target_target_hit"].mean(),
+        "target_hit_ratio": hits["target_reached_target_label"].mean(),
         "target_hit_denominator": len(hits),
         "auc_on_target": np.mean(folds),
         "n": fools["clip"].nunique(),
-        "recordings": fools["source"].nunique(),
+        "recordings": fools["recording"].nunique(),
         **ratio_ends([rows]),
     }
 
@@ -289,18 +289,18 @@ def mean_cell(rows, cells):
         "target_hit_ratio": np.mean([cell["target_hit_ratio"] for cell in cells.values()]),
         "auc_on_target": np.mean([cell["auc_on_target"] for cell in cells.values()]),
         "n": fools["clip"].nunique(),
-        "recordings": fools["source"].nunique(),
+        "recordings": fools["recording"].nunique(),
         **ratio_ends(parts),
     }
 
 
 def ratio_ends(attacks):
     """Interval of a mean of ratios; the attack that fools the source on the fewest recordings says how sure it is."""
-    names = np.unique(pd.concat(attacks)["source"])
+    names = np.unique(pd.concat(attacks)["recording"])
     sums = [
         (
-            counted(rows).groupby("source")["target_success"].sum().reindex(names, fill_value=0).to_numpy(float),
-            counted(rows).groupby("source").size().reindex(names, fill_value=0).to_numpy(float),
+            counted(rows).groupby("recording")["target_success"].sum().reindex(names, fill_value=0).to_numpy(float),
+            counted(rows).groupby("recording").size().reindex(names, fill_value=0).to_numpy(float),
         )
         for rows in attacks
     ]

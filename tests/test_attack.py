@@ -112,15 +112,15 @@ def test_the_rows_tell_what_the_stored_adversarials_do(trained, attacked):
         np.testing.assert_allclose(np.stack(of_clip["logits_adversarial"]), logits, atol=1e-4)
         assert logits.argmax(dim=1).tolist() == of_clip["prediction"].tolist()
         assert (of_clip["success"] == (of_clip["prediction"] != of_clip["label"])).all()
-        assert (of_clip["target_hit"] == (of_clip["prediction"] == of_clip["target"])).all()
+        assert (of_clip["target_hit"] == (of_clip["prediction"] == of_clip["target_label"])).all()
 
 
 def test_targets_are_the_same_for_every_attack_and_budget(attacked):
     rows = rows_of(attacked[0])
     targeted = rows[rows["attack"].isin(["fgsm", "jsma", "cwa", "lbfgs"])]
-    assert (targeted.groupby(["fold", "clip"])["target"].nunique() == 1).all()
-    assert (targeted["target"] != targeted["label"]).all()
-    assert (rows.loc[rows["attack"].isin(["bim_a", "bim_b", "deepfool"]), "target"] == -1).all()
+    assert (targeted.groupby(["fold", "clip"])["target_label"].nunique() == 1).all()
+    assert (targeted["target_label"] != targeted["label"]).all()
+    assert (rows.loc[rows["attack"].isin(["bim_a", "bim_b", "deepfool"]), "target_label"] == -1).all()
 
 
 def test_the_summary_follows_from_the_rows(attacked):
@@ -131,8 +131,10 @@ def test_the_summary_follows_from_the_rows(attacked):
         some = some[some["budget"] == entry["budget"]]
         assert entry["n"] == len(some)
         assert entry["fooling_rate"] == pytest.approx(some["success"].mean())
-        assert entry["fooling_rate_low"] <= entry["fooling_rate"] + 1e-9
-        assert entry["fooling_rate_high"] >= entry["fooling_rate"] - 1e-9
+        if some["recording"].nunique() < 10:
+            assert entry["fooling_rate_low"] is entry["fooling_rate_high"] is None
+        else:
+            assert entry["fooling_rate_low"] <= entry["fooling_rate"] <= entry["fooling_rate_high"]
         assert entry["batch_gradients"] == some["gradients"].max()
         assert entry["settings"] == json.loads(some["settings"].iloc[0])
     for entry in summary["attacks"]:
@@ -148,7 +150,17 @@ def test_the_summary_follows_from_the_rows(attacked):
     assert all(check["passed"] for check in hard)
 
 
-COMPARED = ["clip", "attack", "budget", "target", "prediction", "iterations", "gradients", "forward_rows", "success"]
+COMPARED = [
+    "clip",
+    "attack",
+    "budget",
+    "target_label",
+    "prediction",
+    "iterations",
+    "gradients",
+    "forward_rows",
+    "success",
+]
 
 
 def same_rows(first, second):

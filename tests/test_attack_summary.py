@@ -40,8 +40,8 @@ def made_up(fold=1, attack="bim_b", clips=40, batch_size=25, seed=0):
                         "label": label,
                     },
                     **{
-                        "source": f"{fold}-{clip // 2}",
-                        "target": -1,
+                        "recording": f"{fold}-{clip // 2}",
+                        "target_label": -1,
                         "prediction": answer,
                         "logits_clean": clean[clip],
                     },
@@ -58,12 +58,12 @@ def made_up(fold=1, attack="bim_b", clips=40, batch_size=25, seed=0):
 
 def clips_of(rows, wrong=4):
     """The tested clips: those of the rows, and some that were wrong when clean."""
-    of_rows = rows.drop_duplicates(["fold", "clip"])[["fold", "clip", "label", "source"]].assign(clean_correct=True)
+    of_rows = rows.drop_duplicates(["fold", "clip"])[["fold", "clip", "label", "recording"]].assign(clean_correct=True)
     frames = [of_rows]
     for fold in of_rows["fold"].unique():
         numbers = 1000 * fold + 900 + np.arange(wrong)
         sources = [f"{fold}-w{number}" for number in numbers]
-        extra = {"fold": fold, "clip": numbers, "label": 0, "source": sources, "clean_correct": False}
+        extra = {"fold": fold, "clip": numbers, "label": 0, "recording": sources, "clean_correct": False}
         frames.append(pd.DataFrame(extra))
     return pd.concat(frames, ignore_index=True)
 

@@ -105,7 +105,7 @@ def test_attacked_clips_are_those_of_the_recorded_test_part_and_keep_number_and_
     assert any(f"lists 1 clips that the model's split does not know ({NEW})" in str(one.message) for one in told)
     now = pd.read_parquet(tmp_path / "now" / "clips.parquet")
     assert set(now["name"]) == set(recorded.loc[recorded["part"] == "test", "clip"]) - lost
-    columns = ["name", "clip", "budget", "target", "success", "source", "reporting_batch"]
+    columns = ["name", "clip", "budget", "target_label", "success", "recording", "reporting_batch"]
     rows = [pd.read_parquet(tmp_path / when / "outcomes.parquet")[columns] for when in ("then", "now")]
     kept = rows[0][~rows[0]["name"].isin(lost)].reset_index(drop=True)
     assert len(kept)
@@ -286,11 +286,11 @@ def test_four_classes_in_the_layout_of_esc50_are_attacked_as_four(tmp_path):
     assert (attacked["num_classes"], attacked["class_names"]) == (4, summary["class_names"])
     rows = pd.read_parquet(tmp_path / "runs" / "four" / "attacks" / "outcomes.parquet")
     assert {len(logits) for logits in rows["logits_adversarial"]} == {4}
-    assert set(rows.loc[rows["attack"] == "fgsm", "target"]) <= {0, 1, 2, 3}
+    assert set(rows.loc[rows["attack"] == "fgsm", "target_label"]) <= {0, 1, 2, 3}
     deepfool = rows[rows["attack"] == "deepfool"]
     assert (deepfool["gradients"] == 3 * deepfool["iterations"]).all()
     assert deepfool["iterations"].max() > 0
-    assert not np.isin(rows["target"], [4, 5, 19, 47]).any()
+    assert not np.isin(rows["target_label"], [4, 5, 19, 47]).any()
 
 
 def test_one_class_is_no_corpus(tmp_path):

@@ -20,6 +20,7 @@ import sweep
 import train
 import transfer
 from commands.errors import run_command
+from datamodules import ESC10
 from datamodules.synthetic_sounds import write_synthetic_corpus
 from lightning_modules import SoundClassifier
 from lightning_modules.trained_classifier import load_classifier
@@ -40,6 +41,7 @@ def corpus(tmp_path_factory):
 def checkpoint(corpus):
     """What train.py keeps of a ResNet-56 on maps of 16 x 16, without the training."""
     model = SoundClassifier(num_classes=10, architecture="resnet56")
+    record = ESC10(root=str(corpus), split="official").record
     representation = {"class_path": "representations.STFT", "init_args": {"sample_rate": 8000, "resize": 16}}
     init_args = {"root": str(corpus), "representation": representation, "split": "official", "augmentation": "none"}
     return {
@@ -50,7 +52,8 @@ def checkpoint(corpus):
             "model": {"architecture": "resnet56", "num_classes": 10, "seed": 0},
         },
         "fold": 1,
-        "class_names": [f"class {label}" for label in range(10)],
+        "class_names": list(record.class_names),
+        "clips": record.as_plain(),
     }
 
 

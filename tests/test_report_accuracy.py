@@ -19,7 +19,7 @@ def written(tmp_path, name, wrong, folds=(1,), clips=20):
     for fold in folds:
         (path / f"fold{fold}").mkdir(parents=True)
         lines = [f"{clip}.wav,s{clip // 2},0,{int(clip in wrong)}" for clip in range(clips)]
-        (path / f"fold{fold}" / "predictions.csv").write_text("\n".join(["clip,source,label,prediction", *lines]))
+        (path / f"fold{fold}" / "predictions.csv").write_text("\n".join(["clip,recording,label,prediction", *lines]))
     summary = {"accuracy_mean": 1 - len(wrong) / clips, "folds": [{"fold": fold} for fold in folds]}
     return Run(name, path, "ESC10", "grouped", {}, 0, summary, None, [])
 

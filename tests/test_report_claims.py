@@ -45,10 +45,15 @@ def judgements(representation, source, target, folds):
         fools[np.unique(CLIPS, return_index=True)[1]] = True
         carried = np.array([easy[name] for name in CLIPS]) < share + 0.2 * generator.random(len(CLIPS))
         frames.append(
-            pd.DataFrame({"source": [f"{fold}{name}" for name in CLIPS], "clip": 100 * fold + np.arange(len(CLIPS))})
+            pd.DataFrame({"recording": [f"{fold}{name}" for name in CLIPS], "clip": 100 * fold + np.arange(len(CLIPS))})
             .assign(fold=fold, attack=attack, budget=budget, label=0, target=1, target_run=f"{representation}-{target}")
             .assign(target_architecture=target, clean_correct_source=True, clean_correct_target=True)
-            .assign(source_success=fools, target_success=carried, source_target_hit=False, target_target_hit=False)
+            .assign(
+                source_success=fools,
+                target_success=carried,
+                source_reached_target_label=False,
+                target_reached_target_label=False,
+            )
             .assign(target_logits_clean=None, target_logits_adversarial=None)
         )
     return pd.concat(frames, ignore_index=True)
@@ -74,8 +79,8 @@ def difference_of(first, second, names):
     """The mean over pairs of the mean over attacks of one ratio less the other, of how often each recording counts."""
 
     def ratio_of(rows):
-        fooled = rows[rows["source_success"]].groupby(["attack", "source"])["target_success"]
-        both, fools = (counts.unstack("source")[names].to_numpy() for counts in (fooled.sum(), fooled.size()))
+        fooled = rows[rows["source_success"]].groupby(["attack", "recording"])["target_success"]
+        both, fools = (counts.unstack("recording")[names].to_numpy() for counts in (fooled.sum(), fooled.size()))
         return lambda weights: np.mean(
             [(weights @ one) / (weights @ all_) for one, all_ in zip(both, fools, strict=True)]
         )
@@ -88,7 +93,7 @@ def test_what_transfers_least_has_the_interval_of_a_difference_over_recordings(t
     mfcc, stft = transferred(tmp_path, "MFCC"), transferred(tmp_path, "STFT")
     findings = transfer_findings(selected(*mfcc[0], *stft[0]), seed=5)
     found = ours(findings, "C4a")
-    names = sorted(mfcc[1][NETS]["source"].unique())
+    names = sorted(mfcc[1][NETS]["recording"].unique())
 
     difference = difference_of(stft[1], mfcc[1], names)
 
@@ -96,7 +101,7 @@ def test_what_transfers_least_has_the_interval_of_a_difference_over_recordings(t
     value, steps = difference(np.ones(len(names))), 1e-4 * np.eye(len(names))
     variance = sum(((difference(1 + step) - difference(1 - step)) / 2e-4) ** 2 for step in steps)
     fools = [
-        rows[rows["source_success"] & (rows["attack"] == attack)].groupby("source").size()
+        rows[rows["source_success"] & (rows["attack"] == attack)].groupby("recording").size()
         for side in (mfcc, stft)
         for rows in side[1].values()
         for attack in THE_SIX
@@ -130,7 +135,7 @@ def test_a_pair_is_compared_on_the_folds_that_both_have(tmp_path):
     mfcc, dwt = transferred(tmp_path, "MFCC", folds=(1, 2)), transferred(tmp_path, "DWT", folds=(2, 3))
     found = ours(transfer_findings(selected(*mfcc[0], *dwt[0])), "C4b")
     second = [{pair: rows[rows["fold"] == 2] for pair, rows in some.items()} for _, some in (dwt, mfcc)]
-    names = second[0][NETS]["source"].unique()
+    names = second[0][NETS]["recording"].unique()
     assert found.value == pytest.approx(difference_of(*second, names)(np.ones(len(names))))
     assert found.n.startswith(f"{len(CLIPS)} clips of 14 recordings")
     apart = transferred(tmp_path / "apart", "STFT", folds=(3,))
@@ -145,7 +150,7 @@ def test_attacks_that_only_one_side_was_judged_on_do_not_count(tmp_path):
     rows[(rows["attack"] != "cwa") | (rows["fold"] == 1)].to_parquet(file)
     found = ours(transfer_findings(selected(*mfcc[0], *stft[0])), "C4a")
     others = [{pair: rows[rows["attack"] != "cwa"] for pair, rows in some.items()} for _, some in (stft, mfcc)]
-    names = others[0][NETS]["source"].unique()
+    names = others[0][NETS]["recording"].unique()
     assert found.value == pytest.approx(difference_of(*others, names)(np.ones(len(names))))
     assert "mean of 5 of the six attacks" in found.note
 

@@ -26,7 +26,7 @@ STFT = {"representation": "STFT", "n_fft": 1024}
 def fooled(tmp_path, net, successes, *, stored=None, folds=5, profile="paper", unbounded=None):
     """A run of a net whose strongest attack fools so many of its clips, each a recording of its own."""
     run = made_up(tmp_path, f"{net}{len(successes)}", {**STFT, "architecture": net})
-    rows = pd.DataFrame({"source": [f"s{k}" for k in range(len(successes))], "success": successes})
+    rows = pd.DataFrame({"recording": [f"s{k}" for k in range(len(successes))], "success": successes})
     rows = rows.assign(fold=1 + np.arange(len(rows)) % folds, clip=np.arange(len(rows)))
     (run.path / "attacks").mkdir()
     rows = [rows.assign(attack="bim_b", budget=4)]

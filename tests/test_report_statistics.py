@@ -52,12 +52,12 @@ def made_up(
     attacked = [
         (attack, f"{fold}-{clip}.wav", f"s{fold}{clip}") for attack in THE_SIX for fold in folds for clip in range(10)
     ]
-    pd.DataFrame(attacked, columns=["attack", "name", "source"]).to_parquet(path / "attacks" / "outcomes.parquet")
+    pd.DataFrame(attacked, columns=["attack", "name", "recording"]).to_parquet(path / "attacks" / "outcomes.parquet")
     for fold in folds:
         (path / f"fold{fold}").mkdir(parents=True)
         lines = [f"{fold}-{clip}.wav,s{fold}{clip},0,{int(clip >= right[fold])}" for clip in range(clips)]
         (path / f"fold{fold}" / "predictions.csv").write_text(
-            "\n".join(["clip,source,label,prediction", *lines]) + "\n"
+            "\n".join(["clip,recording,label,prediction", *lines]) + "\n"
         )
     accuracy = sum(right[fold] for fold in folds) / (clips * len(folds))
     summary = {"accuracy_mean": accuracy, "folds": [{"fold": fold} for fold in folds], "parameters": parameters}

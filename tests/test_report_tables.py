@@ -79,7 +79,7 @@ def test_every_auc_and_gradient_of_a_cell_follows_from_the_rows_of_the_runs_it_n
         assert float(found["value"]) == pytest.approx(np.mean([mean_area(some) for some in rows]), abs=1e-6)
         both = pd.concat(rows)
         # Two seeds saw the same test clips.
-        assert (float(found["n"]), float(found["recordings"])) == (both["name"].nunique(), both["source"].nunique())
+        assert (float(found["n"]), float(found["recordings"])) == (both["name"].nunique(), both["recording"].nunique())
         cost = cell(written, "table3_dwt_sampling_rate", f"{attack}_gradients", sampling_rate=8000)
         largest = [mean_gradients(some) for some in rows]
         assert float(cost["value"]) == pytest.approx(np.mean([some.mean() for some in largest]))
@@ -109,11 +109,11 @@ def test_accuracy_is_that_of_the_predictions_and_its_interval_resamples_recordin
     # Both folds are of the same size, so the mean over folds is a share of all clips, up to the draw.
     both = pd.concat(tables)
     generator = np.random.default_rng(5)
-    sources = both["source"].unique()
+    sources = both["recording"].unique()
     drawn = []
     for _ in range(1000):
         weight = pd.Series(generator.multinomial(len(sources), [1 / len(sources)] * len(sources)), sources)
-        weights = [table["source"].map(weight) for table in tables]
+        weights = [table["recording"].map(weight) for table in tables]
         drawn.append(np.mean([np.average(r, weights=w) for r, w in zip(right, weights, strict=True)]))
     assert [float(found["low"]), float(found["high"])] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.06)
     assert float(found["n"]) == 24
@@ -123,7 +123,7 @@ def test_one_fold_has_the_interval_of_a_rate_exactly(tmp_path):
     write_run(tmp_path, "one", STFT, folds=(3,), accuracy=0.6, attacks=(), clips=40)
     table = pd.read_csv(tmp_path / "one" / "fold3" / "predictions.csv").sort_values("clip")
     right = torch.tensor((table["label"] == table["prediction"]).to_numpy())
-    expected = rate_interval(right, SourceResampling(table["source"].tolist()))
+    expected = rate_interval(right, SourceResampling(table["recording"].tolist()))
     found = Accuracies().mean([read_run(tmp_path / "one")])
     assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
 
@@ -142,7 +142,7 @@ def test_a_difference_of_accuracies_is_resampled_in_pairs(runs):
         parts = [[fooling_rate(r[s], weights[..., s]) for s in (slice(0, half), slice(half, None))] for r in right]
         return (parts[0][0] + parts[0][1] - parts[1][0] - parts[1][1]) / 2
 
-    expected = difference_interval(difference, SourceResampling(tables[0]["source"].tolist()))
+    expected = difference_interval(difference, SourceResampling(tables[0]["recording"].tolist()))
     assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
     assert found.value == pytest.approx(float(right[0].double().mean() - right[1].double().mean()))
     assert found.runs == ("a", "b")
@@ -313,7 +313,7 @@ def test_figures_come_as_png_pdf_and_numbers_that_name_their_runs(runs, written)
     seen = seen[seen["attack"] == "bim_b"]
     # Not counted again for each fold, budget and seed.
     assert set(both["n"]) == {seen["name"].nunique()}
-    assert set(both["recordings"]) == {seen["source"].nunique()}
+    assert set(both["recordings"]) == {seen["recording"].nunique()}
     point = points[(points["runs"] == "sweeps/c") & (points["attack"] == "bim_b") & (points["delta"] == 0.064)]
     rows = pd.read_parquet(runs / "sweeps" / "c" / "attacks" / "outcomes.parquet")
     rows = rows[(rows["attack"] == "bim_b") & (rows["delta"] == 0.064)]

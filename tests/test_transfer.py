@@ -72,7 +72,7 @@ def test_the_diagonal_is_one_and_cells_are_counted_by_hand(judged):
         assert (cell["numerator"], cell["denominator"]) == (both.sum(), fools.sum())
         assert cell["ratio"] == pytest.approx(both.sum() / fools.sum())
         assert cell["n"] == some.loc[fools, "clip"].nunique()
-        assert cell["recordings"] == some.loc[fools, "source"].nunique()
+        assert cell["recordings"] == some.loc[fools, "recording"].nunique()
         if cell["ratio_low"] is None:
             assert cell["interval_method"] == "fewer than 10 recordings"
         else:
@@ -170,13 +170,13 @@ def made_up(successes, *, fools=True):
                     "attack": "fgsm",
                     "budget": 0,
                     "clip": clip,
-                    "source": str(clip),
+                    "recording": str(clip),
                     "label": 0,
-                    "target": 1,
+                    "target_label": 1,
                 },
                 **{"target_run": "t", "target_architecture": "t", "clean_correct_source": True},
                 **{"clean_correct_target": True, "source_success": fools, "target_success": carried},
-                **{"source_target_hit": False, "target_target_hit": False},
+                **{"source_reached_target_label": False, "target_reached_target_label": False},
                 **{"target_logits_clean": None, "target_logits_adversarial": None},
             }
         )

@@ -22,6 +22,9 @@ import attack
 import train
 import transfer
 
+# Three trainings and two commands of attacks: half a minute.
+pytestmark = pytest.mark.slow
+
 # In the middle of rows of a map: the bilinear map has nothing of what lies between its rows.
 TONES_HZ = (np.array([3, 6, 9, 13]) + 0.5) * 513 / SIZE * 8000 / 1024
 CLIPS = (32, 12, 104, 12, 12)
@@ -75,7 +78,7 @@ def chain(tmp_path_factory):
     write_corpus(folder / "corpus")
     (folder / "budgets.yaml").write_text(BUDGETS)
     common = ["--wandb.mode", "disabled", "--trainer.accelerator", "cpu"]
-    for name, (representation, _) in RUNS.items():
+    for name, (representation, architecture) in RUNS.items():
         train.main(
             [
                 *("--data", "ESC50", "--data.representation", representation, "--data.split", "official"),
@@ -182,7 +185,7 @@ def test_parts_predictions_and_the_scores_of_training(chain, corpus, clean, run)
             "accuracy": accuracy_score(truth, said),
             "balanced_accuracy": balanced_accuracy_score(truth, said),
             "macro_f1": f1_score(truth, said, average="macro", zero_division=0),
-            "leakage": predictions["source"].isin(learned).mean(),
+            "leakage": predictions["recording"].isin(learned).mean(),
             **{f"n_{part}": (parts == part).sum() for part in ("train", "validation", "test")},
         }
         require_same({name: record[name] for name in expected}, expected)
@@ -211,7 +214,7 @@ def test_clean_maps_and_logits(chain, corpus, clean, run):
         tested = tested.sort_values("clip")
         assert tested["clip"].tolist() == list(known)
         assert tested["name"].tolist() == table.loc[tested["clip"], "filename"].tolist()
-        assert tested["source"].astype(int).tolist() == table.loc[tested["clip"], "src_file"].tolist()
+        assert tested["recording"].astype(int).tolist() == table.loc[tested["clip"], "src_file"].tolist()
         assert tested["label"].tolist() == table.loc[tested["clip"], "label"].tolist()
         logits = np.stack([logits for _, logits in known.values()])
         np.testing.assert_allclose(np.stack(tested["logits_clean"].to_list()), logits, atol=CLOSE)
@@ -252,7 +255,7 @@ def test_what_stored_adversarials_do(chain, clean, run):
         rounded = judged(chain, run, fold, np.round(attacked * 255) / 255)
         targeted = name in ("fgsm", "jsma", "cwa")
         target = [target_of(clip, own, 4, 0) if targeted else -1 for clip, own in zip(some["clip"], label, strict=True)]
-        assert some["target"].tolist() == target
+        assert some["target_label"].tolist() == target
         fooled = answers.argmax(axis=1) != label
         judgements = {
             "success": (fooled, clear(answers, SAME_MAP)),
@@ -324,13 +327,13 @@ def test_every_number_of_a_transfer_summary(chain, clean, run):
         np.testing.assert_allclose(np.stack(some["target_logits_clean"].to_list()), before, atol=CLOSE)
         assert (some["clean_correct_target"].to_numpy() == (before.argmax(1) == label))[clear(before)].all()
         assert (some["target_success"].to_numpy() == (said != label))[sure].all()
-        assert (some["target_target_hit"].to_numpy() == (said == some["target"].to_numpy()))[sure].all()
+        assert (some["target_reached_target_label"].to_numpy() == (said == some["target_label"].to_numpy()))[sure].all()
         own = outcomes.loc[
             [(fold, name, budget, clip) for budget, clip in zip(some["budget"], some["clip"], strict=True)]
         ]
         assert some["clean_correct_source"].all()
         assert (some["source_success"].to_numpy() == (own["success"] == 1)).all()
-        assert (some["source_target_hit"].to_numpy() == (own["target_hit"] == 1)).all()
+        assert (some["source_reached_target_label"].to_numpy() == (own["target_hit"] == 1)).all()
     expected = transfer_cells(rows, attack_summary(outcomes.reset_index(), clips))
     assert len(summary["rows"]) == len(expected) == 2 * 3 * 7
     for found in summary["rows"]:
