@@ -1,4 +1,4 @@
-"""What each way to resize a map leaves of an STFT: ``python benchmarks/map_resize.py``.
+"""What each way to resize a map leaves of an STFT: ``python -m benchmarks.map_resize``.
 
 For each ``resize_method`` and each n_fft of the paper, two things are printed: the share of native cells that have no
 influence on the map, by the gradient of a clip of noise, and the level at which steady tones are drawn. There is one
