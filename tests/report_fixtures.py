@@ -12,7 +12,7 @@ import pandas as pd
 from attacks.budgets import read_profile
 from metrics.attack_summary import THE_SIX, summarise
 from metrics.transfer_summary import summarise_transfer
-from storage import plain_numbers, write_json
+from storage import SCHEMA_VERSION, plain_numbers, write_json
 
 CLASSES = 4
 SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")
@@ -83,6 +83,7 @@ def write_run(
     accuracies = [float(part["clean_correct"].mean()) for _, part in tested.groupby("fold")]
     data = {"root": "DIR", "split": split, "augmentation": augmentation, "seed": seed, "fold": folds[0]}
     summary = {
+        "schema_version": SCHEMA_VERSION,
         "corpus": corpus,
         "split": split,
         "representation": representation,
@@ -133,7 +134,9 @@ def write_attacks(path, summary, tested, generator, attacks, profile, strength):
         {"name": "zero_gradients", "kind": "soft", "passed": False, "fold": 1, "attack": "cwa",
          "found": "7 % of the gradients <are> zero", "remedy": "try loss='margin'"},
     ]  # fmt: skip
-    common = {key: summary[key] for key in ("corpus", "split", "representation", "architecture", "seed")}
+    common = {
+        key: summary[key] for key in ("schema_version", "corpus", "split", "representation", "architecture", "seed")
+    }
     content = {**common, "profile": profile, "clips": len(tested) // tested["fold"].nunique()}
     content |= {**summarise(rows, tested), "checks": checks, "recipe": summary["recipe"]}
     write_json(folder / "summary.json", plain_numbers(content))
@@ -229,7 +232,7 @@ def write_transfer(runs, source, targets, ratios, *, profile="smoke", attacks=TH
     folder = path / "transfer" / "pairs"
     folder.mkdir(parents=True)
     rows.to_parquet(folder / "rows.parquet", index=False)
-    content = {key: summary[key] for key in ("corpus", "split", "representation", "seed")}
+    content = {key: summary[key] for key in ("schema_version", "corpus", "split", "representation", "seed")}
     content |= {"source_run": source, "source_architecture": summary["architecture"], "profile": profile}
     write_json(folder / "summary.json", plain_numbers(content | {"rows": summarise_transfer(rows)}))
 
