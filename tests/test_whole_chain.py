@@ -22,6 +22,9 @@ import attack
 import train
 import transfer
 
+# Three trainings and two commands of attacks: half a minute.
+pytestmark = pytest.mark.slow
+
 # In the middle of rows of a map: the bilinear map has nothing of what lies between its rows.
 TONES_HZ = (np.array([3, 6, 9, 13]) + 0.5) * 513 / SIZE * 8000 / 1024
 CLIPS = (32, 12, 104, 12, 12)
@@ -108,7 +111,7 @@ def clean(chain, corpus):
     """Maps and logits of the test clips of each run and fold, from sound files and weights."""
     table, waveforms = corpus
     known = {}
-    for name, (representation, architecture) in RUNS.items():
+    for name, (representation, _) in RUNS.items():
         for fold in FOLDS[name]:
             tested = table[table["fold"] == fold]
             maps = np.stack([MAPS[representation](waveforms[clip]) for clip in tested["filename"]])
