@@ -29,7 +29,7 @@ def stft_map(waveform):
 
 
 def mfcc_map(waveform):
-    """Librosa's twenty coefficients between the smallest and the largest of the clip."""
+    """Twenty coefficients of librosa coefficients between the smallest and the largest of the clip."""
     cepstrum = librosa.feature.mfcc(
         y=waveform, sr=RATE, n_mfcc=20, n_fft=2048, hop_length=1024, n_mels=128, pad_mode="constant"
     )

@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_outcomes import TARGETED, attacked_folds, judged_by
 
-from metrics.attack_summary import THE_SIX, summarise
+from lightning_modules.cross_validation import mean_scores
+from metrics.attack_summary import THE_SIX
+from metrics.attack_tables import summarise
+from metrics.classification import class_scores
 from metrics.transfer_summary import summarise_transfer
 from storage import plain_numbers
 
@@ -44,7 +47,7 @@ def test_numbers_lie_in_their_range_rise_with_the_budget_and_agree_with_each_oth
             assert row["auc"] >= by_place[fold, attack, budget - 1]["auc"] - 1e-12
         some = rows[(rows["fold"] == fold) & (rows["attack"] == attack) & (rows["budget"] == budget)]
         assert row["fooling_rate"] == pytest.approx(some["success"].mean(), abs=1e-12)
-        assert (row["n"], row["recordings"]) == (some["clip"].nunique(), some["recording"].nunique())
+        assert (row["n"], row["recordings"]) == (some["clip"].nunique(), some["source"].nunique())
         assert row["success_65"] <= row["fooling_rate"] + 1e-12
     for entry in summary["attacks"]:
         own = [row for row in summary["budgets"] if (row["fold"], row["attack"]) == (entry["fold"], entry["attack"])]
@@ -73,6 +76,33 @@ def test_numbers_lie_in_their_range_rise_with_the_budget_and_agree_with_each_oth
                 assert cell["auc_on_target"] == pytest.approx(summary["six"]["auc"], abs=1e-12)
     text = json.dumps(plain_numbers({"summary": summary, "cells": cells}), allow_nan=False)
     assert json.loads(text)["summary"]["six"]["auc"] == summary["six"]["auc"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 3), st.integers(6, 30))
+def test_the_scores_of_training_agree_with_what_an_attack_finds_clean(seed, folds, clips):
+    rows, tested = attacked_folds(seed, folds=folds, clips=clips, attacks=("fgsm",), budgets=1)
+    tested["prediction"] = (tested["label"] + ~tested["clean_correct"]) % 4
+    summary, records = summarise(rows, tested), []
+    for entry in summary["folds"]:
+        own = tested[tested["fold"] == entry["fold"]]
+        records.append(class_scores(own["label"], own["prediction"], 4))
+        scores, counts = records[-1], own["label"].value_counts()
+        # Recalls weighed by their clips are the accuracy.
+        recalls = {label: recall for label, recall in enumerate(scores["recall"]) if recall is not None}
+        assert set(recalls) == set(counts.index)
+        assert entry["accuracy"] == pytest.approx(sum(counts[k] * r for k, r in recalls.items()) / len(own), abs=1e-12)
+        assert scores["balanced_accuracy"] == pytest.approx(np.mean(list(recalls.values())), abs=1e-12)
+        assert min(recalls.values()) - 1e-12 <= entry["accuracy"] <= max(recalls.values()) + 1e-12
+        assert all(0 <= value <= 1 for value in (*recalls.values(), scores["macro_f1"], scores["balanced_accuracy"]))
+        assert entry["n"] == round(entry["accuracy"] * entry["n_test"]) == rows[rows["fold"] == entry["fold"]].shape[0]
+    # Each fold has as many clips, so that the mean over clips is that over folds.
+    assert summary["accuracy_on_attacked"] == pytest.approx(np.mean([e["accuracy"] for e in summary["folds"]]))
+    means = mean_scores(records, ["a", "b", "c", "d"])
+    assert means["balanced_accuracy_mean"] == pytest.approx(np.mean([one["balanced_accuracy"] for one in records]))
+    for label, name in enumerate("abcd"):
+        known = [one["recall"][label] for one in records if one["recall"][label] is not None]
+        assert means["recall_mean"][name] == (pytest.approx(np.mean(known)) if known else None)
 
 
 def test_reporting_batches_change_nothing_but_batch_gradients():

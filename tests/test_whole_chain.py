@@ -27,15 +27,15 @@ pytestmark = pytest.mark.slow
 
 # In the middle of rows of a map: the bilinear map has nothing of what lies between its rows.
 TONES_HZ = (np.array([3, 6, 9, 13]) + 0.5) * 513 / SIZE * 8000 / 1024
-CLIPS = (32, 12, 104, 12, 12)
+CLIPS = (28, 8, 104, 12, 12)
 """Clips of each official fold: the third one fills a reporting batch and begins another."""
 BUDGETS = """
 fgsm: {delta: [0.02, 0.3]}
-bim_a: {delta: [0.01, 0.1], steps: 3}
-bim_b: {delta: [0.01, 0.1], steps: 3}
+bim_a: {delta: [0.02, 0.3], steps: 5}
+bim_b: {delta: [0.02, 0.3], steps: 5}
 deepfool: {iterations: [1, 6]}
-jsma: {iterations: [2, 12]}
-cwa: {search_steps: [1, 2], iterations: 10}
+jsma: {iterations: [4, 12]}
+cwa: {search_steps: [1, 2], iterations: 6}
 """
 RUNS = {"stft-crnn": ("STFT", "crnn"), "stft-sb-cnn": ("STFT", "sb_cnn"), "mfcc-crnn": ("MFCC", "crnn")}
 FOLDS = {"stft-crnn": (1, 2), "stft-sb-cnn": (1, 2), "mfcc-crnn": (2, 3)}
@@ -336,6 +336,8 @@ def test_every_number_of_a_transfer_summary(chain, clean, run):
         assert (some["source_reached_target_label"].to_numpy() == (own["target_hit"] == 1)).all()
     expected = transfer_cells(rows, attack_summary(outcomes.reset_index(), clips))
     assert len(summary["rows"]) == len(expected) == 2 * 3 * 7
+    # Cells with an interval and cells of too few recordings.
+    assert {cell["interval_method"] for cell in summary["rows"]} == {"mid_p", "fewer than 10 recordings"}
     for found in summary["rows"]:
         place = {name: found.pop(name) for name in ("target_run", "fold", "attack")}
         assert found.pop("target_architecture") == RUNS[place["target_run"]][1]
