@@ -47,7 +47,7 @@ def test_numbers_lie_in_their_range_rise_with_the_budget_and_agree_with_each_oth
             assert row["auc"] >= by_place[fold, attack, budget - 1]["auc"] - 1e-12
         some = rows[(rows["fold"] == fold) & (rows["attack"] == attack) & (rows["budget"] == budget)]
         assert row["fooling_rate"] == pytest.approx(some["success"].mean(), abs=1e-12)
-        assert (row["n"], row["recordings"]) == (some["clip"].nunique(), some["source"].nunique())
+        assert (row["n"], row["recordings"]) == (some["clip"].nunique(), some["recording"].nunique())
         assert row["success_65"] <= row["fooling_rate"] + 1e-12
     for entry in summary["attacks"]:
         own = [row for row in summary["budgets"] if (row["fold"], row["attack"]) == (entry["fold"], entry["attack"])]
