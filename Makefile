@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/installed
 
-.PHONY: install upgrade lint test demo
+.PHONY: install upgrade lint test test-lowest demo
 
 install: $(INSTALLED)
 
@@ -33,6 +33,13 @@ lint: install
 # A process a core, each with one thread: many small tests, and no two of a file at once.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# The fast tests under the lowest versions that setup.cfg allows, in an environment of their own; run by hand, not by CI.
+test-lowest:
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable '.[test]'
+	.venv-lowest/bin/python -m pip install --quiet --no-deps torchattacks sweeps
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
 
 # A process a core, each with one thread; what is finished is not done again.
 demo: install

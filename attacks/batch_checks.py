@@ -1,4 +1,4 @@
-"""What an attack accepts: checked before anything is computed."""
+"""Checks of inputs, labels, targets and settings that every attack makes before it computes anything."""
 
 from __future__ import annotations
 

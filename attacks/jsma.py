@@ -1,4 +1,4 @@
-"""Jacobian-based saliency map attack (Papernot et al. 2016): few pixels, each changed a lot."""
+"""Jacobian-based saliency map attack (Papernot et al. 2016): saliency maps, and few pixels that change a lot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an attack gives back: one row a clip, with everything that later numbers are computed from."""
+"""The result of an attack at one budget: one row per clip, from which all later numbers are computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A victim that an attack cannot change, whatever happens during the attack."""
+"""The classifier under attack: kept exactly as it was found, and looked at before gradients are trusted."""
 
 from __future__ import annotations
 

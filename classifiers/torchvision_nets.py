@@ -1,4 +1,4 @@
-"""ResNet-18 and ResNet-34 for one-channel maps (He et al. 2016, section 4.1), from torchvision."""
+"""Networks of torchvision for one-channel maps: ResNet-18 and -34, GoogLeNet and AlexNet."""
 
 from collections.abc import Callable
 

@@ -275,7 +275,7 @@ def read_plans(attacks: Sequence[str], budgets: str, clips: int | None) -> list[
 
 
 def checks_beside(plans: Sequence[AttackPlan], *, full: bool) -> tuple[list[AttackPlan], dict[str, int]]:
-    """What the trust checks of spec section 8 need beside the attacks themselves.
+    """Attacks that the trust checks need beside those that were asked for.
 
     Args:
         plans: the attacks that are run.

@@ -1,4 +1,4 @@
-"""The door of every command: bad input ends in one sentence and an exit code, never in a traceback."""
+"""How every command ends when its user can mend the cause: one sentence and an exit code, never a traceback."""
 
 import errno
 import logging

@@ -1,4 +1,4 @@
-"""What is wrong with a flag, out of the page that the parser writes about it."""
+"""From the page that jsonargparse writes about a wrong flag to one sentence about it."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""ESC-50: 2000 clips of environmental sound in 50 classes (Piczak 2015)."""
+"""ESC-50 and its subset ESC-10: 2000 and 400 clips of environmental sound in 50 and 10 classes (Piczak 2015)."""
 
 from collections.abc import Iterator
 from pathlib import Path

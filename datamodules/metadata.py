@@ -1,4 +1,4 @@
-"""The metadata table of a corpus, read row by row with errors that name the line."""
+"""The clips of a corpus as its metadata table lists them, read row by row with errors that name the line."""
 
 import csv
 import hashlib

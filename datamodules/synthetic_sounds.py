@@ -1,4 +1,4 @@
-"""The embedded corpus: synthesised environmental sounds, written on first use."""
+"""The embedded corpus: synthesised environmental sounds, written into the cache on first use."""
 
 import csv
 import io

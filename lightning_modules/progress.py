@@ -1,4 +1,4 @@
-"""How far a cross-validation is, with the time remaining, in a terminal and in a log."""
+"""How far a cross-validation or an evaluation of attacks is, with the time remaining, in a terminal and in a log."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a training run shows in Weights & Biases, online or offline."""
+"""What training, attack and transfer runs show in Weights & Biases, online or offline."""
 
 import netrc
 import os

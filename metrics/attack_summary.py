@@ -1,4 +1,4 @@
-"""Rows of attacked clips -> the numbers of a table: a budget's, an attack's on a fold, and their means over folds."""
+"""From the rows of attacked clips to every number of an attack's summary: budgets, folds, attacks, the six."""
 
 import statistics
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Area under the ROC curve: how well a loss tells adversarials from other clips that are clean."""
+"""Areas: ROC of the label loss over pairs of different clips, one-versus-rest, and fooling rate over log delta."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Cost to reach AUC > 0.9, with budgets that never reach it shown as such."""
+"""What an attack costs: gradients per reporting batch, their mean over budgets, and the cost to AUC > 0.9."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

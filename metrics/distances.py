@@ -1,4 +1,4 @@
-"""Size of a perturbation, clip by clip: l_2, l_inf, l_0 and signal-to-noise ratio."""
+"""Size of a perturbation: l_2, l_inf, l_0 and signal-to-noise ratio of each clip, and their medians."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""What counts as fooling the victim: four judgements of one set of logits, clip by clip (spec section 7)."""
+"""When a clip counts as fooled: four judgements of one set of logits, clip by clip, and their rates."""
 
 import math
 

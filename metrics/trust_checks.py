@@ -1,4 +1,4 @@
-"""Can an attack's result be trusted? (spec section 8): what has to hold in the rows of one fold, and what to do if not.
+"""Checks of whether an attack's result can be trusted: what has to hold in the rows of a fold, and what to do if not.
 
 A hard check holds clip by clip for any victim; a soft one may miss by 2 % or one clip, whichever is more. The ideas are
 those of Carlini et al. 2019 (arXiv:1902.06705) and of Croce and Hein 2020 (arXiv:2003.01690).

@@ -58,7 +58,7 @@ class AttackStore:
 
     @property
     def summary_file(self) -> Path:
-        """The numbers of spec section 7, and the trust checks."""
+        """Every number of the attacks, and the trust checks."""
         return self.path / "summary.json"
 
     def adversarials_file(self, fold: int, attack: str, clip: int) -> Path:
