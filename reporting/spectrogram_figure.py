@@ -168,7 +168,7 @@ def _cheapest(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _under(row: dict[str, Any]) -> str:
-    target = f" (t {row['target_label']})" if row["target"] >= 0 else ""
+    target = f" (t {row['target_label']})" if row["target_label"] >= 0 else ""
     answer = f"l' = {row['prediction']}{target}" if row["success"] > 0 else f"not fooled{target}"
     return f"δ∞ {row['linf']:.3g}, ‖δ‖₂ {row['l2']:.2g}\n{answer}"
 

@@ -174,7 +174,7 @@ def outcomes(right, attack, number, settings, hardness, generator, strength, sum
         attack=attack,
         budget=number,
         settings=json.dumps(settings, sort_keys=True),
-        target=target,
+        target_label=target,
         prediction=prediction,
         logits_adversarial=list(logits),
         success=success.astype(float),

@@ -116,7 +116,7 @@ def test_an_attack_without_targets_has_no_target_rate():
     entries = (summary["budgets"][0], summary["attacks"][0], summary["means"]["bim_b"])
     assert [entry["target_rate"] for entry in entries] == [None] * 3
     assert summary["means"]["bim_b"]["target_rate_sd"] is None
-    hit = rows.assign(target=(rows["label"] + 1) % 4, target_hit=(rows["clip"] < 30).astype(float))
+    hit = rows.assign(target_label=(rows["label"] + 1) % 4, target_hit=(rows["clip"] < 30).astype(float))
     assert summarise(hit, clips_of(hit))["means"]["bim_b"]["target_rate"] == pytest.approx(10 / 40)
 
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from made_up_outcomes import TARGETED, attacked_folds, judged_by
 
 from lightning_modules.cross_validation import mean_scores
-from metrics.attack_summary import THE_SIX
-from metrics.attack_tables import summarise
+from metrics.attack_summary import THE_SIX, summarise
 from metrics.classification import class_scores
 from metrics.transfer_summary import summarise_transfer
 from storage import plain_numbers
@@ -150,7 +149,7 @@ def test_six_equal_ratios_of_three_tenths_are_exactly_that():
     rows, _ = attacked_folds(3, folds=1, clips=40)
     clips = rows["clip"].unique()[:10]
     rows = judged_by(rows[rows["clip"].isin(clips)], ["other"]).assign(
-        source_success=True, clean_correct_target=True, source=lambda frame: frame["clip"].astype(str)
+        source_success=True, clean_correct_target=True, recording=lambda frame: frame["clip"].astype(str)
     )
     rows["target_success"] = rows["clip"].isin(clips[:3])
     cells = summarise_transfer(rows)

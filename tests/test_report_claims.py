@@ -46,7 +46,14 @@ def judgements(representation, source, target, folds):
         carried = np.array([easy[name] for name in CLIPS]) < share + 0.2 * generator.random(len(CLIPS))
         frames.append(
             pd.DataFrame({"recording": [f"{fold}{name}" for name in CLIPS], "clip": 100 * fold + np.arange(len(CLIPS))})
-            .assign(fold=fold, attack=attack, budget=budget, label=0, target=1, target_run=f"{representation}-{target}")
+            .assign(
+                fold=fold,
+                attack=attack,
+                budget=budget,
+                label=0,
+                target_label=1,
+                target_run=f"{representation}-{target}",
+            )
             .assign(target_architecture=target, clean_correct_source=True, clean_correct_target=True)
             .assign(
                 source_success=fools,

@@ -28,7 +28,7 @@ def fooled(tmp_path, net, successes, *, stored=None, folds=5, profile="paper", u
     run = made_up(tmp_path, f"{net}{len(successes)}", {**STFT, "architecture": net})
     rows = pd.DataFrame({"recording": [f"s{k}" for k in range(len(successes))], "success": successes})
     rows = rows.assign(fold=1 + np.arange(len(rows)) % folds, clip=np.arange(len(rows)))
-    (run.path / "attacks").mkdir()
+    (run.path / "attacks").mkdir(exist_ok=True)
     rows = [rows.assign(attack="bim_b", budget=4)]
     if unbounded is not None:
         rows.append(rows[0].assign(attack="check_unbounded", budget=0, success=unbounded))

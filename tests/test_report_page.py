@@ -134,7 +134,7 @@ def test_what_a_run_is_called_is_text_and_no_markup(page):
 def test_every_table_and_figure_explains_itself(page):
     text = page.read_text(encoding="utf-8")
     tables = re.findall(r"<table.*?</table>", text, flags=re.DOTALL)
-    assert len(tables) == 16
+    assert len(tables) == 17
     for table in tables:
         assert len(re.search(r"<caption>(.*?)</caption>", table, flags=re.DOTALL)[1]) > 10
         assert "<thead>" in table

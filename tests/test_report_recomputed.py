@@ -75,7 +75,7 @@ def drawing(built, name):
 
 def test_every_ratio_of_table_v_follows_from_the_judgements(runs, built):
     rows = pd.read_csv(built.page.parent / "tables" / "table5_transfer.csv", dtype={"runs": str})
-    found = rows[rows["value"].notna()].set_index(["recording", "quantity"])
+    found = rows[rows["value"].notna()].set_index(["source", "quantity"])
     expected = {}
     for name, source in (("stft", "ResNet-18"), ("stft-google", "GoogLeNet")):
         rows = pd.read_parquet(runs / name / "transfer" / "pairs" / "rows.parquet")

@@ -48,7 +48,7 @@ def made_up(
     attacks = AttackResults("smoke", None, 0, 10 * len(folds), 12, means, six, rows, [], [], 0)
     path = tmp_path / name
     right = dict.fromkeys(folds, 5) if right is None else right
-    (path / "attacks").mkdir(parents=True)
+    (path / "attacks").mkdir(parents=True, exist_ok=True)
     attacked = [
         (attack, f"{fold}-{clip}.wav", f"s{fold}{clip}") for attack in THE_SIX for fold in folds for clip in range(10)
     ]

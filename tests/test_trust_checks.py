@@ -79,7 +79,7 @@ def attacked(victim, plans=PLANS, *, full=False, labels_of=None):
     for plan in [*plans, *beside]:
         rows, _ = attack_batch(plan, GradientCounter(victim), inputs, labels, torch.arange(len(inputs)), seed=0)
         frames.append(rows)
-    return pd.concat(frames, ignore_index=True).assign(fold=1, reporting_batch=0, source="alone")
+    return pd.concat(frames, ignore_index=True).assign(fold=1, reporting_batch=0, recording="alone")
 
 
 def failed(rows):
