@@ -36,13 +36,13 @@ def machine() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The model of the processor: libraries choose their kernels, and with them the rounding, by it."""
+    """The kind of processor: libraries choose their kernels, and with them the rounding, by it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
+        return platform.machine()
+    kind = [line for line in lines if line.startswith(("cpu family", "model", "flags"))]
+    return f"{platform.machine()} {hashlib.sha256(repr(sorted(set(kind))).encode()).hexdigest()[:12]}"
 
 
 def run_study(folder: Path) -> Path:
