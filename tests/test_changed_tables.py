@@ -50,7 +50,7 @@ def trained(request, folder):
     """A run of each protocol whose fold 1 is trained: its protocol, its checkpoint and what it recorded."""
     train.main(training(folder, request.param))
     fold = folder / "runs" / request.param / "fold1"
-    fit_last_layer(fold / "best.ckpt")
+    fit_last_layer(fold / "best.ckpt", folder / "cache")
     return request.param, fold / "best.ckpt", pd.read_csv(fold / "split.csv", dtype=str)
 
 
@@ -180,7 +180,7 @@ def test_a_transfer_takes_parts_from_the_records_of_both_and_of_a_baseline(folde
         pd.read_csv(tmp_path / "runs" / name / "fold1" / "split.csv") for name in ("net", "forest", "other")
     )
     pd.testing.assert_frame_equal(net, forest)
-    fit_last_layer(tmp_path / "runs" / "net" / "fold1" / "best.ckpt")
+    fit_last_layer(tmp_path / "runs" / "net" / "fold1" / "best.ckpt", folder / "cache")
     both = net.merge(other, on="clip")
     learnt = ((both["part_x"] == "test") & (both["part_y"] != "test")).sum()
     assert learnt > 0
