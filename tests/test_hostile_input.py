@@ -118,7 +118,11 @@ CHECKPOINTS = [
     ("recipe/data/class_path", "a b.c", "or an import path, got a b.c"),
     (f"{REPRESENTATION}/class_path", "attacker.Rep", "got 'attacker.Rep', .* --allow-import attacker allows that"),
     (f"{REPRESENTATION}/class_path", "datamodules.ESC10", "expected a Representation, .* got 'datamodules.ESC10'"),
-    (f"{REPRESENTATION}/class_path", "Wavelet", "expected a Representation, one of DWT, MFCC, STFT .* got 'Wavelet'"),
+    (
+        f"{REPRESENTATION}/class_path",
+        "Wavelet",
+        "expected a Representation, one of DWT, LogMel, MFCC, STFT .* got 'Wavelet'",
+    ),
     (REPRESENTATION, "attacker.Rep", "expected class_path and init_args of the representation, got 'attacker.Rep'"),
     (REPRESENTATION, ["STFT"], "expected class_path and init_args of the representation, got"),
     (f"{REPRESENTATION}/init_args", {"n_fft": "many"}, "n_fft of STFT to be a whole number .int., got 'many'"),
@@ -314,7 +318,7 @@ def test_stored_results(checkpoint, tmp_path, said, file, content, sentence):
 REPORTED = [
     ("summary.json", "[]", "expected the summary of a run in"),
     ("summary.json", "{", "expected JSON in .*, found a file that cannot be read"),
-    ("summary.json", "{}", "expected the summary of a run in .*, found one without 'representation'"),
+    ("summary.json", "{}", "expected the summary of a run in .*, found one without 'corpus'"),
     ("summary.json", '{"representation": 3, "schema_version": 2}', "expected the summary of a run in"),
     ("summary.json", '{"representation": {}}', "expected results of schema version 2 in .*, found version 1"),
 ]

@@ -155,7 +155,7 @@ def test_waveform_changes_pass_the_map_cache_by_and_repeat_for_a_seed(small, tmp
     assert same_weights(*checkpoints)
     train.main([*small, *choices, "--data.noise_snr", "null", "--name", "third"])
     assert not same_weights(checkpoints[0], tmp_path / "runs" / "third" / "fold1" / "best.ckpt")
-    data = load_classifier(checkpoints[0]).data()
+    data = load_classifier(checkpoints[0]).data(cache_dir=str(tmp_path / "cache"))
     data.prepare_data()
     data.setup("fit")
     # 20 validation and 20 test clips have maps; no training clip has one.

@@ -11,7 +11,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_com
 from commands.errors import UsageError
 from storage.yaml_file import read_yaml
 
-PROGRAM = Path(__file__).parents[1] / "sweep.py"
+PROGRAM = Path(__file__).parents[2] / "sweep.py"
 POINT = ["${env}", "${interpreter}", "${program}", "point"]
 
 

@@ -18,7 +18,7 @@ from datamodules import CORPORA
 from representations import REPRESENTATIONS
 from storage.run_folder import differing_keys
 
-SCRIPTS = Path(__file__).parents[1]
+SCRIPTS = Path(__file__).parents[2]
 POINT_FLAGS = ("--attacks", "--budgets", "--clips", "--transfer", "--scripts")
 # Flags that choose what a run's name begins with, rather than what is added to it.
 BASE = ("config", "name", "data", "data.representation")
