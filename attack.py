@@ -82,7 +82,8 @@ def show(name: str, run: AttackRun, summary: dict[str, Any]) -> None:
         table.add_row(
             attack,
             f"{rate:.1f}" if low is None or high is None else f"{rate:.1f} \\[{low:.1f}, {high:.1f}]",
-            f"{mean['auc']:.3f}",
+            # A single clip has no other to be compared with.
+            "-" if mean["auc"] is None else f"{mean['auc']:.3f}",
             "-" if mean["target_rate"] is None else f"{mean['target_rate']:.1%}",
             f"{mean['batch_gradients']:.0f}",
             f"{'>= ' if cost['censored'] else ''}{cost['gradients']:.0f}",
