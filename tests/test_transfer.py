@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,11 @@ def test_every_convnet_is_a_source_and_everything_a_target(runs, judged):
     for name, summary in summaries.items():
         assert summary == json.loads((runs / "runs" / name / "transfer" / "budgets" / "summary.json").read_text())
         assert {cell["target_run"] for cell in summary["rows"]} == {"first", "second", "forest"}
+    documented = (Path(transfer.__file__).parent / "docs" / "definitions.md").read_text(encoding="utf-8")
+    outcomes = pd.read_parquet(runs / "runs" / "first" / "attacks" / "outcomes.parquet")
+    clips = pd.read_parquet(runs / "runs" / "first" / "attacks" / "clips.parquet")
+    columns = {*rows.columns, *outcomes.columns, *clips.columns}
+    assert {column for column in columns if f"`{column}`" not in documented} == set()
     assert set(rows["attack"]) == {"fgsm", "bim_b", "deepfool"}
     assert set(rows["fold"]) == {1, 2}
 
