@@ -5,11 +5,12 @@ python report.py runs --output report
 
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -104,21 +105,22 @@ def _own_runs(selection: Selection, report: Report) -> Table:
     """One line a setting that was trained: what it is and what came out."""
     attacked = sum(run.attacks is not None for run in selection.runs)
     budgets = selection.profile or "none"
-    table = Table(title=f"{len(selection.runs)} runs, {attacked} attacked; split={selection.split}, budgets: {budgets}")
+    title = f"{len(selection.runs)} runs, {attacked} attacked; split={selection.split}, budgets: {budgets}"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     headings = (
         "runs",
         "corpus",
-        "representation and what differs",
+        "representation",
         "classifier",
         "folds",
-        "accuracy (%)",
-        "fooled (%)",
+        "accuracy %",
+        "fooled %",
     )
     for heading in headings:
         table.add_column(heading, overflow="fold")
     runs = {run.name: run for run in selection.runs}
     for row in report.overview.rows:
-        corpus, classifier, setting = row.labels[:3]
+        corpus, classifier = row.labels[:2]
         shown = {quantity.name: ours(quantity) for cell in row.cells for quantity in cell}
         folds = [
             f"{run.summary['folds_finished']} of {run.summary['folds_in_all']}"
@@ -126,11 +128,34 @@ def _own_runs(selection: Selection, report: Report) -> Table:
             if run
         ]
         table.add_row(
-            *map(escape, (", ".join(row.runs), corpus, setting, classifier, ", ".join(dict.fromkeys(folds)))),
+            *map(
+                escape,
+                (
+                    ", ".join(row.runs),
+                    corpus,
+                    _what_differs(row.runs, runs),
+                    classifier,
+                    ", ".join(dict.fromkeys(folds)),
+                ),
+            ),
             shown["accuracy"],
             _fooled([run for run in selection.runs if run.name in row.runs]),
         )
     return table
+
+
+def _what_differs(names: Sequence[str], runs: Mapping[str, Run]) -> str:
+    """The representation of some runs, and its settings that are not the same for every run of that representation."""
+    own = next((runs[name].settings for name in names if name in runs), None)
+    if own is None:
+        return "-"
+    rivals = [run.settings for run in runs.values() if run.settings["representation"] == own["representation"]]
+    differing = [
+        f"{key} {value}"
+        for key, value in own.items()
+        if key != "architecture" and any(rival.get(key) != value for rival in rivals)
+    ]
+    return ", ".join([str(own["representation"]), *differing])
 
 
 def _fooled(runs: Sequence[Run]) -> str:

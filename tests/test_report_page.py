@@ -229,7 +229,7 @@ def test_in_a_browser_tables_sort_sounds_have_a_length_and_nothing_complains(pag
     assert [duration for duration, _ in found["audio"]] == [1.5, 1.5]
     assert all("1-dog-A-0" in label for _, label in found["audio"])
     assert found["said"].endswith("descending.")
-    assert len(found["tables"]) == 16
+    assert len(found["tables"]) == 17
     for table in found["tables"]:
         assert table["focused"]
         (up, rising), (down, falling) = table["up"], table["down"]
@@ -248,4 +248,4 @@ def test_in_a_browser_tables_sort_sounds_have_a_length_and_nothing_complains(pag
             assert (table["said"] != "") == (width == 390)
     assert any(table["numeric"] and len(set(table["up"][1])) > 2 for table in found["tables"])
     assert sum(table["scrolled"] > 200 for table in found["tables"]) >= (7 if width == 390 else 3)
-    assert sum(table["said"] is not None for table in found["tables"]) == 10
+    assert sum(table["said"] is not None for table in found["tables"]) == 11
