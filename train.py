@@ -152,7 +152,7 @@ def show(run: RunFolder, summary: dict[str, Any]) -> None:
             "-" if row["epochs"] is None else str(row["epochs"]),
             f"{row['seconds'] / 60:.1f}",
         )
-    spread = "" if summary["accuracy_sd"] is None else f" ± {summary['accuracy_sd']:.1%}"
+    spread = "" if summary["accuracy_std"] is None else f" ± {summary['accuracy_std']:.1%}"
     table.add_section()
     means = [summary["balanced_accuracy_mean"], summary["macro_f1_mean"]]
     shown = ["-" if mean is None else f"{mean:.1%}" for mean in means]

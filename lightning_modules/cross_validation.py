@@ -179,7 +179,7 @@ class CrossValidation(Callback):
             "representation": data.representation.settings,
             "architecture": self.recipe["model"]["architecture"],
             "accuracy_mean": statistics.fmean(accuracies) if accuracies else None,
-            "accuracy_sd": statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+            "accuracy_std": statistics.stdev(accuracies) if len(accuracies) > 1 else None,
             **mean_scores(rows, data.table.class_names),
             "folds_finished": len(rows),
             "folds_in_all": self.folds,

@@ -110,7 +110,7 @@ def mean_over_folds(
         values = [entry[name] for entry in entries]
         mean[name] = _mean(values)
         # NumPy's lets a missing number (NaN) pass.
-        mean[f"{name}_sd"] = float(np.std(values, ddof=1)) if None not in values and len(values) > 1 else None
+        mean[f"{name}_std"] = float(np.std(values, ddof=1)) if None not in values and len(values) > 1 else None
     for name in ("cost_auc90", "cost_auc90_bounded"):
         mean[name] = vars(mean_cost([Cost(**entry[name]) for entry in entries]))
     mean["batch_gradients_min"] = min(entry["batch_gradients"] for entry in entries)

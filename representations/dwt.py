@@ -71,14 +71,14 @@ class DWT(Representation):
         if HIGHEST_FREQUENCY[mother] * sample_rate <= LOWEST_FREQUENCY:
             lowest_rate = LOWEST_FREQUENCY / HIGHEST_FREQUENCY[mother]
             raise ValueError(f"expected sample_rate over {lowest_rate:.0f} Hz for {mother}, got {sample_rate}")
-        hop_samples = round(frame_milliseconds * sample_rate / 2000.0)
-        if hop_samples < 1:
+        hop_length = round(frame_milliseconds * sample_rate / 2000.0)
+        if hop_length < 1:
             raise ValueError(f"expected frame_milliseconds of at least two samples, got {frame_milliseconds}")
         self.mother = mother
         self.frame_milliseconds = frame_milliseconds
         self.n_scales = n_scales
         self.magnitude = magnitude
-        self.hop_samples = hop_samples
+        self.hop_length = hop_length
 
     def cells(self, clips: Tensor) -> Tensor:
         """See :meth:`Representation.cells`: magnitude, ``(batch, n_scales, frames)``."""
@@ -106,7 +106,7 @@ class DWT(Representation):
         Returns:
             ``(batch, n_scales, frames)``.
         """
-        hop = self.hop_samples
+        hop = self.hop_length
         n_blocks = max(2, clips.shape[1] // hop)
         all_scales = scales(self.mother, self.sample_rate, self.n_scales)
         if self.mother == "haar":

@@ -31,7 +31,7 @@ def mel_power(representation: Representation, clips: Tensor, *, n_fft: int, hop_
     window = representation.table("window", lambda: torch.hann_window(n_fft, dtype=torch.float64), clips)
     columns = representation.table("mel columns", lambda: bands(filters())[0], clips)
     weights = representation.table("mel weights", lambda: bands(filters())[1], clips)
-    return banded_product(columns, weights, power_spectrogram(clips, window, n_fft=n_fft, hop_samples=hop_length))
+    return banded_product(columns, weights, power_spectrogram(clips, window, n_fft=n_fft, hop_length=hop_length))
 
 
 def mel_filters(*, sample_rate: int, n_fft: int, n_mels: int) -> Tensor:

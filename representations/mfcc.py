@@ -20,14 +20,14 @@ class MFCC(Representation):
     """Mel power -> dB (80 dB range) -> discrete cosine transform -> lifter -> [0, 1] by the clip's extremes.
 
     The steps and defaults are those of ``librosa.feature.mfcc``. The native map has ``n_mfcc`` rows, the coefficients
-    in rising order, and ``1 + time // hop_samples`` columns. A clip whose mel powers all lie under librosa's floor,
+    in rising order, and ``1 + time // hop_length`` columns. A clip whose mel powers all lie under librosa's floor,
     1e-10, has a map of zeros.
 
     Args:
         sample_rate: Hz; the paper's are 8000, 16000, 22050 and 24000.
         n_mfcc: number of coefficients; the paper's are 13, 20 and 40.
         n_fft: length of a frame and of its Hann window in samples.
-        hop_samples: samples between frames.
+        hop_length: samples between frames.
         n_mels: number of mel bands, Slaney's scale and area normalisation.
         dct_type: type of the discrete cosine transform.
         norm: "ortho" makes the transform orthonormal; null leaves SciPy's scale.
@@ -52,7 +52,7 @@ class MFCC(Representation):
         sample_rate: int = 22050,
         n_mfcc: int = 20,
         n_fft: int = 2048,
-        hop_samples: int = 1024,
+        hop_length: int = 1024,
         n_mels: int = 128,
         dct_type: Literal[2, 3] = 2,
         norm: Literal["ortho"] | None = "ortho",
@@ -67,7 +67,7 @@ class MFCC(Representation):
             sample_rate=sample_rate, resize=resize, align_corners=align_corners, resize_method=resize_method
         )
         require_samples("n_fft", n_fft, 2)
-        require_samples("hop_samples", hop_samples, 1)
+        require_samples("hop_length", hop_length, 1)
         if not 1 <= n_mels <= MOST_MELS:
             raise ValueError(f"expected n_mels from 1 to {MOST_MELS}, got {n_mels}")
         if not 1 <= n_mfcc <= n_mels:
@@ -84,7 +84,7 @@ class MFCC(Representation):
                 raise ValueError(f"expected {name} to be one of {allowed}, got {value!r}")
         self.n_mfcc = n_mfcc
         self.n_fft = n_fft
-        self.hop_samples = hop_samples
+        self.hop_length = hop_length
         self.n_mels = n_mels
         self.dct_type = dct_type
         self.norm = norm
@@ -93,7 +93,7 @@ class MFCC(Representation):
         self.decibel_reference = decibel_reference
 
     def cells(self, clips: Tensor) -> Tensor:
-        """See :meth:`Representation.cells`: mel power, ``(batch, n_mels, 1 + time // hop_samples)``."""
+        """See :meth:`Representation.cells`: mel power, ``(batch, n_mels, 1 + time // hop_length)``."""
         if self.decibel_reference == "maximum":
             clips = normalise_peak(clips)
         return self.clip_by_clip(self._mel_power, clips)
@@ -107,7 +107,7 @@ class MFCC(Representation):
         return self.resized_axis(cells, 2, columns)
 
     def _mel_power(self, clips: Tensor) -> Tensor:
-        return mel_power(self, clips, n_fft=self.n_fft, hop_length=self.hop_samples, n_mels=self.n_mels)
+        return mel_power(self, clips, n_fft=self.n_fft, hop_length=self.hop_length, n_mels=self.n_mels)
 
     def _cepstrum(self, power: Tensor) -> Tensor:
         if self.decibel_reference == "maximum":

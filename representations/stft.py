@@ -12,13 +12,13 @@ class STFT(Representation):
     """Power spectrogram in dB relative to the clip's maximum, 80 dB range.
 
     Hann window in the middle of each frame, frames centred on multiples of the hop, zeros around the clip. The native
-    map has ``n_fft // 2 + 1`` rows from 0 Hz to half the sample rate and ``1 + time // hop_samples`` columns.
+    map has ``n_fft // 2 + 1`` rows from 0 Hz to half the sample rate and ``1 + time // hop_length`` columns.
 
     Args:
         sample_rate: Hz.
         n_fft: length of a frame in samples; the paper's are 512, 1024 and 2048.
         win_length_ratio: length of the window divided by that of the frame, in (0, 1]; the paper's are 0.25 to 1.
-        hop_samples: samples between frames.
+        hop_length: samples between frames.
         resize: see :class:`Representation`.
         align_corners: see :class:`Representation`.
         resize_method: see :class:`Representation`.
@@ -33,7 +33,7 @@ class STFT(Representation):
         sample_rate: int = 22050,
         n_fft: int = 1024,
         win_length_ratio: float = 1.0,
-        hop_samples: int = 512,
+        hop_length: int = 512,
         resize: int | tuple[int, int] | None = (128, 128),
         align_corners: bool = False,
         resize_method: ResizeMethod = "bilinear",
@@ -44,17 +44,17 @@ class STFT(Representation):
         require_samples("n_fft", n_fft, 2)
         if not 0.0 < win_length_ratio <= 1.0:
             raise ValueError(f"expected win_length_ratio in (0, 1], got {win_length_ratio}")
-        require_samples("hop_samples", hop_samples, 1)
+        require_samples("hop_length", hop_length, 1)
         self.n_fft = n_fft
         self.win_length_ratio = win_length_ratio
-        self.hop_samples = hop_samples
+        self.hop_length = hop_length
         self.win_length = max(1, round(win_length_ratio * n_fft))
 
     def cells(self, clips: Tensor) -> Tensor:
-        """See :meth:`Representation.cells`: power, ``(batch, n_fft // 2 + 1, 1 + time // hop_samples)``."""
+        """See :meth:`Representation.cells`: power, ``(batch, n_fft // 2 + 1, 1 + time // hop_length)``."""
         window = self.table("window", lambda: torch.hann_window(self.win_length, dtype=torch.float64), clips)
         return self.clip_by_clip(
-            lambda clip: power_spectrogram(clip, window, n_fft=self.n_fft, hop_samples=self.hop_samples),
+            lambda clip: power_spectrogram(clip, window, n_fft=self.n_fft, hop_length=self.hop_length),
             normalise_peak(clips),
         )
 
@@ -63,24 +63,24 @@ class STFT(Representation):
         return relative_level(cells, decibels_per_decade=10.0)
 
 
-def power_spectrogram(clips: Tensor, window: Tensor, *, n_fft: int, hop_samples: int) -> Tensor:
+def power_spectrogram(clips: Tensor, window: Tensor, *, n_fft: int, hop_length: int) -> Tensor:
     """Squared magnitude of the Fourier transform of each windowed frame, zeros around the clip.
 
     Args:
         clips: ``(batch, time)``.
         window: ``(win_length,)``, put in the middle of the frame.
         n_fft: length of a frame in samples.
-        hop_samples: samples between the centres of frames; the first centre is sample 0.
+        hop_length: samples between the centres of frames; the first centre is sample 0.
 
     Returns:
-        ``(batch, n_fft // 2 + 1, 1 + time // hop_samples)``.
+        ``(batch, n_fft // 2 + 1, 1 + time // hop_length)``.
     """
     return spectrogram(
         clips,
         pad=0,
         window=window,
         n_fft=n_fft,
-        hop_length=hop_samples,
+        hop_length=hop_length,
         win_length=len(window),
         power=2.0,
         normalized=False,

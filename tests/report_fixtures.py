@@ -18,11 +18,11 @@ CLASSES = 4
 SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")
 RESIZED = {"resize": [128, 128], "align_corners": False, "resize_method": "bilinear"}
 MFCC = {
-    "class": "MFCC", "sample_rate": 8000, "n_mfcc": 20, "n_fft": 2048, "hop_samples": 1024, "n_mels": 128,
+    "class": "MFCC", "sample_rate": 8000, "n_mfcc": 20, "n_fft": 2048, "hop_length": 1024, "n_mels": 128,
     "dct_type": 2, "norm": "ortho", "lifter_scale": 0.0, "lifter_formula": "librosa", "decibel_reference": "unit",
     **RESIZED,
 }  # fmt: skip
-STFT = {"class": "STFT", "sample_rate": 22050, "n_fft": 1024, "win_length_ratio": 1.0, "hop_samples": 512, **RESIZED}
+STFT = {"class": "STFT", "sample_rate": 22050, "n_fft": 1024, "win_length_ratio": 1.0, "hop_length": 512, **RESIZED}
 DWT = {
     "class": "DWT", "sample_rate": 8000, "mother": "morlet", "frame_milliseconds": 50.0, "n_scales": 128,
     "magnitude": "log", **RESIZED,
@@ -89,7 +89,7 @@ def write_run(
         "representation": representation,
         "architecture": architecture,
         "accuracy_mean": float(np.mean(accuracies)),
-        "accuracy_sd": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
+        "accuracy_std": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
         "folds_finished": len(folds),
         "folds_in_all": len(folds),
         "folds": [

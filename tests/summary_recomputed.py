@@ -199,7 +199,7 @@ def mean_entry(entries):
     for name in (*MEANS, "auc_budget"):
         values = [one[name] for one in entries]
         mean_of[name] = mean(values)
-        mean_of[f"{name}_sd"] = None if None in values or len(values) < 2 else np.std(values, ddof=1)
+        mean_of[f"{name}_std"] = None if None in values or len(values) < 2 else np.std(values, ddof=1)
     for name in ("cost_auc90", "cost_auc90_bounded"):
         mean_of[name] = mean_cost([one[name] for one in entries])
     spent = [one["batch_gradients"] for one in entries]

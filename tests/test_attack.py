@@ -143,7 +143,7 @@ def test_the_summary_follows_from_the_rows(attacked):
     mean = summary["means"]["cwa"]
     folds = [entry["auc"] for entry in summary["attacks"] if entry["attack"] == "cwa"]
     assert mean["auc"] == pytest.approx(np.mean(folds))
-    assert mean["auc_sd"] == pytest.approx(np.std(folds, ddof=1))
+    assert mean["auc_std"] == pytest.approx(np.std(folds, ddof=1))
     assert summary["six"]["attacks"] == ["fgsm", "deepfool", "bim_a", "bim_b", "jsma", "cwa"]
     hard = [check for check in summary["checks"] if check["kind"] == "hard"]
     assert hard

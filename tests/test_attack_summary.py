@@ -115,7 +115,7 @@ def test_an_attack_without_targets_has_no_target_rate():
     summary = summarise(rows, clips_of(rows))
     entries = (summary["budgets"][0], summary["attacks"][0], summary["means"]["bim_b"])
     assert [entry["target_rate"] for entry in entries] == [None] * 3
-    assert summary["means"]["bim_b"]["target_rate_sd"] is None
+    assert summary["means"]["bim_b"]["target_rate_std"] is None
     hit = rows.assign(target_label=(rows["label"] + 1) % 4, target_hit=(rows["clip"] < 30).astype(float))
     assert summarise(hit, clips_of(hit))["means"]["bim_b"]["target_rate"] == pytest.approx(10 / 40)
 
@@ -137,7 +137,7 @@ def test_means_over_folds_have_intervals_that_hold_them():
     mean = summary["means"]["bim_b"]
     folds = [entry["auc"] for entry in summary["attacks"]]
     assert mean["auc"] == pytest.approx(np.mean(folds))
-    assert mean["auc_sd"] == pytest.approx(np.std(folds, ddof=1))
+    assert mean["auc_std"] == pytest.approx(np.std(folds, ddof=1))
     assert mean["auc_low"] < mean["auc"] < mean["auc_high"]
     assert mean["fooling_rate_low"] < mean["fooling_rate"] < mean["fooling_rate_high"]
     assert mean["batch_gradients_min"] <= mean["batch_gradients"] <= mean["batch_gradients_max"]

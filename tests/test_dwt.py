@@ -25,7 +25,7 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 
 def gabor_atoms(mother: str, sample_rate: int, samples: int) -> list[tuple[float, float, float, float, float]]:
-    """Gaussian-windowed sinusoids (amplitude, frequency in cycles a sample, phase, centre, sd), well inside the clip.
+    """Gaussian-windowed sinusoids (amplitude, frequency in cycles a sample, phase, centre, std), well inside the clip.
 
     Sixteen frequencies in geometric steps over the rows' range, less than half an octave apart, so that every scale is
     within its own bandwidth of one; the highest has died off at Nyquist.
@@ -45,9 +45,9 @@ def sampled(atoms: list[tuple[float, float, float, float, float]], samples: int)
     time = np.arange(samples)
     return sum(
         amplitude
-        * np.exp(-((time - centre) ** 2) / (2 * sd**2))
+        * np.exp(-((time - centre) ** 2) / (2 * std**2))
         * np.cos(2 * np.pi * frequency * (time - centre) + phase)
-        for amplitude, frequency, phase, centre, sd in atoms
+        for amplitude, frequency, phase, centre, std in atoms
     )
 
 
@@ -60,11 +60,11 @@ def closed_form(mother: str, atoms: list[tuple[float, float, float, float, float
     """
     tau = np.arange(samples)
     transform = np.zeros(samples, dtype=complex)
-    for amplitude, frequency, phase, centre, sd in atoms:
+    for amplitude, frequency, phase, centre, std in atoms:
         d = tau - centre
-        variance = sd**2 * scale**2 / (sd**2 + scale**2)
-        mean = d * sd**2 / (sd**2 + scale**2)
-        overlap = np.sqrt(2 * np.pi * variance) * np.exp(-(d**2) / (2 * (sd**2 + scale**2)))
+        variance = std**2 * scale**2 / (std**2 + scale**2)
+        mean = d * std**2 / (std**2 + scale**2)
+        overlap = np.sqrt(2 * np.pi * variance) * np.exp(-(d**2) / (2 * (std**2 + scale**2)))
         for sign in (1.0, -1.0):
             omega = sign * 2 * np.pi * frequency
             half = amplitude / 2 * np.exp(1j * sign * phase)
@@ -211,7 +211,7 @@ def test_a_hop_without_small_divisors_costs_time_but_not_accuracy():
     samples = 4800
     atoms = gabor_atoms("morlet", 8000, samples)
     representation = DWT(frame_milliseconds=2 * 199 / 8.0, n_scales=16)
-    assert representation.hop_samples == 199
+    assert representation.hop_length == 199
     waveform = torch.from_numpy(sampled(atoms, samples))[None]
     magnitude = [np.abs(closed_form("morlet", atoms, s, samples)) for s in scales("morlet", 8000, 16).tolist()]
     expected = frame_means(np.stack(magnitude), 398)

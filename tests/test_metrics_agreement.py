@@ -109,7 +109,7 @@ def test_reporting_batches_change_nothing_but_batch_gradients():
     one = summarise(rows.assign(reporting_batch=0), tested)["means"]
     many = summarise(rows.assign(reporting_batch=rows["clip"] % 1000 // 3), tested)["means"]
     different = {name for name in one["bim_b"] if one["bim_b"][name] != many["bim_b"][name]}
-    assert {name.partition("_min")[0].partition("_max")[0].partition("_sd")[0] for name in different} <= {
+    assert {name.partition("_min")[0].partition("_max")[0].partition("_std")[0] for name in different} <= {
         *("batch_gradients", "full_jacobian_batch_gradients", "cost_auc90", "cost_auc90_bounded"),
     }
     assert many["bim_b"]["batch_gradients"] < one["bim_b"]["batch_gradients"]

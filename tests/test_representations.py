@@ -31,11 +31,11 @@ def name(request) -> str:
 def tiny(request) -> Representation:
     """Each representation with frames of a few samples, small enough for finite differences."""
     if request.param == "STFT":
-        return STFT(sample_rate=SAMPLE_RATE, n_fft=16, hop_samples=8, resize=(5, 6))
+        return STFT(sample_rate=SAMPLE_RATE, n_fft=16, hop_length=8, resize=(5, 6))
     if request.param == "LogMel":
         return LogMel(sample_rate=SAMPLE_RATE, n_fft=64, hop_length=16, n_mels=8, resize=(5, 6))
     if request.param == "MFCC":
-        return MFCC(sample_rate=SAMPLE_RATE, n_fft=64, hop_samples=16, n_mels=8, n_mfcc=4, resize=(5, 6))
+        return MFCC(sample_rate=SAMPLE_RATE, n_fft=64, hop_length=16, n_mels=8, n_mfcc=4, resize=(5, 6))
     return DWT(sample_rate=SAMPLE_RATE, mother=request.param, frame_milliseconds=2.0, n_scales=5, resize=(5, 6))
 
 
@@ -289,9 +289,9 @@ def test_a_wrong_waveform_is_named(name, waveform, message):
         ("DWT", {"align_corners": True, "resize_method": "power_mean"}, "align_corners false with resize_method"),
         ("STFT", {"n_fft": 1}, "n_fft of at least 2 samples, got 1"),
         ("STFT", {"win_length_ratio": 1.5}, r"win_length_ratio in \(0, 1\], got 1.5"),
-        ("STFT", {"hop_samples": 0}, "hop_samples of at least 1, got 0"),
+        ("STFT", {"hop_length": 0}, "hop_length of at least 1, got 0"),
         ("MFCC", {"n_fft": 1}, "n_fft of at least 2"),
-        ("MFCC", {"hop_samples": 0}, "hop_samples of at least 1"),
+        ("MFCC", {"hop_length": 0}, "hop_length of at least 1"),
         ("MFCC", {"n_mfcc": 129}, r"n_mfcc in 1..n_mels = 128, got 129"),
         ("MFCC", {"lifter_scale": -1.0}, "lifter_scale of at least 0, got -1.0"),
         ("MFCC", {"dct_type": 1}, r"dct_type to be one of \(2, 3\), got 1"),

@@ -15,20 +15,20 @@ def sound(samples: int, sample_rate: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("n_fft", [512, 1024, 2048])
-@pytest.mark.parametrize(("win_length_ratio", "hop_samples"), [(1.0, 512), (0.5, 128), (0.25, 512)])
-def test_the_native_map_is_that_of_librosa(n_fft, win_length_ratio, hop_samples):
+@pytest.mark.parametrize(("win_length_ratio", "hop_length"), [(1.0, 512), (0.5, 128), (0.25, 512)])
+def test_the_native_map_is_that_of_librosa(n_fft, win_length_ratio, hop_length):
     waveform = sound(11025, 22050)
     spectrum = librosa.stft(
         waveform,
         n_fft=n_fft,
         win_length=int(win_length_ratio * n_fft),
-        hop_length=hop_samples,
+        hop_length=hop_length,
         window="hann",
         center=True,
         pad_mode="constant",
     )
     expected = librosa.power_to_db(np.abs(spectrum) ** 2, ref=np.max, top_db=80.0) / 80.0 + 1.0
-    representation = STFT(n_fft=n_fft, win_length_ratio=win_length_ratio, hop_samples=hop_samples, resize=None)
+    representation = STFT(n_fft=n_fft, win_length_ratio=win_length_ratio, hop_length=hop_length, resize=None)
     native = representation(torch.from_numpy(waveform)[None, None])
     assert native.shape == (1, 1, *expected.shape)
     np.testing.assert_allclose(native[0, 0].numpy(), expected, atol=1e-4, rtol=0.0)

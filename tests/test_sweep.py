@@ -78,7 +78,7 @@ for fold in folds:
         time.sleep(float(os.environ.get("FOLD_SECONDS", 0)))
         record.write_text(json.dumps({"fold": fold, "accuracy": 0.5 + fold / 10, "seconds": 1.0}))
     rows.append(json.loads(record.read_text()))
-summary = {"accuracy_mean": 0.7, "accuracy_sd": 0.1, "folds": rows, "folds_finished": 3, "folds_in_all": 3,
+summary = {"accuracy_mean": 0.7, "accuracy_std": 0.1, "folds": rows, "folds_finished": 3, "folds_in_all": 3,
            "parameters": 42}
 (run / "summary.json").write_text(json.dumps(summary))
 """,

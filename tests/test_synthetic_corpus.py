@@ -88,7 +88,7 @@ def test_a_linear_model_on_the_maps_stays_under_80_percent(tmp_path):
     data = SyntheticSounds(root=str(tmp_path))
     table = data.read_table()
     assert len(table) == CLIPS
-    representation = STFT(sample_rate=16000, n_fft=512, hop_samples=256)
+    representation = STFT(sample_rate=16000, n_fft=512, hop_length=256)
     waveforms = np.stack([soundfile.read(file, dtype="float32")[0] for file in table.files])
     maps = torch.cat([representation(torch.from_numpy(part)[:, None]) for part in np.array_split(waveforms, 10)])
     cells = maps.flatten(1).numpy()

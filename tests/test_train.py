@@ -77,7 +77,7 @@ def test_a_cross_validation_writes_what_the_contract_says_and_nothing_else(small
         assert (run / row["checkpoint"]).is_file()
         assert row["leakage"] == 0
     assert summary["accuracy_mean"] == pytest.approx(sum(accuracies) / 2)
-    assert summary["accuracy_sd"] == pytest.approx(pd.Series(accuracies).std())
+    assert summary["accuracy_std"] == pytest.approx(pd.Series(accuracies).std())
     assert summary["folds_finished"] == 2
     assert summary["parameters"] == load_classifier(run / "fold1" / "best.ckpt").model.parameter_count
     config = yaml.safe_load((run / "config.yaml").read_text())

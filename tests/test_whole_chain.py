@@ -198,7 +198,7 @@ def test_parts_predictions_and_the_scores_of_training(chain, corpus, clean, run)
     means = np.mean(scores, axis=0)
     found = [summary[f"{name}_mean"] for name in ("accuracy", "balanced_accuracy", "macro_f1")]
     assert [*found, *summary["recall_mean"].values()] == pytest.approx(means)
-    assert summary["accuracy_sd"] == pytest.approx(np.std([score[0] for score in scores], ddof=1))
+    assert summary["accuracy_std"] == pytest.approx(np.std([score[0] for score in scores], ddof=1))
     assert list(summary["recall_mean"]) == summary["class_names"] == list(ESC_CATEGORIES[:4])
     assert (summary["n_test"], summary["num_classes"]) == (sum(CLIPS[fold - 1] for fold in FOLDS[run]), 4)
     # Something is learned and something is not, or the rest would show little.

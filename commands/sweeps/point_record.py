@@ -82,7 +82,7 @@ def point_numbers(point: Point) -> dict[str, float]:
             numbers |= _present(
                 {
                     f"{prefix}accuracy": summary["accuracy_mean"],
-                    f"{prefix}accuracy_sd": summary["accuracy_sd"],
+                    f"{prefix}accuracy_std": summary["accuracy_std"],
                     f"{prefix}parameters": summary["parameters"],
                     f"{prefix}seconds": sum(row["seconds"] for row in summary["folds"]),
                 }
