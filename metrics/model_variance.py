@@ -103,6 +103,35 @@ def excluded_nulls(
     return float(np.mean(np.abs(drawn.mean(axis=1)) > half))
 
 
+def excluded_nulls_of_seeds(
+    models: float, seeds: int = 3, recordings: int = 40, trials: int = 20000, seed: int = 0
+) -> float:
+    """How often :func:`seed_interval` excludes zero where there is no true difference, simulated.
+
+    The difference on a recording is the sum of the recording's own part (variance 1, shared by all seeds), the part of
+    the model of a seed (variance ``models / recordings``, shared by all recordings) and a residual (variance 1).
+
+    Args:
+        models: variance of a model's mean difference over that of the recordings' mean, 0 or more.
+        seeds: number of seeds.
+        recordings: number of recordings.
+        trials: number of simulated experiments.
+        seed: seed of the simulation.
+
+    Returns:
+        Share of trials, in [0, 1]; 0.05 where the interval is exact.
+    """
+    generator = np.random.default_rng(seed)
+    excluded = 0
+    for _ in range(trials):
+        difference = generator.standard_normal((seeds, recordings)) + generator.standard_normal(recordings)
+        difference += generator.standard_normal((seeds, 1)) * math.sqrt(models / recordings)
+        error = float(difference.mean(0).std(ddof=1)) / math.sqrt(recordings)
+        low, high = seed_interval(difference.mean(1).tolist(), error, recordings)
+        excluded += low > 0 or high < 0
+    return excluded / trials
+
+
 def _finite(differences: Sequence[float]) -> np.ndarray:
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
@@ -122,3 +151,8 @@ if __name__ == "__main__":
         for rho in (0.0, 0.3, 0.5):
             shares = [f"{100 * excluded_nulls(rho, ratio, number):.1f} %" for ratio in (0.0, 1 / 3, 1.0)]
             print(f"| {number} | {rho:.1f} | {' | '.join(shares)} |")
+    print("\n| seeds | variance of models over that of recordings | the interval of seeds excludes a true null |")
+    print("|---|---|---|")
+    for number in (3, 5):
+        for part in (0.0, 1.0, 4.0):
+            print(f"| {number} | {part:.0f} | {100 * excluded_nulls_of_seeds(part, number):.1f} % |")
