@@ -26,7 +26,6 @@ class AttackResults:
     Attributes:
         profile: name of the profile of budgets.
         clips: size of the stratified subset of each test part, None for all.
-        seed: seed of targets and of the resampling.
         n: distinct clips of S.
         n_test: distinct test clips.
         means: numbers of each attack over folds.
@@ -41,7 +40,6 @@ class AttackResults:
 
     profile: str
     clips: int | None
-    seed: int
     n: int
     n_test: int
     means: dict[str, dict[str, Any]] = field(repr=False)
@@ -173,7 +171,6 @@ def _attack_results(summary: Mapping[str, Any]) -> AttackResults:
     return AttackResults(
         profile=str(summary["profile"]),
         clips=summary["clips"],
-        seed=summary["seed"],
         n=summary["n"],
         n_test=summary["n_test"],
         means=summary["means"],

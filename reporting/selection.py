@@ -17,8 +17,6 @@ class Selection:
         runs: what tables and figures are made of; attacks and transfers of other profiles are taken off.
         split: the split of all of them.
         profile: the profile of budgets of all of their attacks; None where nothing was attacked.
-        other_splits: runs that were left out, by split.
-        other_profiles: attacked runs whose attacks were left out, by profile.
         repetitions: runs that were left out because another one has their setting and seed, with its name.
         left_out: what is not shown, by name of the run, and why, with the flag that shows it where there is one.
     """
@@ -26,8 +24,6 @@ class Selection:
     runs: tuple[Run, ...]
     split: str
     profile: str | None
-    other_splits: dict[str, int]
-    other_profiles: dict[str, int]
     repetitions: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -73,8 +69,6 @@ def select_runs(runs: Sequence[Run], split: str | None = None, profile: str | No
         runs=tuple(run for run in fitting if run.name not in repetitions),
         split=split,
         profile=profile,
-        other_splits={name: number for name, number in splits.items() if name != split},
-        other_profiles={name: number for name, number in profiles.items() if name != profile},
         repetitions=repetitions,
         left_out=_left_out(runs, split, profile, repetitions),
     )

@@ -177,7 +177,7 @@ def attacked(tmp_path, augmentation, curves, folds=(1, 2, 3, 4, 5), seed=0):
         for attack, points in curves.items()
         for budget, (rate, cost) in enumerate(points)
     ]
-    attacks = AttackResults("smoke", None, 0, 10, 12, {}, None, [], [], [], 0, budgets=rows)
+    attacks = AttackResults("smoke", None, 10, 12, {}, None, [], [], [], 0, budgets=rows)
     settings = {"representation": "STFT", "architecture": "resnet18", "augmentation": augmentation}
     name = f"{augmentation}{seed}"
     return Run(name, tmp_path / name, "ESC10", "official", settings, seed, {}, attacks, [])

@@ -45,7 +45,7 @@ def made_up(
         for attack in THE_SIX
     }
     six = {"attacks": list(THE_SIX), "auc": auc, "auc_low": auc - 0.1, "auc_high": auc + 0.05, "fooling_rate": 0.5}
-    attacks = AttackResults("smoke", None, 0, 10 * len(folds), 12, means, six, rows, [], [], 0)
+    attacks = AttackResults("smoke", None, 10 * len(folds), 12, means, six, rows, [], [], 0)
     path = tmp_path / name
     right = dict.fromkeys(folds, 5) if right is None else right
     (path / "attacks").mkdir(parents=True, exist_ok=True)
