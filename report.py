@@ -17,12 +17,12 @@ from rich.table import Table
 
 from commands.errors import LARGEST_SEED, UsageError, require_folder, require_number, run_command
 from commands.parser import one_sentence
-from reporting.assembly import Report, build_report
 from reporting.estimates import attack_fooling_rate
+from reporting.page import Report, build_report
 from reporting.runs import Run, read_runs
 from reporting.selection import Selection, select_runs
-from reporting.table import Table as PaperTable
-from reporting.table_formats import ours
+from reporting.tables.formats import ours
+from reporting.tables.table import Table as PaperTable
 
 
 class ReportParser(ArgumentParser):

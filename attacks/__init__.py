@@ -7,7 +7,8 @@ input is a picture or a sound. ``ATTACKS[name](victim, bounds=(0.0, 1.0), seed=0
 budgets. ``TorchAttacksAttack(victim, "torchattacks.PGD")`` and ``AdvLibAttack(victim, "adv_lib.fmn")`` are attacks of
 other libraries with the same interface, and ``GradientCounter(victim)`` counts what any other code spends. What is
 listed in ``__all__`` is public. How to add an attack stands in :mod:`attacks.base`; it ends with one line in
-``ATTACKS``.
+``ATTACKS``. A file belongs here if it changes inputs or counts what that costs; numbers over many clips belong in
+``metrics``, files and clips of a corpus in ``lightning_modules`` and ``commands``.
 """
 
 from collections.abc import Callable

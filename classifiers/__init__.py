@@ -2,7 +2,8 @@
 
 Maps of 64 x 64 and larger fit every architecture; 128 x 128 is what the representations make. A new architecture is
 one file with a builder and one line in :data:`ARCHITECTURES`, from which the command line takes the names that it
-allows. The classifiers outside gradients stand in :mod:`classifiers.baselines`.
+allows. Classifiers without gradients (SVM, random forest) stand in :mod:`classifiers.baselines`. Losses, optimisers and
+training belong in ``lightning_modules``, and what makes a map in ``representations``.
 """
 
 from collections.abc import Callable

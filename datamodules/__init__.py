@@ -2,7 +2,8 @@
 
 The tensor contract of the whole project: a waveform is ``(batch, 1, time)`` float32 in [-1, 1], a map
 ``(batch, 1, rows, columns)`` in [0, 1] with the lowest frequency in row 0, logits are ``(batch, classes)``.
-Adding a corpus = a file with a :class:`SoundDataModule` that reads its table, and a line in :data:`CORPORA`.
+Adding a corpus = a file with a :class:`SoundDataModule` that reads its table, and a line in :data:`CORPORA`. A file
+belongs here if it is about clips and their labels; transforms of a waveform to a map belong in ``representations``.
 """
 
 from datamodules.batches import Batch, GlobalBatches

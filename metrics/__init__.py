@@ -7,5 +7,6 @@ every number and every victim. Nothing here knows what an input is or how it was
 
 ``success`` judges and counts clips; ``auc`` holds the areas; ``distances`` the size of a perturbation; ``cost`` its
 price; ``transfer_ratio`` what carries over; ``intervals`` how sure a number is, given the models, and
-``model_variance`` with models varying too. Functions are imported from these modules.
+``model_variance`` with models varying too. Functions are imported from these modules. A file belongs here if it
+computes a number; reading and writing files belongs in ``storage``, laying a number out in ``reporting``.
 """

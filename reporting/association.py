@@ -19,8 +19,7 @@ from reporting.estimates import log_gradients, six_auc
 from reporting.paper_numbers import ITERATIVE, PaperSetting, paper_settings
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA
-from reporting.slices import same_setting
-from reporting.studies import MODEL, REPRESENTATIONS
+from reporting.studies import MODEL, REPRESENTATIONS, same_setting
 
 FEWEST_STRATA = 5
 FEWEST_SHOWN = 2

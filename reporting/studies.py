@@ -1,13 +1,60 @@
-"""What each table and figure compares: one setting that varies, everything else the same."""
+"""What each table and figure compares: one setting that varies, everything else the same; and the runs of it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from reporting.identity import setting_key, training_key, unlike
 from reporting.paper_numbers import Setting
+from reporting.runs import Run
 
 REPRESENTATIONS = ("MFCC", "STFT", "DWT")
+
 RESNET = {"architecture": "resnet18"}
+
 MODEL = {**RESNET, "augmentation": "pitch_shift"}
+
+TABLES = ("table1_mfcc_sampling_rate", "table2_stft_n_fft", "table3_dwt_sampling_rate", "table4_dwt_mother")
+
+FIGURES = ("figure1_n_mfcc", "figure2_dct_norm", "figure3_lifter", "figure4_stft_window", "figure5_dwt_frame")
+
+BEYOND = ("section5a_classifiers", "section5b_augmentation", "mfcc_dct_type", "dwt_magnitude", "map_resize")
+
+TRANSFER_SWEEP = "table5_transfer"
+
+USUAL: dict[str, Setting] = {
+    "architecture": "resnet18",
+    "augmentation": "pitch_shift",
+    "n_mfcc": 20,
+    "dct_type": 2,
+    "norm": "ortho",
+    "mother": "morlet",
+    "frame_milliseconds": 50.0,
+    "magnitude": "log",
+    "resize_method": "bilinear",
+}
+"""What the paper fixes while it varies something else."""
+
+BEST: dict[str, dict[str, dict[str, Setting]]] = {
+    "ESC10": {
+        "MFCC": {"sample_rate": 8000, "lifter_scale": 0.0},
+        "STFT": {"n_fft": 1024, "win_length_ratio": 1.0},
+        "DWT": {"sample_rate": 8000},
+    },
+    "ESC50": {
+        "MFCC": {"sample_rate": 16000, "lifter_scale": 0.5},
+        "STFT": {"n_fft": 1024, "win_length_ratio": 0.5},
+        "DWT": {"sample_rate": 16000},
+    },
+    "UrbanSound8K": {
+        "MFCC": {"sample_rate": 8000, "lifter_scale": 0.3},
+        "STFT": {"n_fft": 2048, "win_length_ratio": 0.5},
+        "DWT": {"sample_rate": 8000},
+    },
+}
+"""What the paper found best on each corpus (sections IV-C2 to IV-C4), for the settings that differ between corpora."""
+
+_ABSENT = object()
 
 
 @dataclass(frozen=True)
@@ -31,6 +78,33 @@ class Study:
     label: str
     representations: tuple[str, ...]
     fixed: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The runs of a study on one corpus and representation that share every setting but the varied one.
+
+    At each value stand the seeds of one setting. They are trained as at the other values where such runs exist.
+
+    Attributes:
+        study: the study.
+        corpus: name of the corpus.
+        representation: class of the representation.
+        runs: runs at each value, all seeds; values without a run are absent.
+        others: the settings that all of them share.
+        apart: what the runs at a value have that those at the most values have not (``max_epochs 24, not 12``).
+        more: at some values the runs that are trained otherwise, as pairs of what is other and the seeds.
+        left_out: runs of the study with other settings than ``others``, by name, and what is other.
+    """
+
+    study: Study
+    corpus: str
+    representation: str
+    runs: dict[Setting, list[Run]]
+    others: dict[str, Any]
+    apart: dict[Setting, str] = field(default_factory=dict)
+    more: dict[Setting, list[tuple[str, list[Run]]]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 STUDIES: dict[str, Study] = {
@@ -121,16 +195,7 @@ STUDIES: dict[str, Study] = {
             "section5a_classifiers",
             "Section V-A. Classifiers",
             "architecture",
-            (
-                "resnet18",
-                "resnet34",
-                "resnet56",
-                "googlenet",
-                "alexnet",
-                "linear_svm",
-                "rbf_svm",
-                "random_forest",
-            ),
+            ("resnet18", "resnet34", "resnet56", "googlenet", "alexnet", "linear_svm", "rbf_svm", "random_forest"),
             "classifier",
             REPRESENTATIONS,
             {},
@@ -145,15 +210,7 @@ STUDIES: dict[str, Study] = {
             RESNET,
         ),
         Study("mfcc_dct_type", "MFCC: type of the cosine transform", "dct_type", (2, 3), "DCT type", ("MFCC",), MODEL),
-        Study(
-            "dwt_magnitude",
-            "DWT: magnitude",
-            "magnitude",
-            ("log", "linear"),
-            "magnitude",
-            ("DWT",),
-            MODEL,
-        ),
+        Study("dwt_magnitude", "DWT: magnitude", "magnitude", ("log", "linear"), "magnitude", ("DWT",), MODEL),
         Study(
             "map_resize",
             "STFT: how maps are brought to their size",
@@ -165,7 +222,89 @@ STUDIES: dict[str, Study] = {
         ),
     )
 }
-TABLES = ("table1_mfcc_sampling_rate", "table2_stft_n_fft", "table3_dwt_sampling_rate", "table4_dwt_mother")
-FIGURES = ("figure1_n_mfcc", "figure2_dct_norm", "figure3_lifter", "figure4_stft_window", "figure5_dwt_frame")
-BEYOND = ("section5a_classifiers", "section5b_augmentation", "mfcc_dct_type", "dwt_magnitude", "map_resize")
-TRANSFER_SWEEP = "table5_transfer"
+
+
+def slice_of(study: Study, runs: Iterable[Run], corpus: str, representation: str) -> Slice:
+    """Find the runs of a study by their settings.
+
+    Among the combinations of the other settings the one is taken that covers most values of the study, then the one
+    closest to the paper's usual settings, then the one with most attacked runs. A table never mixes two of them.
+
+    Args:
+        study: what is compared.
+        runs: runs that may stand in one table.
+        corpus: name of the corpus.
+        representation: class of the representation.
+    """
+    fitting = [
+        run
+        for run in runs
+        if run.corpus == corpus
+        and run.representation == representation
+        and run.settings.get(study.varied, _ABSENT) in study.values
+        and all(run.settings.get(key) == value for key, value in study.fixed.items())
+    ]
+    groups: dict[tuple[tuple[str, Any], ...], dict[Setting, list[Run]]] = {}
+    for run in fitting:
+        others = tuple(sorted((key, value) for key, value in run.settings.items() if key != study.varied))
+        groups.setdefault(others, {}).setdefault(run.settings[study.varied], []).append(run)
+    if not groups:
+        return Slice(study, corpus, representation, {}, {})
+    usual = {**USUAL, **BEST.get(corpus, {}).get(representation, {})}
+
+    def rank(others: tuple[tuple[str, Any], ...]) -> tuple[int, int, int, str]:
+        members = [run for some in groups[others].values() for run in some]
+        attacked = sum(run.attacks is not None for run in members)
+        close = sum(usual.get(key, _ABSENT) == value for key, value in others)
+        return -len(groups[others]), -close, -attacked, repr(others)
+
+    chosen = min(groups, key=rank)
+    first, apart, more = _by_training(groups[chosen])
+    some = next(iter(first.values()))[0]
+    left_out = {
+        run.name: unlike(run, some, without=(study.varied,))
+        for others, members in groups.items()
+        for runs in members.values()
+        for run in runs
+        if others != chosen
+    }
+    return Slice(study, corpus, representation, first, dict(chosen), apart, more, left_out)
+
+
+def _by_training(
+    values: dict[Setting, list[Run]],
+) -> tuple[dict[Setting, list[Run]], dict[Setting, str], dict[Setting, list[tuple[str, list[Run]]]]]:
+    """At each value the runs of the training that most values have, what is other there, and the other runs."""
+    trained = {value: same_setting(runs) for value, runs in values.items()}
+    covered: dict[tuple[Any, ...], list[Run]] = {}
+    for groups in trained.values():
+        for group in groups:
+            covered.setdefault(training_key(group[0]), []).append(group[0])
+
+    def rank(group: list[Run]) -> tuple[int, int, str]:
+        alike = covered[training_key(group[0])]
+        return -len(alike), -sum(run.attacks is not None for run in group), repr(training_key(group[0]))
+
+    ranked = {value: sorted(groups, key=rank) for value, groups in trained.items()}
+    usual = min((groups[0] for groups in ranked.values()), key=rank)[0]
+
+    def other(run: Run) -> str:
+        return unlike(run, usual, without=run.settings)
+
+    return (
+        {value: groups[0] for value, groups in ranked.items()},
+        {value: text for value, groups in ranked.items() if (text := other(groups[0][0]))},
+        {
+            value: [(other(group[0]), group) for group in groups[1:]]
+            for value, groups in ranked.items()
+            if len(groups) > 1
+        },
+    )
+
+
+def same_setting(runs: Sequence[Run]) -> list[list[Run]]:
+    """Put together the runs that differ in nothing but the seed, in the order in which settings first come."""
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        groups.setdefault(setting_key(run), []).append(run)
+    return list(groups.values())

@@ -4,6 +4,7 @@ The waveform is float32 or float64, on any device; the map has its precision and
 otherwise, row 0 the lowest frequency (first coefficient), column 0 the beginning. Every map is differentiable with
 respect to the waveform, never depends on the other clips of the batch, and scales itself, so that an attack on it works
 in the box [0, 1]. To add one: a file with a subclass of :class:`Representation` and a line in ``REPRESENTATIONS``.
+Nothing here reads a file, knows a label or has a parameter that is trained.
 """
 
 from representations.dwt import DWT

@@ -1,7 +1,8 @@
 """What lies on disk: files that are either whole or absent, and the error that names a bad one.
 
 Every file of the project that somebody may read later is written through :func:`write_atomically`, so a run that is
-killed or a disk that fills up leaves the old file or none, never half a file.
+killed or a disk that fills up leaves the old file or none, never half a file. A file belongs here if it is about how
+something is stored and found again, whatever it says; nothing here computes a number or knows a model.
 """
 
 from storage.atomic import plain_numbers, write_atomically, write_json, write_text

@@ -8,9 +8,9 @@ from scipy.stats import binomtest, t
 
 from metrics.intervals import SourceResampling, share_interval
 from reporting.accuracy import Accuracies
-from reporting.accuracy_differences import differences_table
 from reporting.runs import Run
 from reporting.selection import Selection
+from reporting.tables.plain import differences_table
 
 
 def written(tmp_path, name, wrong, folds=(1,), clips=20):

@@ -12,9 +12,9 @@ from metrics.attack_summary import THE_SIX
 from metrics.transfer_summary import summarise_transfer
 from reporting.accuracy import Accuracies
 from reporting.association import associate, paper_points
-from reporting.claims_on_augmentation import augmentation_findings, equal_rate_logs
-from reporting.claims_on_relation import all_findings
-from reporting.claims_on_transfer import transfer_findings
+from reporting.claims.all_claims import all_findings
+from reporting.claims.augmentation import augmentation_findings, equal_rate_logs
+from reporting.claims.transfer import transfer_findings
 from reporting.runs import AttackResults, Run
 from reporting.selection import Selection
 from storage import DataError

@@ -8,7 +8,7 @@ import pytest
 from report_fixtures import DWT, MFCC, STFT, write_run, write_transfer
 
 import report
-from reporting.plain_tables import PlainTable
+from reporting.tables.plain import PlainTable
 
 TEXT = {
     "corpus", "representation", "quantity", "runs", "interval", "classifier", "setting", "less", "study", "source",

@@ -2,7 +2,7 @@
 
 import json
 
-from reporting.curves import COST, SECURITY
+from reporting.figures.curves import COST, SECURITY
 
 
 def point(attack, cost, **settings):

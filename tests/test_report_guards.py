@@ -9,15 +9,14 @@ import torch
 
 from metrics.intervals import SourceResampling, rate_interval
 from reporting.accuracy import Accuracies
-from reporting.claims_on_accuracy import accuracy_findings
-from reporting.claims_on_cost import cost_findings
-from reporting.claims_on_models import NETS, model_findings
-from reporting.highest_rate import strongest
-from reporting.paper_contrast import paper_contrast
+from reporting.claims.accuracy import accuracy_findings
+from reporting.claims.claim import paper_contrast
+from reporting.claims.cost import cost_findings
+from reporting.claims.models import NETS, model_findings, strongest
 from reporting.paper_numbers import paper_settings
 from reporting.selection import Selection, select_runs
 from reporting.studies import STUDIES
-from reporting.trust import run_deviations
+from reporting.tables.trust import run_deviations
 from tests.test_report_statistics import FOLDS, findings_of, made_up, selected
 
 STFT = {"representation": "STFT", "n_fft": 1024}

@@ -11,9 +11,8 @@ import report
 from reporting.accuracy import Accuracies
 from reporting.runs import read_run, read_runs
 from reporting.selection import select_runs
-from reporting.slices import same_setting, slice_of
-from reporting.studies import STUDIES
-from reporting.tables import overview, paper_table, setting_table
+from reporting.studies import STUDIES, same_setting, slice_of
+from reporting.tables.paper_tables import overview, paper_table, setting_table
 from storage import DataError
 
 TRAINING = {

@@ -13,10 +13,10 @@ from report_fixtures import DWT, MFCC, STFT, write_run, write_transfer
 
 import report
 from metrics.attack_summary import THE_SIX
+from reporting.figures.spectrograms import spectrogram_figure
 from reporting.runs import read_run
 from reporting.selection import select_runs
 from reporting.sounds import sound_pairs
-from reporting.spectrogram_figure import spectrogram_figure
 from storage import DataError
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

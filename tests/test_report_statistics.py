@@ -12,12 +12,12 @@ from scipy.stats import beta, friedmanchisquare, pearsonr
 from metrics.attack_summary import THE_SIX
 from reporting.accuracy import Accuracies
 from reporting.association import Point, associate, paper_points, stratified_permutation
-from reporting.claims import Claim
-from reporting.claims_on_accuracy import accuracy_findings
-from reporting.claims_on_cost import cost_findings, cost_ratio
-from reporting.claims_on_models import model_findings
-from reporting.claims_on_relation import relation_findings
-from reporting.claims_on_transfer import transfer_findings
+from reporting.claims.accuracy import accuracy_findings
+from reporting.claims.accuracy_vs_robustness import relation_findings
+from reporting.claims.claim import Claim
+from reporting.claims.cost import cost_findings, cost_ratio
+from reporting.claims.models import model_findings
+from reporting.claims.transfer import transfer_findings
 from reporting.estimates import Estimate, attack_auc, six_cost
 from reporting.paper_numbers import ITERATIVE
 from reporting.runs import AttackResults, Run

@@ -19,10 +19,9 @@ from reporting.accuracy import Accuracies
 from reporting.paper_numbers import paper_settings, paper_transfers
 from reporting.runs import read_run, read_runs
 from reporting.selection import select_runs
-from reporting.slices import slice_of
-from reporting.studies import STUDIES
-from reporting.tables import paper_table
-from reporting.trust import run_deviations
+from reporting.studies import STUDIES, slice_of
+from reporting.tables.paper_tables import paper_table
+from reporting.tables.trust import run_deviations
 from storage import DataError
 
 

@@ -9,15 +9,15 @@ from test_report_statistics import FOLDS, findings_of, made_up, selected
 
 from commands.train_cli import TrainCLI
 from reporting.accuracy import Accuracies
-from reporting.accuracy_differences import differences_table
 from reporting.association import Association, holm
-from reporting.claims_on_accuracy import accuracy_findings
-from reporting.claims_on_cost import cost_findings
+from reporting.claims.accuracy import accuracy_findings
+from reporting.claims.cost import cost_findings
 from reporting.controls import beyond_the_claim
 from reporting.estimates import Estimate, six_cost
-from reporting.figures import study_figure
-from reporting.table import Quantity
-from reporting.table_formats import interval
+from reporting.figures.paper_figures import study_figure
+from reporting.tables.formats import interval
+from reporting.tables.plain import differences_table
+from reporting.tables.table import Quantity
 from reporting.verdicts import both_interval, judge
 
 MFCC = {"representation": "MFCC", "sample_rate": 8000}

@@ -1,20 +1,16 @@
-"""Table V: how much of what fools one classifier fools another."""
+"""Transfer ratios of one corpus and representation, from the cells that transfer.py writes."""
 
 import statistics
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from metrics.attack_summary import THE_SIX
 from reporting.estimates import SEEDS, Estimate
-from reporting.paper_numbers import paper_transfers
 from reporting.runs import Run
-from reporting.selection import PAPER_CORPORA, Selection, corpora_of
-from reporting.studies import REPRESENTATIONS, TRANSFER_SWEEP
-from reporting.table import CORPUS_NAMES, NAMES, Quantity, Row, Table, describe
 
 SIX = len(THE_SIX)
+
 ARCHITECTURES = ("resnet18", "googlenet", "alexnet")
 
 
@@ -86,55 +82,6 @@ def transfers_of(runs: Sequence[Run], corpus: str, representation: str) -> Trans
     return Transfers(dict(chosen), ratios, per_fold, fewer, cells) if ratios else None
 
 
-def transfer_table(selection: Selection) -> Table:
-    """Table V in the paper's shape: row = corpus and source, column = representation and target."""
-    printed = {(t.corpus, t.representation, t.source, t.target): t.ratio for t in paper_transfers()}
-    architectures = [*ARCHITECTURES, *_more_targets(selection)]
-    rows: list[Row] = []
-    commands: list[str | None] = []
-    notes: list[str] = []
-    for corpus in _corpora(selection):
-        found = {name: transfers_of(selection.runs, corpus, name) for name in REPRESENTATIONS}
-        notes += [f"{CORPUS_NAMES.get(corpus, corpus)}: {describe(t.settings)}." for t in found.values() if t]
-        notes += [_fewer(name, transfers) for name, transfers in found.items() if transfers and transfers.attacks]
-        for source in [*ARCHITECTURES, *_more_sources(selection, corpus)]:
-            cells = []
-            for name in REPRESENTATIONS:
-                transfers = found[name]
-                for target in architectures:
-                    ours = transfers.ratio(source, target) if transfers else None
-                    paper = printed.get((corpus, name, source, target))
-                    cells.append((Quantity(f"{name}_{target}", "ratio", ours, paper),))
-                    if ours is None and {source, target} <= set(ARCHITECTURES) and source != target:
-                        commands.append(selection.sweep_command(TRANSFER_SWEEP, corpus))
-            runs = tuple(dict.fromkeys(run for cell in cells for q in cell if q.ours for run in q.ours.runs))
-            rows.append(Row((CORPUS_NAMES.get(corpus, corpus), NAMES.get(source, source)), tuple(cells), runs))
-    attacks = f"budgets: {selection.profile}" if selection.profile else "no run of it is attacked yet"
-    caption = (
-        f"Row = source, column = target. Share of the clips right for both and fooling the source that fool the target "
-        f"too, summed over budgets, mean of the six attacks; n counts these clips, each once. split={selection.split}; "
-        f"{attacks}. {' '.join(notes)}"
-    ).strip()
-    return Table(
-        TRANSFER_SWEEP,
-        "Table V. Transfer",
-        caption,
-        ("corpus", "source"),
-        tuple(f"{name}, {NAMES.get(target, target)}" for name in REPRESENTATIONS for target in architectures),
-        tuple(rows),
-        tuple(command for command in dict.fromkeys(commands) if command),
-    )
-
-
-def _fewer(representation: str, transfers: Transfers) -> str:
-    """Says which ratios are no mean of six attacks."""
-    pairs = [
-        f"{NAMES.get(source, source)} to {NAMES.get(target, target)} ({number})"
-        for (source, target), number in transfers.attacks.items()
-    ]
-    return f"{representation}, mean of fewer than six attacks: {', '.join(pairs)}."
-
-
 def _estimate(rows: dict[tuple[str, str], dict[str, Any]], folds: Sequence[float]) -> Estimate:
     ends = [
         [row[f"ratio_{end}"] for row in rows.values() if row[f"ratio_{end}"] is not None] for end in ("low", "high")
@@ -151,21 +98,3 @@ def _estimate(rows: dict[tuple[str, str], dict[str, Any]], folds: Sequence[float
         interval="95 %" if len(rows) == 1 else SEEDS,
         recordings=max((int(row["recordings"]) for row in rows.values() if row.get("recordings")), default=None),
     )
-
-
-def _more_sources(selection: Selection, corpus: str) -> list[str]:
-    """Sources beyond the paper's three, such as a classifier of one's own."""
-    runs = [run for run in selection.runs if run.corpus == corpus and run.representation in REPRESENTATIONS]
-    found = {str(row["source_architecture"]) for run in runs for row in run.transfers}
-    return sorted(found - set(ARCHITECTURES))
-
-
-def _more_targets(selection: Selection) -> list[str]:
-    """Targets beyond the paper's three, the baselines for example."""
-    counted = Counter(str(row["target_architecture"]) for run in selection.runs for row in run.transfers)
-    return [name for name in sorted(counted) if name not in ARCHITECTURES]
-
-
-def _corpora(selection: Selection) -> list[str]:
-    used = corpora_of([run for run in selection.runs if run.transfers])
-    return [*PAPER_CORPORA, *(corpus for corpus in used if corpus not in PAPER_CORPORA)]

@@ -1,27 +1,50 @@
-"""Tables of words and printed numbers: claims, tests, leakage, trust checks, deviations."""
+"""Tables of words and printed numbers: claims, tests of accuracy against robustness, differences of accuracy."""
 
 import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reporting.accuracy import Accuracies
 from reporting.association import FEWEST_STRATA, SIGNIFICANT, Association, holm
-from reporting.claims import Finding
+from reporting.claims.claim import Finding
+from reporting.controls import note_of
+from reporting.estimates import Estimate
+from reporting.names import CORPUS_NAMES, label
 from reporting.selection import Selection
-from reporting.table import CORPUS_NAMES
-from reporting.trust import DEVIATIONS, leakage, run_deviations, trust_checks
+from reporting.studies import BEST, STUDIES, USUAL, slice_of
+from reporting.verdicts import Ends, both_interval, judge, over_recordings
 from storage import write_text
 
 PRINTED_NUMBER = re.compile(r"[+-]?(\d+(,\d{3})*(\.\d+)?|inf)")
+
 WITH_COMMAS = re.compile(r"\d{1,3}(,\d{3})+")
+
 INTERVAL = re.compile(r"\[([^ ]+), ([^ ]+)\]")
+
 NUMBERS = re.compile(r"[+-]\d+\.\d+( [+-]\d+\.\d+)+")
 """Several differences in one cell, one for each fold."""
-SHOWN_CHECKS = 200
-"""Failed checks shown on the page; the CSV holds all of them."""
+
+HEADINGS = (
+    "study",
+    "corpus",
+    "representation",
+    "setting",
+    "less",
+    "points",
+    "over recordings",
+    "over models and recordings",
+    "folds",
+    "clips",
+    "verdict",
+    "runs",
+    "note",
+)
+
+WORDS = {"holds": "higher", "fails": "lower"}
 
 
 @dataclass(frozen=True)
@@ -195,62 +218,50 @@ def _association_numbers(result: Association) -> tuple[object, ...]:
     return (result.verdict, _number(result.within), *ends, *tested, _number(result.pooled), _number(result.pooled_p))
 
 
-def leakage_table(selection: Selection) -> PlainTable:
-    """Leakage of each corpus."""
-    rows = [(CORPUS_NAMES.get(corpus, corpus), split, f"{share:.1%}") for corpus, split, share in leakage(selection)]
-    return PlainTable(
-        "leakage",
-        "Leakage",
-        "Share of test clips with a clip of the same recording in training or validation. With split=random it would "
-        "be about 33 % on ESC-10 and ESC-50 and 95 % on UrbanSound8K.",
-        ("corpus", "split", "test clips that leak"),
-        tuple(rows),
-        ("corpus", "split", "share of test clips that leak"),
-        tuple((CORPUS_NAMES.get(corpus, corpus), split, share) for corpus, split, share in leakage(selection)),
-    )
-
-
-def trust_table(selection: Selection) -> PlainTable:
-    """Checks of every attacked run; a line for each that failed, and one for each run that passed all."""
-    rows = []
-    for summary in trust_checks(selection):
-        total = f"{summary.passed} of {summary.passed + len(summary.failed)}"
-        if not summary.failed:
-            rows.append((summary.run, total, "all hold", "", "", "", ""))
-        for check in summary.failed:
-            verdict = "not judged" if check["passed"] is None else "failed"
-            place = f"fold {check['fold']}" + (f", {check['attack']}" if check["attack"] else "")
-            rows.append(
-                (
-                    summary.run,
-                    total,
-                    verdict,
-                    check["kind"],
-                    check["name"],
-                    place,
-                    f"{check['found']}; {check['remedy']}",
-                )
-            )
-    totals = {one.run: (one.passed, one.passed + len(one.failed)) for one in trust_checks(selection)}
-    return PlainTable(
-        "trust_checks",
-        "Can the attacks be trusted?",
-        "Hard checks hold clip by clip for any classifier; soft ones may miss by 2 % or one clip.",
-        ("run", "checks that hold", "result", "kind", "check", "where", "what was found, and what to do"),
-        tuple(rows),
-        ("run", "checks that hold", "checks", "result", "kind", "check", "where", "what was found, and what to do"),
-        tuple((row[0], *totals[row[0]], *row[2:]) for row in rows),
-    )
-
-
-def deviations_table(selection: Selection) -> PlainTable:
-    """Deviations of these runs, then those of every run."""
-    rows = [(what, "these runs", text) for what, text in run_deviations(selection)]
-    rows += [(what, "always", text) for what, text in DEVIATIONS]
-    return PlainTable(
-        "deviations", "Deviations from the paper", "What changes a number.", ("what", "where", "how"), tuple(rows)
-    )
-
-
 def _signed(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:+.2f}"
+
+
+def differences_table(selection: Selection, accuracies: Accuracies) -> PlainTable:
+    """Every setting of every study less the one that the paper fixes elsewhere, with paired intervals."""
+    return PlainTable(
+        "accuracy_differences",
+        "Differences of accuracy",
+        "Each setting less the one that the paper found best or fixes elsewhere, in points, clip by clip on the same "
+        "recordings. The 95 % interval over recordings is given the trained models; that over models and recordings "
+        "takes five folds or three seeds, and a difference is called higher or lower only where it excludes zero. "
+        "Nothing is corrected for the number of tests.",
+        HEADINGS,
+        tuple(_rows(selection, accuracies)),
+    )
+
+
+def _rows(selection: Selection, accuracies: Accuracies) -> Iterator[tuple[str, ...]]:
+    corpora = dict.fromkeys(run.corpus for run in selection.runs)
+    for study in STUDIES.values():
+        for corpus in corpora:
+            for representation in study.representations:
+                runs = slice_of(study, selection.runs, corpus, representation).runs
+                fixed = {**USUAL, **BEST.get(corpus, {}).get(representation, {})}
+                values = [value for value in study.values if value in runs]
+                reference = next((v for v in values if v == fixed.get(study.varied)), values[0] if values else None)
+                for value in values:
+                    if value == reference:
+                        continue
+                    found = accuracies.difference([runs[value]], [runs[reference]])
+                    if found is not None:
+                        place = (study.title, CORPUS_NAMES.get(corpus, corpus), representation)
+                        said = note_of(runs[value], runs[reference], study.varied)
+                        yield (*place, label(value), label(reference), *_printed(found), said)
+
+
+def _printed(found: Estimate) -> tuple[str, ...]:
+    verdict = judge(found).verdict
+    folds = " ".join(f"{100 * value:+.2f}" for value in found.by_fold)
+    intervals = (_interval(over_recordings(found)), _interval(both_interval(found)))
+    said = WORDS.get(verdict, verdict)
+    return f"{100 * found.value:+.2f}", *intervals, folds, str(found.n), said, " ".join(found.runs)
+
+
+def _interval(ends: Ends | None) -> str:
+    return "-" if ends is None else f"[{100 * ends[0]:+.2f}, {100 * ends[1]:+.2f}]"

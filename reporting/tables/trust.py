@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reporting.names import CORPUS_NAMES
 from reporting.runs import Run
 from reporting.selection import Selection
+from reporting.tables.plain import PlainTable
 
 DEVIATIONS = (
     (
@@ -32,6 +34,9 @@ DEVIATIONS = (
     ("Training", "Optimiser, schedule, epochs and regularisation are ours; the paper names none."),
 )
 """Readings that change a number, whatever was run."""
+
+SHOWN_CHECKS = 200
+"""Failed checks shown on the page; the CSV holds all of them."""
 
 
 @dataclass(frozen=True)
@@ -96,3 +101,60 @@ def _named(runs: Sequence[Run]) -> str:
 
 def _hard(summary: CheckSummary) -> int:
     return sum(check["kind"] == "hard" for check in summary.failed)
+
+
+def leakage_table(selection: Selection) -> PlainTable:
+    """Leakage of each corpus."""
+    rows = [(CORPUS_NAMES.get(corpus, corpus), split, f"{share:.1%}") for corpus, split, share in leakage(selection)]
+    return PlainTable(
+        "leakage",
+        "Leakage",
+        "Share of test clips with a clip of the same recording in training or validation. With split=random it would "
+        "be about 33 % on ESC-10 and ESC-50 and 95 % on UrbanSound8K.",
+        ("corpus", "split", "test clips that leak"),
+        tuple(rows),
+        ("corpus", "split", "share of test clips that leak"),
+        tuple((CORPUS_NAMES.get(corpus, corpus), split, share) for corpus, split, share in leakage(selection)),
+    )
+
+
+def trust_table(selection: Selection) -> PlainTable:
+    """Checks of every attacked run; a line for each that failed, and one for each run that passed all."""
+    rows = []
+    for summary in trust_checks(selection):
+        total = f"{summary.passed} of {summary.passed + len(summary.failed)}"
+        if not summary.failed:
+            rows.append((summary.run, total, "all hold", "", "", "", ""))
+        for check in summary.failed:
+            verdict = "not judged" if check["passed"] is None else "failed"
+            place = f"fold {check['fold']}" + (f", {check['attack']}" if check["attack"] else "")
+            rows.append(
+                (
+                    summary.run,
+                    total,
+                    verdict,
+                    check["kind"],
+                    check["name"],
+                    place,
+                    f"{check['found']}; {check['remedy']}",
+                )
+            )
+    totals = {one.run: (one.passed, one.passed + len(one.failed)) for one in trust_checks(selection)}
+    return PlainTable(
+        "trust_checks",
+        "Can the attacks be trusted?",
+        "Hard checks hold clip by clip for any classifier; soft ones may miss by 2 % or one clip.",
+        ("run", "checks that hold", "result", "kind", "check", "where", "what was found, and what to do"),
+        tuple(rows),
+        ("run", "checks that hold", "checks", "result", "kind", "check", "where", "what was found, and what to do"),
+        tuple((row[0], *totals[row[0]], *row[2:]) for row in rows),
+    )
+
+
+def deviations_table(selection: Selection) -> PlainTable:
+    """Deviations of these runs, then those of every run."""
+    rows = [(what, "these runs", text) for what, text in run_deviations(selection)]
+    rows += [(what, "always", text) for what, text in DEVIATIONS]
+    return PlainTable(
+        "deviations", "Deviations from the paper", "What changes a number.", ("what", "where", "how"), tuple(rows)
+    )

@@ -1,24 +1,37 @@
-"""How much more one representation's adversarials carry over than another's, with recordings resampled."""
+"""Whether adversarials of MFCC transfer least: C4, with recordings resampled."""
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow
 import torch
+from scipy.stats import ttest_1samp
 from torch import Tensor
 
 from classifiers.baselines import BASELINES
 from metrics.attack_summary import THE_SIX
 from metrics.intervals import FEWEST_RECORDINGS, TOO_FEW, Interval, SourceResampling, adjusted_t_ends
+from metrics.model_variance import corrected_resampled_interval
 from metrics.recordings import effective_number
 from metrics.transfer_ratio import Counts, counts_by_recording, fools_source, mean_ratio_of
+from reporting.claims.claim import Claim, Finding, beside
 from reporting.estimates import Estimate
-from reporting.transfer_table import Transfers
+from reporting.names import CORPUS_NAMES
+from reporting.paper_numbers import paper_transfers
+from reporting.selection import PAPER_CORPORA, Selection, corpora_of
+from reporting.studies import TRANSFER_SWEEP
+from reporting.transfers import Transfers, transfers_of
 from storage import DataError
+
+C4 = {
+    "STFT": Claim("C4a", "MFCC transfers less than STFT", "transfer ratio: STFT less MFCC"),
+    "DWT": Claim("C4b", "MFCC transfers less than DWT", "transfer ratio: DWT less MFCC"),
+}
 
 COLUMNS = ["fold", "attack", "clip", "recording", "target_run"]
 COLUMNS += ["clean_correct_source", "clean_correct_target", "source_success", "target_success"]
@@ -42,6 +55,68 @@ class TransferDifference:
     recordings: int
     pairs: tuple[float, ...]
     attacks: int
+
+
+def transfer_findings(selection: Selection, seed: int = 0) -> list[Finding]:
+    """Judge C4 over the pairs of different ConvNets that both representations have."""
+    findings = [_paper(claim, other) for other, claim in C4.items()]
+    for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
+        ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
+        missing = selection.sweep_command(TRANSFER_SWEEP, corpus) or ""
+        mfcc = transfers_of(selection.runs, corpus, "MFCC")
+        for other, claim in C4.items():
+            theirs = transfers_of(selection.runs, corpus, other)
+            finding = _ours(claim, ours, theirs, mfcc, missing, seed)
+            sides = [[run for run in selection.runs if run.name in _names(side, finding)] for side in (theirs, mfcc)]
+            findings.append(beside(finding, [[side] for side in sides]))
+    return findings
+
+
+def _ours(
+    claim: Claim, numbers: str, other: Transfers | None, mfcc: Transfers | None, missing: str, seed: int
+) -> Finding:
+    """The ratio of one representation less that of the other, judged as any other difference."""
+    found = transfer_difference(other, mfcc, seed) if other and mfcc else None
+    if found is None:
+        return claim.missing(numbers, missing)
+    less = sum(difference > 0 for difference in found.pairs)
+    spread = f"{min(found.pairs):+.2f} to {max(found.pairs):+.2f}"
+    note = f"MFCC lower in {less} of {len(found.pairs)} pairs ({spread})"
+    if found.attacks < len(THE_SIX):
+        note += f"; mean of {found.attacks} of the six attacks"
+    n = f"{found.estimate.n} clips of {found.recordings} recordings, {len(found.pairs)} pairs"
+    return claim.judge(numbers, found.estimate, n, note)
+
+
+def _names(side: Transfers | None, finding: Finding) -> set[str]:
+    """Names of the runs of one side that a finding is made of."""
+    names = {run for estimate in side.ratios.values() for run in estimate.runs} if side else set()
+    return names & set(finding.runs)
+
+
+def _paper(claim: Claim, other: str) -> Finding:
+    """The paper prints a ratio a pair and nothing of its clips; pairs of a corpus share models: corpora are units."""
+    printed: dict[str, dict[tuple[str, str, str], float]] = {}
+    for entry in paper_transfers():
+        if entry.source != entry.target:
+            printed.setdefault(entry.representation, {})[entry.corpus, entry.source, entry.target] = entry.ratio
+    corpora: dict[str, list[float]] = {}
+    for pair, ratio in printed[other].items():
+        corpora.setdefault(pair[0], []).append(ratio - printed["MFCC"][pair])
+    means = [statistics.fmean(values) for values in corpora.values()]
+    low, high = corrected_resampled_interval(means, 0.0)
+    p = float(ttest_1samp(means, 0.0).pvalue)
+    values = [value for some in corpora.values() for value in some]
+    less = sum(value > 0 for value in values)
+    note = (
+        f"t over the {len(means)} corpora, p = {p:.3f}; MFCC lower in {less} of {len(values)} pairs, which share models"
+    )
+    found = Estimate(statistics.fmean(means), low, high, None, len(values), ())
+    finding = claim.described(found, f"{len(values)} pairs of {len(means)} corpora", note)
+    if low <= 0 <= high:
+        return replace(finding, verdict="undecided")
+    few = f"{len(means)} corpora are too few to decide"
+    return replace(finding, note=f"{note}; {few}")
 
 
 def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> TransferDifference | None:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from reporting.association import Point
-from reporting.report_figure import COLOURS, MARKERS, ReportFigure, new_figure
+from reporting.figures.figure import COLOURS, MARKERS, ReportFigure, new_figure
+from reporting.names import CORPUS_NAMES
 from reporting.selection import Selection
-from reporting.table import CORPUS_NAMES
 
 MEASURES = {"auc": "mean AUC of the six attacks", "log_gradients": "mean log gradients, five iterative attacks"}
 

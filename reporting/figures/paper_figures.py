@@ -8,12 +8,11 @@ from matplotlib.markers import CARETUPBASE
 
 from reporting.accuracy import Accuracies
 from reporting.estimates import Estimate, six_cost, six_gradients
+from reporting.figures.figure import COLOURS, ReportFigure, new_figure
+from reporting.names import CORPUS_NAMES, describe, label
 from reporting.paper_numbers import Setting
-from reporting.report_figure import COLOURS, ReportFigure, new_figure
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
-from reporting.slices import Slice, slice_of
-from reporting.studies import STUDIES, Study
-from reporting.table import CORPUS_NAMES, describe, label
+from reporting.studies import STUDIES, Slice, Study, slice_of
 
 STATED = {
     "figure1_n_mfcc": "The paper says: 13 coefficients are 14 % less accurate than 20 or more, and cheaper to fool.",

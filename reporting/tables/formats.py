@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reporting.estimates import FOLDS, Estimate
-from reporting.table import IMPOSSIBLE, Kind, Quantity, Table
+from reporting.names import IMPOSSIBLE
+from reporting.tables.table import Kind, Quantity, Table
 from storage import write_text
 
 MISSING = "missing"

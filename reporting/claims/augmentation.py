@@ -4,14 +4,12 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from reporting.claims import Claim, Finding, beside
-from reporting.claims_on_cost import folds_in_words, geometric_mean, shares_recordings
-from reporting.cost_guards import of_equal_subsets
+from reporting.claims.claim import Claim, Finding, beside, of_equal_subsets
+from reporting.claims.cost import folds_in_words, geometric_mean, shares_recordings
+from reporting.names import CORPUS_NAMES, NAMES
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
-from reporting.slices import Slice, slice_of
-from reporting.studies import STUDIES
-from reporting.table import CORPUS_NAMES, NAMES
+from reporting.studies import STUDIES, Slice, slice_of
 
 R5B = Claim(
     "R5b",

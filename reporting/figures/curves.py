@@ -1,6 +1,8 @@
 """Security and cost curves: how the fooling rate grows with what an attacker may change, and with what it costs."""
 
+import json
 import shlex
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,17 +12,23 @@ from matplotlib.ticker import NullLocator
 
 from classifiers.baselines import BASELINES
 from metrics.attack_summary import THE_SIX
-from reporting.curve_points import Line, Point, best_so_far, curve_points, longest, mean_points, steps
-from reporting.report_figure import COLOURS, MARKERS, ReportFigure, new_figure
+from reporting.distinct_clips import attacked_clips
+from reporting.figures.figure import COLOURS, MARKERS, ReportFigure, new_figure
+from reporting.names import CORPUS_NAMES, NAMES
+from reporting.runs import Run
 from reporting.selection import Selection, corpora_of
-from reporting.slices import same_setting
-from reporting.studies import RESNET
-from reporting.table import CORPUS_NAMES, NAMES
+from reporting.studies import RESNET, same_setting
 
 BOUNDED = ("fgsm", "bim_a", "bim_b")
+
 ALL = (*THE_SIX, "lbfgs")
+
 VARIANTS = ("fgsm_untargeted", "fgsm_l2", "deepfool_targeted", "deepfool_linf", "jsma_single", "cwa_untargeted")
 """Attacks that have no panel, because one like them has; whatever else was run is drawn beside the named ones."""
+
+Point = dict[str, Any]
+
+Line = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ SECURITY = Curves(
     BOUNDED,
     "default",
 )
+
 COST = Curves(
     "cost_curves",
     "Cost curves: fooling rate against batch gradients",
@@ -185,3 +194,64 @@ def _alt(curves: Curves, numbers: Sequence[Point]) -> str:
         (x0, y0), (x1, y1) = line[0], line[-1]
         said.append(f"{', '.join(key)}: {y0:.0%} at {x0:.4g}, {y1:.0%} at {x1:.4g}")
     return f"{curves.title}. " + "; ".join(said) + "."
+
+
+def curve_points(runs: Sequence[Run], across: str) -> list[Point]:
+    """One point an attack and budget of one setting: fooling rate and what is drawn across, means over its runs."""
+    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    seen: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        for point in run.attacks.curve if run.attacks else []:
+            if point["fooling_rate"] is not None and point[across] is not None:
+                settings = json.dumps(point["settings"], sort_keys=True)
+                grouped.setdefault((point["attack"], settings), []).append(point)
+                seen.setdefault((point["attack"], settings), []).append(run)
+    return [
+        {
+            "attack": attack,
+            "settings": settings,
+            across: statistics.fmean(float(point[across]) for point in some),
+            "fooling_rate": statistics.fmean(float(point["fooling_rate"]) for point in some),
+            "n": (counted := attacked_clips(seen[attack, settings], [attack])).clips,
+            "recordings": counted.recordings,
+        }
+        for (attack, settings), some in grouped.items()
+    ]
+
+
+def longest(points: Sequence[Point]) -> list[Point]:
+    """Of each attack the budgets that differ in delta alone, those with most steps; others are other attackers."""
+    families: dict[str, dict[str, list[Point]]] = {}
+    for point in points:
+        others = {name: value for name, value in json.loads(point["settings"]).items() if name != "delta"}
+        family = json.dumps(others, sort_keys=True)
+        families.setdefault(point["attack"], {}).setdefault(family, []).append(point)
+    kept = [max(some, key=lambda family: (steps(family) or 0, len(some[family]), family)) for some in families.values()]
+    return [point for family, some in zip(kept, families.values(), strict=True) for point in some[family]]
+
+
+def steps(settings: str) -> int | None:
+    """Number of steps that a budget fixes."""
+    found = json.loads(settings).get("steps")
+    return None if found is None else int(found)
+
+
+def mean_points(points: Sequence[Point], across: str) -> Line:
+    """Mean over settings of every budget, sorted by what is drawn across."""
+    budgets: dict[str, list[Point]] = {}
+    for point in points:
+        budgets.setdefault(point["settings"], []).append(point)
+    return sorted(
+        (statistics.fmean(point[across] for point in some), statistics.fmean(point["fooling_rate"] for point in some))
+        for some in budgets.values()
+    )
+
+
+def best_so_far(line: Line) -> Line:
+    """At every cost the highest fooling rate of any budget that costs as much or less."""
+    best: dict[float, float] = {}
+    highest = 0.0
+    for cost, rate in sorted(line):
+        highest = max(highest, rate)
+        best[cost] = highest
+    return list(best.items())

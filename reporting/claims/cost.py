@@ -13,26 +13,30 @@ from scipy.stats import friedmanchisquare
 
 from metrics.attack_summary import THE_SIX
 from metrics.intervals import clopper_pearson
-from reporting.claims import Claim, Finding, beside, units_differ
+from reporting.claims.claim import DESCRIPTIVE, Claim, Finding, beside, of_equal_subsets, paper_contrast, units_differ
 from reporting.controls import runs_of
-from reporting.cost_guards import capped_attacks, of_equal_subsets
 from reporting.estimates import Estimate, fold_gradients
-from reporting.paper_contrast import DESCRIPTIVE, paper_contrast
+from reporting.names import CORPUS_NAMES, NAMES, label
 from reporting.paper_numbers import ITERATIVE, PaperSetting, Setting, paper_settings
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
-from reporting.slices import Slice, slice_of
-from reporting.studies import REPRESENTATIONS, STUDIES, TABLES
-from reporting.table import CORPUS_NAMES, label
+from reporting.studies import REPRESENTATIONS, STUDIES, TABLES, Slice, slice_of
 from reporting.verdicts import Verdict, mean_of_folds
 
 COST = "batch gradients, five iterative attacks"
+
 R7C = Claim("R7c", "Without an orthonormal DCT attacks are cheaper", f"{COST}: ortho over no norm", False)
+
 R12G = Claim("R12g", "ResNet-18 is costlier to attack than GoogLeNet", f"{COST}: ResNet-18 over GoogLeNet", False)
+
 R12H = Claim("R12h", "GoogLeNet is costlier to attack than AlexNet", f"{COST}: GoogLeNet over AlexNet", False)
+
 C2 = Claim("C2", "Settings change the cost of attacks", f"{COST}: costliest over cheapest setting", False)
+
 C5A = Claim("C5a", "DWT is costlier to attack than STFT", f"{COST}: DWT over STFT", False)
+
 C5B = Claim("C5b", "DWT is costlier to attack than MFCC", f"{COST}: DWT over MFCC", False)
+
 C6 = Claim(
     "C6", "CWA is the costliest attack", "share of models on which CWA takes most batch gradients of the six", False
 )
@@ -42,7 +46,9 @@ PAIRS: dict[Claim, tuple[str, Setting, Setting]] = {
     R12G: ("section5a_classifiers", "resnet18", "googlenet"),
     R12H: ("section5a_classifiers", "googlenet", "alexnet"),
 }
+
 SIGNIFICANT = 0.05
+
 FEWEST_FOLDS_OF_TWO = 6
 """All folds agree on one of two directions by chance in 2 / 2^5 of cases with five of them, in 2 / 2^6 with six."""
 
@@ -218,3 +224,37 @@ def _log_cost(row: PaperSetting) -> float:
 
 def _command(selection: Selection, key: str, corpus: str) -> str:
     return selection.sweep_command(key, corpus) or ""
+
+
+def capped_attacks(sides: Sequence[Sequence[Sequence[Run]]]) -> list[str]:
+    """Which attacks spend the same number of gradients on every model, as they do where a budget ends them.
+
+    These hold the ratio close to 1 whatever the models are like, so that of the others is said too.
+
+    Args:
+        sides: runs of each setting, of the two sides of a ratio.
+
+    Returns:
+        A sentence for the note, or nothing where no attack, or each, is ended so.
+    """
+    models = [[fold_gradients(run) for runs in side for run in runs if run.attacks] for side in sides]
+    if not all(models) or not all(fold for side in models for fold in side):
+        return []
+    common = set.intersection(*(set(folds) for side in models for folds in side))
+    logs: dict[str, float] = {}
+    capped = []
+    for attack in ITERATIVE:
+        spent = [[[folds[fold].get(attack, 0.0) for fold in common] for folds in side] for side in models]
+        values = [value for side in spent for folds in side for value in folds]
+        if not values or min(values) <= 0:
+            continue
+        if len(set(values)) == 1:
+            capped.append(NAMES[attack])
+        else:
+            means = [statistics.fmean(math.log(value) for folds in side for value in folds) for side in spent]
+            logs[attack] = means[0] - means[1]
+    if not capped or not logs:
+        return []
+    free = ", ".join(NAMES[attack] for attack in logs)
+    ratio = math.exp(statistics.fmean(logs.values()))
+    return [f"{' and '.join(capped)} spend all that they may on every model; {free} alone: {ratio:.2f}"]

@@ -15,12 +15,12 @@ from reporting.estimates import (
     six_gradients,
 )
 from reporting.identity import differences, varying
+from reporting.names import CORPUS_NAMES, IMPOSSIBLE, NAMES, describe, label
 from reporting.paper_numbers import PaperSetting, Setting, paper_settings
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
-from reporting.slices import Slice, same_setting, slice_of
-from reporting.studies import STUDIES, TABLES, Study
-from reporting.table import CORPUS_NAMES, IMPOSSIBLE, NAMES, Quantity, Row, Table, describe, label
+from reporting.studies import STUDIES, TABLES, Slice, Study, same_setting, slice_of
+from reporting.tables.table import Quantity, Row, Table
 
 SEVEN = (*THE_SIX, "lbfgs")
 

@@ -3,15 +3,13 @@
 from dataclasses import replace
 
 from reporting.accuracy import Accuracies
-from reporting.claims import Claim, Finding, beside
+from reporting.claims.claim import DESCRIPTIVE, Claim, Finding, beside, paper_contrast
 from reporting.estimates import Estimate
-from reporting.paper_contrast import DESCRIPTIVE, paper_contrast
+from reporting.names import CORPUS_NAMES, NAMES
 from reporting.paper_numbers import Setting
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
-from reporting.slices import slice_of
-from reporting.studies import STUDIES, TABLES
-from reporting.table import CORPUS_NAMES, NAMES
+from reporting.studies import STUDIES, TABLES, slice_of
 from reporting.verdicts import Verdict, both_interval, over_recordings
 
 POINTS = "accuracy, points"

@@ -12,11 +12,11 @@ import pyarrow
 from numpy.typing import NDArray
 
 from metrics.attack_summary import THE_SIX
-from reporting.report_figure import ReportFigure, new_figure
+from reporting.figures.figure import ReportFigure, new_figure
+from reporting.names import CORPUS_NAMES, NAMES, describe
 from reporting.runs import Run
 from reporting.selection import Selection
 from reporting.studies import REPRESENTATIONS, RESNET
-from reporting.table import CORPUS_NAMES, NAMES, describe
 from storage import DataError
 
 DOG_BARK = {"ESC10": 0, "ESC50": 0, "UrbanSound8K": 3}
