@@ -4,8 +4,9 @@ from typing import Literal
 
 from torch import Tensor
 
-from representations.decibels import normalise_peak, relative_level, relative_magnitude
+from representations.decibels import RANGE_DB, normalise_peak, relative_level, relative_magnitude
 from representations.representation import Representation, ResizeMethod
+from representations.wavelet_inverse import filtered_over_scales
 from representations.wavelet_transform import (
     band_limited_block_means,
     filter_groups,
@@ -96,6 +97,18 @@ class DWT(Representation):
         # The root has no derivative at 0; where nothing sounds none is wanted.
         silent = power == 0
         return power.masked_fill(silent, 1.0).sqrt().masked_fill(silent, 0.0)
+
+    def decibel_change(self, cells: Tensor, change: Tensor) -> Tensor:
+        """See :meth:`Representation.decibel_change`; linear magnitudes are compared in dB, down to -80 dB."""
+        if self.magnitude == "log":
+            return super().decibel_change(cells, change)
+        clean = self.scaled(cells)
+        floor = 10.0 ** (-RANGE_DB / 20.0)
+        return 20.0 * ((clean + change).clamp(min=floor).log10() - clean.clamp(min=floor).log10())
+
+    def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
+        """See :meth:`Representation.filtered_change`: gains of each scale over time, put together by the dual frame."""
+        return filtered_over_scales(self, clips, decibels)
 
     def frame_means(self, clips: Tensor) -> Tensor:
         """Mean |W| over each frame, in the units of the waveform.

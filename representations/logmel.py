@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from representations.decibels import normalise_peak, relative_level
-from representations.mel import mel_power
+from representations.mel import filtered_in_mel_bands, mel_power
 from representations.representation import Representation, ResizeMethod, require_samples
 
 
@@ -56,6 +56,10 @@ class LogMel(Representation):
     def scaled(self, cells: Tensor) -> Tensor:
         """See :meth:`Representation.scaled`: dB relative to the clip's maximum, 80 dB range."""
         return relative_level(cells, decibels_per_decade=10.0)
+
+    def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
+        """See :meth:`Representation.filtered_change`: gains of the mel bands of each frame."""
+        return filtered_in_mel_bands(self, clips, decibels, n_fft=self.n_fft, hop_length=self.hop_length)
 
     def _mel_power(self, clips: Tensor) -> Tensor:
         return mel_power(self, clips, n_fft=self.n_fft, hop_length=self.hop_length, n_mels=self.n_mels)

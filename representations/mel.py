@@ -1,9 +1,11 @@
-"""Power in mel bands, the beginning of the cepstrum and of the mel spectrogram."""
+"""Power in mel bands, the first step of the cepstrum and of the mel spectrogram, and sounds from gains of bands."""
 
 import torch
 from torch import Tensor
 from torchaudio.functional import melscale_fbanks
 
+from representations.map_change import banded
+from representations.overlap_add import filtered_in_frames
 from representations.products import banded_product, bands
 from representations.representation import Representation
 from representations.stft import power_spectrogram
@@ -28,10 +30,43 @@ def mel_power(representation: Representation, clips: Tensor, *, n_fft: int, hop_
     def filters() -> Tensor:
         return mel_filters(sample_rate=representation.sample_rate, n_fft=n_fft, n_mels=n_mels)
 
-    window = representation.table("window", lambda: torch.hann_window(n_fft, dtype=torch.float64), clips)
     columns = representation.table("mel columns", lambda: bands(filters())[0], clips)
     weights = representation.table("mel weights", lambda: bands(filters())[1], clips)
+    window = _window(representation, n_fft, clips)
     return banded_product(columns, weights, power_spectrogram(clips, window, n_fft=n_fft, hop_length=hop_length))
+
+
+def filtered_in_mel_bands(
+    representation: Representation, clips: Tensor, decibels: Tensor, *, n_fft: int, hop_length: int
+) -> Tensor:
+    """What gains of mel bands add to a sound: inverse(gain S) - inverse(S) for its short-time spectrum S.
+
+    The gain of a bin in dB is the mean of those of the bands that it belongs to, weighted by the filters; a bin that no
+    filter touches is kept.
+
+    Args:
+        representation: keeps the constants and knows the sample rate.
+        clips: ``(batch, time)``.
+        decibels: gains ``(batch, n_mels, 1 + time // hop_length)``.
+        n_fft: length of a frame and of its window in samples.
+        hop_length: samples between the centres of frames.
+
+    Returns:
+        ``(batch, time)``.
+    """
+    n_mels = decibels.shape[1]
+
+    def shares() -> Tensor:
+        filters = mel_filters(sample_rate=representation.sample_rate, n_fft=n_fft, n_mels=n_mels).T
+        return filters / filters.sum(1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
+
+    of_bins = banded(representation, "bands of a bin", shares, decibels)
+    window = _window(representation, n_fft, clips)
+    return filtered_in_frames(clips, of_bins, window, n_fft=n_fft, hop_length=hop_length)
+
+
+def _window(representation: Representation, n_fft: int, like: Tensor) -> Tensor:
+    return representation.table("window", lambda: torch.hann_window(n_fft, dtype=torch.float64), like)
 
 
 def mel_filters(*, sample_rate: int, n_fft: int, n_mels: int) -> Tensor:

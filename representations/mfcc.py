@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from representations.decibels import normalise_peak, power_decibels, relative_level, spread
-from representations.mel import mel_power
+from representations.map_change import banded
+from representations.mel import filtered_in_mel_bands, mel_power
 from representations.products import banded_product, bands
 from representations.representation import Representation, ResizeMethod, require_samples
 
 MOST_MELS = 4096
+SMALLEST_LIFTER = 1e-6
+"""Share of the largest below which a coefficient is taken to be removed by the lifter, not made small."""
 
 
 class MFCC(Representation):
@@ -105,6 +108,25 @@ class MFCC(Representation):
     def mean_power(self, cells: Tensor, rows: int, columns: int) -> Tensor:
         """See :meth:`Representation.mean_power`: over time alone, because rows become coefficients."""
         return self.resized_axis(cells, 2, columns)
+
+    def decibel_change(self, cells: Tensor, change: Tensor) -> Tensor:
+        """See :meth:`Representation.decibel_change`: gains of mel bands, ``(batch, n_mels, columns)``.
+
+        The change of the coefficients is that of the map times the range of the clip's coefficients. Of all changes of
+        the mel bands that have these coefficients the smallest is taken: the lifter is undone, and coefficients that
+        the map does not show, or that the lifter made zero, do not change.
+        """
+        cepstrum = self.clip_by_clip(self._cepstrum, cells)
+        extent = cepstrum.amax((1, 2), keepdim=True) - cepstrum.amin((1, 2), keepdim=True)
+
+        def inverse_cosines() -> Tensor:
+            return torch.linalg.pinv(self.liftered_cosines(), rtol=SMALLEST_LIFTER)
+
+        return banded(self, "inverse cosines", inverse_cosines, extent * change)
+
+    def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
+        """See :meth:`Representation.filtered_change`: gains of the mel bands of each frame."""
+        return filtered_in_mel_bands(self, clips, decibels, n_fft=self.n_fft, hop_length=self.hop_length)
 
     def _mel_power(self, clips: Tensor) -> Tensor:
         return mel_power(self, clips, n_fft=self.n_fft, hop_length=self.hop_length, n_mels=self.n_mels)

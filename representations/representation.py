@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from representations.decibels import RANGE_DB
+from representations.map_change import change_before_resize, gains_of_cells
 from representations.resampling import averaging_weights, resample_axis
 
 ResizeMethod = Literal["bilinear", "bilinear_antialias", "power_mean"]
@@ -31,9 +33,10 @@ class Representation(nn.Module):
     """A differentiable map of a sound, in [0, 1], one clip independent of every other.
 
     A subclass writes :meth:`cells`, what is measured in time and frequency, and :meth:`scaled`, how that becomes a map
-    in [0, 1], and keeps each constructor argument as an attribute of the same name. Constants (windows, filters) are
-    not parameters or buffers: :meth:`table` computes them in float64 and keeps one copy for each device and precision
-    in which waveforms arrive.
+    in [0, 1], and keeps each constructor argument as an attribute of the same name. For the way from a changed map to a
+    sound (:meth:`inverse`) it writes :meth:`decibel_change` and :meth:`filtered_change` too. Constants (windows,
+    filters) are neither parameters nor buffers: :meth:`table` computes them in float64 and keeps one copy for each
+    device and precision in which waveforms arrive.
 
     Args:
         sample_rate: samples a second of the waveforms, in Hz, 100 to 384,000.
@@ -103,11 +106,84 @@ class Representation(nn.Module):
 
         Returns:
             ``(batch, 1, height, width)`` in [0, 1], row 0 the lowest frequency (or first coefficient). A clip whose
-            samples are all equal is silence: its map and its gradient are zero.
+            samples are all equal is silent: its map and its gradient are zero.
 
         Raises:
             ValueError: if the waveform has another shape or holds no floating-point numbers.
         """
+        clips, silent = self._checked(waveform)
+        with torch.autocast(clips.device.type, enabled=False):
+            maps = (
+                self.scaled(self._pixels(self.cells(clips.masked_fill(silent, 0.0))))
+                .masked_fill(silent.unsqueeze(2), 0.0)
+                .unsqueeze(1)
+            )
+            return self._resized(maps)
+
+    def inverse(self, waveform: Tensor, changed: Tensor, clean: Tensor | None = None) -> Tensor:
+        """Turns changed maps into sounds: the change is read as gains in time and frequency on the clean sound.
+
+        The gains multiply the clean clip's own complex transform T, and the difference that this makes is inverted,
+        x' = x + inverse(gain T(x)) - inverse(T(x)). So an unchanged map gives back the clip itself, phases are those
+        of the clip, and what lies outside the band of the transform is kept. A gain is the difference of the two maps
+        in dB, from -80 to 80. A cell at the floor of a map (80 dB under the loudest) is taken to lie on the floor:
+        raised by 10 dB in the map it becomes 10 dB louder, however far below it was, and digital zeros remain zeros.
+
+        Differentiable in all arguments; a clip's sound does not depend on the other clips.
+
+        Args:
+            waveform: the clean clips ``(batch, 1, time)`` in [-1, 1].
+            changed: what their maps have become, ``(batch, 1, height, width)`` in [0, 1].
+            clean: the maps of the clean clips before the change; computed from the waveform by default.
+
+        Returns:
+            ``(batch, 1, time)`` in the precision of the waveform, float32 at least; it may exceed [-1, 1].
+
+        Raises:
+            ValueError: if the waveform is none, or a map has another shape than the waveform's.
+        """
+        clips, silent = self._checked(waveform)
+        with torch.autocast(clips.device.type, enabled=False):
+            cells = self.cells(clips.masked_fill(silent, 0.0))
+            grid = self._pixels(cells)
+            native = self.scaled(grid)
+            own = self._resized(native.masked_fill(silent.unsqueeze(2), 0.0).unsqueeze(1))
+            for name, one in (("changed", changed), ("clean", clean)):
+                if one is not None and one.shape != own.shape:
+                    raise ValueError(f"expected {name} maps {tuple(own.shape)}, got {tuple(one.shape)}")
+            change = (changed.to(clips) - (own if clean is None else clean.to(clips))).squeeze(1)
+            change = change_before_resize(self, change, native.shape[1], native.shape[2])
+            decibels = self.decibel_change(grid, change)
+            decibels = decibels.clamp(-RANGE_DB, RANGE_DB).masked_fill(silent.unsqueeze(2), 0.0)
+            decibels = gains_of_cells(self, decibels, cells.shape[1], cells.shape[2])
+            return (clips + self.clip_by_clip(self.filtered_change, clips, decibels)).unsqueeze(1)
+
+    def decibel_change(self, cells: Tensor, change: Tensor) -> Tensor:
+        """The change of level of each cell that a change of the map means.
+
+        Args:
+            cells: of the clean clip, ``(batch, rows, columns)``, as :meth:`scaled` takes them.
+            change: of what :meth:`scaled` returns, in units of the map.
+
+        Returns:
+            ``(batch, rows, columns)`` in dB, one number for each of ``cells``.
+        """
+        return RANGE_DB * change
+
+    def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
+        """What gains in time and frequency add to a sound: inverse(gain T(x)) - inverse(T(x)).
+
+        Args:
+            clips: ``(batch, time)``.
+            decibels: change of level in each cell ``(batch, rows, columns)``, from -80 to 80 dB.
+
+        Returns:
+            ``(batch, time)``; zeros where all gains are 0 dB.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how its maps become sounds")
+
+    def _checked(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """The clips ``(batch, time)`` of a waveform, and which of them are silent ``(batch, 1)``."""
         if waveform.ndim != 3 or waveform.shape[1] != 1 or waveform.shape[2] == 0:
             raise ValueError(f"expected a waveform (batch, 1, time), got shape {tuple(waveform.shape)}")
         if not waveform.is_floating_point():
@@ -115,23 +191,28 @@ class Representation(nn.Module):
         clips = waveform.squeeze(1)
         if clips.dtype not in (torch.float32, torch.float64):
             clips = clips.float()
-        with torch.autocast(clips.device.type, enabled=False):
-            # A swing whose square underflows is no sound either.
-            swing = clips.detach().amax(1, keepdim=True) - clips.detach().amin(1, keepdim=True)
-            silent = swing <= torch.finfo(clips.dtype).tiny ** 0.5
-            cells = self.cells(clips.masked_fill(silent, 0.0))
-            if self.resize is not None and self.resize_method == "power_mean":
-                cells = self.mean_power(cells, *self.resize)
-            maps = self.scaled(cells).masked_fill(silent.unsqueeze(2), 0.0).unsqueeze(1)
-            if self.resize is None or len(maps) == 0:
-                return maps if self.resize is None else maps.new_zeros(0, 1, *self.resize)
-            if tuple(maps.shape[2:]) != self.resize:
-                antialias = self.resize_method == "bilinear_antialias"
-                maps = F.interpolate(
-                    maps, size=self.resize, mode="bilinear", align_corners=self.align_corners, antialias=antialias
-                )
-            # A bilinear mean of numbers in [0, 1] can leave the interval by one rounding error.
-            return maps.clamp(0.0, 1.0)
+        # A swing whose square underflows is no sound either.
+        swing = clips.detach().amax(1, keepdim=True) - clips.detach().amin(1, keepdim=True)
+        silent = swing <= torch.finfo(clips.dtype).tiny ** 0.5
+        return clips, silent
+
+    def _pixels(self, cells: Tensor) -> Tensor:
+        """What :meth:`scaled` is given: the cells, or their mean power in each pixel."""
+        if self.resize is not None and self.resize_method == "power_mean":
+            return self.mean_power(cells, *self.resize)
+        return cells
+
+    def _resized(self, maps: Tensor) -> Tensor:
+        """Maps ``(batch, 1, rows, columns)`` of the wanted size."""
+        if self.resize is None or len(maps) == 0:
+            return maps if self.resize is None else maps.new_zeros(0, 1, *self.resize)
+        if tuple(maps.shape[2:]) != self.resize:
+            antialias = self.resize_method == "bilinear_antialias"
+            maps = F.interpolate(
+                maps, size=self.resize, mode="bilinear", align_corners=self.align_corners, antialias=antialias
+            )
+        # A bilinear mean of numbers in [0, 1] can leave the interval by one rounding error.
+        return maps.clamp(0.0, 1.0)
 
     def native(self, clips: Tensor) -> Tensor:
         """The map before the resize.
@@ -174,24 +255,25 @@ class Representation(nn.Module):
         return resample_axis(cells, axis, places, weights)
 
     @staticmethod
-    def clip_by_clip(function: Callable[[Tensor], Tensor], clips: Tensor) -> Tensor:
+    def clip_by_clip(function: Callable[..., Tensor], *clips: Tensor) -> Tensor:
         """Applies a function to one clip at a time on the CPU and to the whole batch elsewhere.
 
         CPU libraries choose their order of summation by the shape of the whole batch; with one clip at a time the map
         of a clip is the same to the last bit whatever stands beside it. It is also what fits the cache.
 
         Args:
-            function: from ``(n, ...)`` to ``(n, rows, columns)``.
-            clips: ``(batch, time)``, or cells ``(batch, rows, columns)``.
+            function: takes as many tensors ``(n, ...)`` as there are here, and returns one of n clips.
+            clips: tensors that share their first dimension: waveforms ``(batch, time)``, cells
+                ``(batch, rows, columns)``.
 
         Returns:
-            ``(batch, rows, columns)``.
+            The results of all clips, in their order.
         """
-        if len(clips) == 0:
-            return function(clips.new_zeros(1, *clips.shape[1:]))[:0]
-        if clips.device.type != "cpu":
-            return function(clips)
-        return torch.cat([function(clip) for clip in clips.split(1)])
+        if len(clips[0]) == 0:
+            return function(*(one.new_zeros(1, *one.shape[1:]) for one in clips))[:0]
+        if clips[0].device.type != "cpu":
+            return function(*clips)
+        return torch.cat([function(*ones) for ones in zip(*(one.split(1) for one in clips), strict=True)])
 
     def table(self, key: Hashable, build: Callable[[], Tensor], like: Tensor) -> Tensor:
         """A constant in the precision and on the device of ``like``, computed once for each.

@@ -5,6 +5,7 @@ from torch import Tensor
 from torchaudio.functional import spectrogram
 
 from representations.decibels import normalise_peak, relative_level
+from representations.overlap_add import filtered_in_frames
 from representations.representation import Representation, ResizeMethod, require_samples
 
 
@@ -52,15 +53,23 @@ class STFT(Representation):
 
     def cells(self, clips: Tensor) -> Tensor:
         """See :meth:`Representation.cells`: power, ``(batch, n_fft // 2 + 1, 1 + time // hop_length)``."""
-        window = self.table("window", lambda: torch.hann_window(self.win_length, dtype=torch.float64), clips)
+        window = self.window(clips)
         return self.clip_by_clip(
             lambda clip: power_spectrogram(clip, window, n_fft=self.n_fft, hop_length=self.hop_length),
             normalise_peak(clips),
         )
 
+    def window(self, like: Tensor) -> Tensor:
+        """The Hann window ``(win_length,)`` in the precision and on the device of ``like``."""
+        return self.table("window", lambda: torch.hann_window(self.win_length, dtype=torch.float64), like)
+
     def scaled(self, cells: Tensor) -> Tensor:
         """See :meth:`Representation.scaled`: dB relative to the clip's maximum, 80 dB range."""
         return relative_level(cells, decibels_per_decade=10.0)
+
+    def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
+        """See :meth:`Representation.filtered_change`: gains of the bins of each frame, added up again."""
+        return filtered_in_frames(clips, decibels, self.window(clips), n_fft=self.n_fft, hop_length=self.hop_length)
 
 
 def power_spectrogram(clips: Tensor, window: Tensor, *, n_fft: int, hop_length: int) -> Tensor:
