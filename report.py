@@ -7,30 +7,21 @@ import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from jsonargparse import ArgumentParser
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from commands.errors import LARGEST_SEED, UsageError, require_folder, require_number, run_command
-from commands.parser import one_sentence
+from commands.parser import OneSentenceParser
 from reporting.estimates import attack_fooling_rate
 from reporting.page import Report, build_report
 from reporting.runs import Run, read_runs
 from reporting.selection import Selection, select_runs
 from reporting.tables.formats import ours
 from reporting.tables.table import Table as PaperTable
-
-
-class ReportParser(ArgumentParser):
-    """The flags of report.py; an error is one sentence."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise instead of printing a page of usage."""
-        raise UsageError(one_sentence(message))
 
 
 def main(args: Sequence[str] | None = None) -> Report:
@@ -61,7 +52,9 @@ def main(args: Sequence[str] | None = None) -> Report:
 
 def parse(args: Sequence[str] | None = None) -> dict[str, Any]:
     """Parse the command line."""
-    parser = ReportParser(prog="report.py", description="Tables, figures and tests of a folder of runs, and one page.")
+    parser = OneSentenceParser(
+        prog="report.py", description="Tables, figures and tests of a folder of runs, and one page."
+    )
     parser.add_argument("runs", type=str, help="folder of runs, as train.py, attack.py and transfer.py write it")
     parser.add_argument("--output", type=str, default="report", help="folder of the report")
     parser.add_argument("--split", type=str | None, default=None, help="only runs of this split; the most frequent one")

@@ -6,20 +6,8 @@ python transfer.py --checkpoints runs/esc10-stft runs/esc10-stft-googlenet runs/
 from collections.abc import Sequence
 from typing import Any
 
-import wandb
-from pytorch_lightning.utilities import rank_zero_only
-from rich.console import Console
-from rich.table import Table
-
 from commands.allocator import keep_freed_memory
-from commands.attack_run import AttackRun
-from commands.errors import quieten, run_command
-from commands.transfer_cli import TransferCLI
-from commands.transfer_run import refuse_trained_judges, transfer_rows
-from commands.transfer_store import TransferStore
-from lightning_modules.progress import AttackProgress
-from lightning_modules.weights_and_biases import attack_logger, log_transfer
-from storage.trained_run import TrainedRun
+from commands.errors import run_command, starting
 
 
 def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -35,65 +23,13 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         UsageError: if a flag or a combination of flags is impossible, or the runs are not of one setting.
         DataError: if a checkpoint or a recording is missing or broken, or a run was trained on another's test clips.
     """
-    quieten()
-    cli = TransferCLI("Let classifiers judge the adversarials that were made for one another.", args)
-    runs = cli.comparable_runs()
-    sources = {run.name: cli.attack_run(run, save_adversarials=True) for run in runs if not run.is_baseline}
-    refuse_trained_judges(sources, runs)
-    summaries = {}
-    with cli.opened(sources.values()):
-        pending = {name: source.pending() for name, source in sources.items()}
-        progress = AttackProgress(sum(map(len, pending.values())))
-        for name, source in sources.items():
-            for fold in pending[name]:
-                source.attack_fold(fold, cli.build_trainer(logger=False, callbacks=[progress]))
-        for run in runs:
-            # Every process but the first gets None.
-            summary = judge(cli, run, sources[run.name], runs) if run.name in sources else None
-            if summary is not None:
-                summaries[run.name] = summary
-    show(summaries)
-    return summaries
+    # PyTorch takes seconds to import: the flags are checked before, and something is said meanwhile.
+    with starting():
+        from commands.start import read_transfer_flags
 
-
-@rank_zero_only
-def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequence[TrainedRun]) -> dict[str, Any]:
-    """Judge one source's adversarials by all targets; write and log the result."""
-    store = TransferStore(run.path / "transfer" / cli.name)
-    crafted = source.write_summary()
-    summary = store.write(transfer_rows(source, run, targets, cli.allowed), crafted)
-    settings = cli.settings["wandb"]
-    logger = attack_logger(run.name, store.path, project=settings["project"], mode=settings["mode"], kind="transfer")
-    if logger is not None:
-        log_transfer(logger, summary)
-        wandb.finish()
-    return summary
-
-
-@rank_zero_only
-def show(summaries: dict[str, dict[str, Any]]) -> None:
-    """Print the matrix: rows are sources, columns targets, means over attacks and folds with denominators."""
-    targets = list(dict.fromkeys(cell["target_run"] for one in summaries.values() for cell in one["rows"]))
-    table = Table(title="share of the adversarials that fool the source which fool the target too (fooling / source)")
-    # Names of runs often differ at their end only, which a narrow terminal would cut.
-    table.add_column("source", overflow="fold")
-    for target in targets:
-        table.add_column(target, justify="right", overflow="fold")
-    for source, summary in summaries.items():
-        cells = {c["target_run"]: c for c in summary["rows"] if c["fold"] is None and c["attack"] is None}
-        table.add_row(source, *(_cell(cells.get(target)) for target in targets))
-    console = Console()
-    console.print(table)
-    for name, summary in summaries.items():
-        console.print(f"{name}: {summary['path']}", soft_wrap=True, highlight=False)
-
-
-def _cell(cell: dict[str, Any] | None) -> str:
-    if cell is None or cell["ratio"] is None:
-        return "-"
-    # Fewer than ten recordings have no interval.
-    ends = "" if cell["ratio_low"] is None else f" [{cell['ratio_low']:.3f} .. {cell['ratio_high']:.3f}]"
-    return f"{cell['ratio']:.3f}{ends}\n{cell['numerator']} / {cell['denominator']}"
+        flags = read_transfer_flags(args)
+        from commands.transfer_command import transfer
+    return transfer(flags)
 
 
 if __name__ == "__main__":

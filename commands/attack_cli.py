@@ -1,15 +1,12 @@
-"""The flags that attack.py and transfer.py share: which checkpoints, which attacks, how much they may spend."""
+"""What attack.py and transfer.py are asked for: which checkpoints, which attacks, how much they may spend."""
 
-import inspect
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import yaml
-from jsonargparse import Namespace
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
@@ -19,21 +16,14 @@ from attacks.budgets import read_profile
 from attacks.plan import AttackPlan, plan_attack
 from attacks.torchattacks_adapter import TorchAttacksAttack
 from commands.attack_run import AttackRun
-from commands.errors import (
-    LARGEST_SEED,
-    UsageError,
-    packages_to_import,
-    refuse_deletion_by_many,
-    require_folder,
-    require_number,
-)
-from commands.train_cli import OneSentenceParser, add_allow_import, check_trainer
-from lightning_modules.weights_and_biases import WandbMode
+from commands.errors import UsageError
+from commands.flags import AttackFlags, chosen_folds
+from commands.trainer import check_trainer
 from metrics.trust_checks import SQUARE, UNBOUNDED
 from storage.attack_store import DEFAULT_PRECISION, AttackStore
 from storage.trained_run import TrainedRun
+from storage.untrusted import allowed_packages
 
-SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")
 SQUARE_CLIPS = 20
 TRAINER_DEFAULTS: dict[str, Any] = {
     # The DataModule divides batches among processes itself, each clip once.
@@ -42,96 +32,24 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "inference_mode": False,
     "enable_checkpointing": False,
     "enable_model_summary": False,
-    "deterministic": "warn",
 }
-# Where and how exactly a Trainer computes; what it trains and how often it looks means nothing here.
-TRAINER_FLAGS = (
-    "accelerator",
-    "strategy",
-    "devices",
-    "num_nodes",
-    "precision",
-    "plugins",
-    "deterministic",
-    "benchmark",
-)
-NOT_OFFERED = set(inspect.signature(Trainer.__init__).parameters) - {"self", "profiler", *TRAINER_FLAGS}
 
 
 class AttackCLI:
-    """Parses and checks the command line of a script that attacks checkpoints.
+    """The flags of a command that attacks checkpoints, turned into runs, plans and Trainers.
 
     Args:
-        description: first line of the help.
-        args: command line; that of the process by default.
+        flags: the flags, checked (:meth:`AttackFlags.check`).
+
+    Raises:
+        UsageError: if an attack, its budgets or the Trainer's settings are impossible.
     """
 
-    def __init__(self, description: str, args: Sequence[str] | None = None) -> None:
-        self.parser = OneSentenceParser(description=description)
-        self.add_arguments(self.parser)
-        settings: Namespace = self.parser.parse_args(list(sys.argv[1:] if args is None else args))
-        self.settings: dict[str, Any] = yaml.safe_load(self.parser.dump(settings, skip_none=False, format="yaml"))
-        self.allowed = packages_to_import(self.settings["allow_import"])
-        self._check()
+    def __init__(self, flags: AttackFlags) -> None:
+        self.settings: dict[str, Any] = asdict(flags)
+        self.allowed = allowed_packages(flags.allow_import)
         self.plans = self._plans()
         check_trainer(self.settings["trainer"])
-
-    def add_arguments(self, parser: OneSentenceParser) -> None:
-        """Add the flags."""
-        parser.add_argument("--config", action="config", help="YAML with any of these flags")
-        parser.add_argument(
-            "--checkpoints",
-            type=str,
-            nargs="+",
-            required=True,
-            help="checkpoints, or run folders (all their folds)",
-        )
-        parser.add_argument(
-            "--attacks",
-            type=str,
-            nargs="+",
-            default=list(SEVEN),
-            help=f"YAML files or names: {', '.join(ATTACKS)}, torchattacks.CLASS, adv_lib.FUNCTION",
-        )
-        parser.add_argument("--budgets", type=str, default="reduced", help="smoke, reduced, paper, or a YAML file")
-        parser.add_argument(
-            "--clips", type=int | None, default=None, help="stratified subset of each test part; all by default"
-        )
-        parser.add_argument("--folds", type=str | int | list[int], default="all", help="all, or numbers: 1 or 1,2")
-        parser.add_argument("--seed", type=int, default=0, help="seed of random targets and of everything random")
-        parser.add_argument(
-            "--output", type=str | None, default=None, help="folder of the results; in the run by default"
-        )
-        parser.add_argument(
-            "--overwrite",
-            type=bool,
-            nargs="?",
-            const=True,
-            default=False,
-            help="delete results of other settings first",
-        )
-        parser.add_argument(
-            "--save-adversarials",
-            "--save_adversarials",
-            type=bool,
-            nargs="?",
-            const=True,
-            default=False,
-            help="keep the maps",
-        )
-        parser.add_argument(
-            "--checks", type=Literal["basic", "full"], default="basic", help="full adds the Square attack on 20 clips"
-        )
-        add_allow_import(parser)
-        parser.add_argument("--data.root", type=str | None, default=None, help="where the corpus lies on this machine")
-        parser.add_argument("--data.cache_dir", type=str | None, default=None, help="where caches lie on this machine")
-        parser.add_argument("--data.batch_size", type=int, default=32, help="clips at once; it changes no result")
-        parser.add_argument("--wandb.project", type=str, default="sound-robustness", help="W&B project")
-        parser.add_argument("--wandb.mode", type=WandbMode, default="auto", help="online with an account, else offline")
-        parser.add_class_arguments(Trainer, "trainer", skip=NOT_OFFERED, fail_untyped=False)
-        parser.set_defaults(
-            {f"trainer.{key}": value for key, value in TRAINER_DEFAULTS.items() if key not in NOT_OFFERED}
-        )
 
     def runs(self) -> list[TrainedRun]:
         """The trained runs that were named, each with the folds to work on.
@@ -155,15 +73,10 @@ class AttackCLI:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise UsageError(f"expected runs of different names, got two called {twice}; results are told apart by it")
-        chosen = self.settings["folds"]
-        if chosen != "all":
-            numbers = chosen if isinstance(chosen, list) else str(chosen).split(",")
-            try:
-                folds = {int(number) for number in numbers}
-            except ValueError:
-                raise UsageError(f"expected --folds to be all or numbers such as 1 or 1,2, got {chosen!r}") from None
+        folds = chosen_folds(self.settings["folds"])
+        if folds is not None:
             for run in runs.values():
-                run.keep_folds(folds)
+                run.keep_folds(set(folds))
         if self.settings["output"] and len(runs) > 1:
             raise UsageError(f"expected one run with --output, got {len(runs)}: {', '.join(map(str, runs))}")
         return list(runs.values())
@@ -218,18 +131,9 @@ class AttackCLI:
         """A Trainer for tests that may differentiate."""
         return Trainer(**{**TRAINER_DEFAULTS, **self.settings["trainer"], **settings})
 
-    def _check(self) -> None:
-        """Refuse what can be told from the flags alone."""
-        settings = self.settings
-        require_number("--seed", settings["seed"], 0, LARGEST_SEED)
-        require_number("--data.batch_size", settings["data"]["batch_size"], 1)
-        require_folder("--data.cache_dir", settings["data"]["cache_dir"])
-        require_folder("--output", settings["output"])
-
     def _plans(self) -> list[AttackPlan]:
         settings = self.settings
-        refuse_deletion_by_many(settings["overwrite"])
-        plans = read_plans(settings["attacks"], settings["budgets"], settings["clips"])
+        plans = read_plans(settings["attacks"], settings["budgets"])
         doubled = {plan.name for plan in plans if sum(other.name == plan.name for other in plans) > 1}
         if doubled:
             raise UsageError(f"expected attacks of different names, got two called {min(doubled)}")
@@ -251,22 +155,16 @@ def say_what_was_chosen(plans: Sequence[AttackPlan]) -> None:
             Console().print(plan.description, soft_wrap=True, highlight=False, markup=False)
 
 
-def read_plans(attacks: Sequence[str], budgets: str, clips: int | None) -> list[AttackPlan]:
+def read_plans(attacks: Sequence[str], budgets: str) -> list[AttackPlan]:
     """Plan the attacks that were asked for, each once.
 
     Args:
         attacks: names, or YAML files.
         budgets: name of a profile, or a YAML file.
-        clips: size of the subset of each test part; None means all.
 
     Raises:
         UsageError: if one of them is impossible.
     """
-    if clips is not None and clips < 1:
-        raise UsageError(f"expected --clips of at least 1, got {clips}")
-    together = next((name for name in attacks if "," in name and not Path(name).is_file()), None)
-    if together is not None:
-        raise UsageError(f"expected spaces between attacks, --attacks {together.replace(',', ' ')}, got {together!r}")
     try:
         profile = read_profile(budgets)
         return [plan_attack(name, profile) for name in dict.fromkeys(attacks)]

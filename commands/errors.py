@@ -1,25 +1,33 @@
-"""How every command ends when its user can mend the cause: one sentence and an exit code, never a traceback."""
+"""How every command ends when its user can mend the cause: one sentence and an exit code, never a traceback.
+
+This is what a command imports first, so that Ctrl-C is one sentence from then on; whatever takes time to import is
+imported where it is used.
+"""
 
 import errno
 import logging
+import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from pytorch_lightning.utilities.exceptions import SIGTERMException
-
-from storage import DataError
-from storage.provenance import is_one_of_many
-from storage.untrusted import allowed_packages
+from typing import Any, NoReturn
 
 USAGE_ERROR = 2
 DATA_ERROR = 1
+INTERRUPTED = 130
+TERMINATED = 143
 
 
 class UsageError(Exception):
     """A command that cannot be carried out as it was given; ends with exit code 2."""
+
+
+class Terminated(BaseException):
+    """SIGTERM, where a command has something to end before it ends itself; exit code 143."""
 
 
 # What a user can mend about a file or a disk; any other error of the operating system is a fault of the program.
@@ -31,7 +39,7 @@ NEEDED_MEMORY = "memory for what was asked for (a smaller --data.batch_size, rep
 LARGEST_SEED = 2**32 - 1
 """What every generator of random numbers takes; NumPy's takes no larger ones."""
 
-# What Lightning warns of that is meant so, or that concerns only itself.
+# Warnings of Lightning about intended behaviour, or about its own code.
 NOISE = (".*isinstance\\(treespec, LeafSpec\\).*", "The `.*_dataloader` does not have many workers")
 
 
@@ -50,6 +58,8 @@ def quieten(*more: str) -> None:
 
 def refuse_deletion_by_many(overwrite: bool) -> None:
     """Raise ``UsageError`` if several processes, none of them before the others, are to delete what one has begun."""
+    from storage.provenance import is_one_of_many
+
     if overwrite and is_one_of_many():
         raise UsageError(
             "expected --overwrite from one process, got it from several that torchrun or SLURM started at once; "
@@ -84,10 +94,59 @@ def packages_to_import(names: Sequence[str] | None) -> tuple[str, ...]:
     Raises:
         UsageError: for something that is no package's name.
     """
+    from storage.untrusted import allowed_packages
+
     try:
         return allowed_packages(names)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """While the block imports what a command needs, Ctrl-C ends the program at once.
+
+    An interrupt in the middle of an import would come out of a library as whatever that makes of it, after its own
+    traceback; nothing is begun yet that would have to be kept.
+    """
+
+    def leave(number: int, frame: object) -> NoReturn:
+        os.write(2, b"interrupted while starting; nothing was begun, and nothing of an earlier call is lost\n")
+        os._exit(INTERRUPTED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interruptible(kept: Callable[[], str]) -> Iterator[None]:
+    """While the block runs, Ctrl-C and SIGTERM say what the command has kept.
+
+    Args:
+        kept: called after the interruption; what is finished, in a few words.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, Terminated) as error:
+        if _signal(error) is None:
+            raise
+        error.add_note(kept())
+        raise
+
+
+def end_at_sigterm() -> None:
+    """Turn SIGTERM into an exception, so that what the command has started is ended before it is."""
+
+    def end(number: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def run_command(command: Callable[[], Any]) -> None:
@@ -103,27 +162,50 @@ def run_command(command: Callable[[], Any]) -> None:
         command()
     except UsageError as error:
         _exit(error, USAGE_ERROR)
-    except DataError as error:
-        _exit(error, DATA_ERROR)
-    except SIGTERMException:
-        # Lightning's own is a SystemExit without a code, which a scheduler would take for success.
-        _exit("ended by SIGTERM; the same command continues where this one stopped", 143)
-    except KeyboardInterrupt:
-        _exit("interrupted; the same command continues where this one stopped", 130)
-    except OSError as error:
-        if error.errno not in MENDABLE:
+    except (KeyboardInterrupt, SystemExit, Terminated) as error:
+        code = _signal(error)
+        if code is None:
             raise
-        _exit(f"expected to write to {error.filename or 'the disk'}, found: {error.strerror}", DATA_ERROR)
-    except MemoryError as error:
-        _exit(f"expected {NEEDED_MEMORY}, found: {error or 'none left'}", DATA_ERROR)
-    except RuntimeError as error:
+        said = "interrupted" if code == INTERRUPTED else "ended by SIGTERM"
+        kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()) if note)
+        _exit(f"{said}{kept}; the same command continues where this one stopped", code)
+    except Exception as error:
+        mended = mendable(error)
+        if mended is None:
+            raise
+        _exit(mended, DATA_ERROR)
+
+
+def mendable(error: Exception) -> str | None:
+    """The sentence about an error that the user can mend; None for a fault of the program."""
+    from storage import DataError
+
+    if isinstance(error, DataError):
+        return str(error)
+    if isinstance(error, OSError):
+        place = f"expected to write to {error.filename or 'the disk'}, found: {error.strerror}"
+        return place if error.errno in MENDABLE else None
+    if isinstance(error, MemoryError):
+        return f"expected {NEEDED_MEMORY}, found: {error or 'none left'}"
+    if isinstance(error, RuntimeError):
         # Of torch.cuda and of the allocator on the CPU.
         if "out of memory" in str(error) or "can't allocate memory" in str(error):
-            _exit(f"expected {NEEDED_MEMORY}, found: {str(error).splitlines()[0]}", DATA_ERROR)
+            return f"expected {NEEDED_MEMORY}, found: {str(error).splitlines()[0]}"
         # torch.save hides the operating system's error in a RuntimeError of its archive writer.
-        if "PytorchStreamWriter" not in str(error) and "inline_container" not in str(error):
-            raise
-        _exit("expected to write a checkpoint, found no space left on the disk; free some and run again", DATA_ERROR)
+        if "PytorchStreamWriter" in str(error) or "inline_container" in str(error):
+            return "expected to write a checkpoint, found no space left on the disk; free some and run again"
+    return None
+
+
+def _signal(error: BaseException) -> int | None:
+    """Exit code of what a signal ended, 130 or 143; None for what ended otherwise."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    # Lightning's exception of SIGTERM is a SystemExit without a code, which a scheduler would take for success.
+    if isinstance(error, Terminated) or type(error).__name__ == "SIGTERMException":
+        return TERMINATED
+    # Lightning turns Ctrl-C into exit(1) after it has given the terminal and the processes back.
+    return INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else None
 
 
 def _one_line(message: Warning | str, *place: object, **more: object) -> str:
@@ -131,7 +213,10 @@ def _one_line(message: Warning | str, *place: object, **more: object) -> str:
     return f"warning: {' '.join(str(message).split())}\n"
 
 
-def _exit(message: object, code: int) -> None:
+def _exit(message: object, code: int) -> NoReturn:
     # The message is kept on one line: other programs' error texts may hold several.
     print(f"error: {' '.join(str(message).split())}", file=sys.stderr)
+    if threading.current_thread() is threading.main_thread() and code in (INTERRUPTED, TERMINATED):
+        # Whoever presses Ctrl-C once more while libraries end their threads would see their tracebacks.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise SystemExit(code)

@@ -1,62 +1,219 @@
-"""From the page that jsonargparse writes about a wrong flag to one sentence about it."""
+"""A command line read by jsonargparse: flags from dataclasses; an error is one sentence and names the nearest flag."""
 
+import itertools
+import json
 import re
-from collections.abc import Mapping
+import sys
+from argparse import HelpFormatter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
+from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
-KEY = re.compile(r'^(?:Problem with given class_path|Parser key) "?(?P<key>[\w.]+)"?:\s*')
-NONE = "Expected a <class 'NoneType'>"
+from jsonargparse import ArgumentParser, Namespace
+
+from commands.errors import UsageError
+from commands.help import Example, Group, help_text
+from commands.nearest_flag import meant, unknown_flag
+from commands.signatures import dataclass_flags, keys_of
+
+T = TypeVar("T")
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "--data": keys_of("datamodules", "CORPORA"),
+    "--data.representation": keys_of("representations", "REPRESENTATIONS"),
+    "--model.architecture": (*keys_of("classifiers", "ARCHITECTURES"), *keys_of("classifiers.baselines", "BASELINES")),
+}
+"""The names that a flag takes, beside import paths of somebody's own classes."""
+
+
+class BadValueError(UsageError):
+    """A value that a flag does not take; a parser inside another one says so to the outer one.
+
+    Args:
+        names: the flag's name, cut at the borders of parsers.
+        reason: what was expected and what was got.
+    """
+
+    def __init__(self, names: Sequence[str], reason: str) -> None:
+        self.names, self.reason = list(names), reason
+        super().__init__(f"{'.'.join(names)}: {reason}" if names else reason)
+
+
+class OneSentenceParser(ArgumentParser):
+    """Takes its flags from dataclasses; hyphens count as underscores, and an error is one sentence."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # A flag that is cut short or misspelt at its end must not start hours of another job.
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+        self.switches: set[str] = set()
+        self.lists: set[str] = set()
+        self.page: Callable[[], str] | None = None
+
+    def add_flags(self, settings: type) -> None:
+        """Add the fields of a dataclass; one of type ``bool`` needs no value, one of type ``list`` takes several."""
+        self.add_class_arguments(settings, instantiate=False)
+        for name, annotation in get_type_hints(settings).items():
+            members = {annotation, *get_args(annotation)}
+            if annotation is bool:
+                self.switches.add(f"--{name}")
+            elif annotation == list[str] or list[str] in members:
+                self.lists.add(f"--{name}")
+        for flag in dataclass_flags(settings):
+            for action in self._actions:
+                if action.dest == flag.name:
+                    action.help = flag.help
+
+    def format_help(self, formatter: HelpFormatter | None = None) -> str:
+        """The text of ``--help``; a command's own page where it has one."""
+        return super().format_help(formatter) if self.page is None else self.page() + "\n"
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None, **kwargs: Any
+    ) -> Namespace:
+        """Parse a command line, that of the process by default."""
+        return super().parse_args(self.spelt_out(sys.argv[1:] if args is None else args), namespace, **kwargs)
+
+    def spelt_out(self, arguments: Iterable[str]) -> list[str]:
+        """A command line as jsonargparse writes it: ``--overwrite true``, ``--attacks '["fgsm", "cwa"]'``."""
+        known = {option for action in self._actions for option in action.option_strings}
+        written: list[str] = []
+        for flag, values in groups(arguments):
+            name, equals, value = flag.partition("=")
+            if name not in known and name.replace("-", "_").replace("__", "--", 1) in known:
+                name = name.replace("-", "_").replace("__", "--", 1)
+            given = [value] if equals else values
+            if name in self.switches and not given:
+                written.append(f"{name}=true")
+            elif name in self.lists and given and not given[0].startswith("["):
+                written.append(f"{name}={json.dumps(given)}")
+            else:
+                written += [name + equals + value, *values] if flag else values
+        return written
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise a sentence instead of printing a page of usage."""
+        reason = list(causes(ex))
+        inner = next((one for one in reason if isinstance(one, BadValueError)), None)
+        key = KEY.match(message)
+        names = [key["key"]] if key else []
+        if inner is not None:
+            raise BadValueError([*names, *inner.names], inner.reason) from None
+        if message.startswith(UNKNOWN):
+            raise UsageError(self.unknown(message.removeprefix(UNKNOWN))) from None
+        if message.startswith(REQUIRED):
+            missing = message.removeprefix(REQUIRED).split(", ")
+            written = {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
+            flags = " and ".join(written.get(name, name.upper()) for name in missing)
+            raise UsageError(f"expected {flags} on the command line, found none; see --help") from None
+        raise BadValueError(names, in_words(str(reason[-1]) if reason else message)) from None
+
+    def unknown(self, arguments: str) -> str:
+        """The sentence about words of a command line that no flag takes."""
+        words = arguments.split()
+        flag = next((word for word in words if word.startswith("-")), None)
+        if flag is not None:
+            return unknown_flag(flag, self.names(), self.prog)
+        if all(word.isdecimal() for word in words):
+            # Numbers without a flag of their own: more folds.
+            return f"{UNKNOWN}{arguments}; expected several folds with commas between them, such as --folds 1,2"
+        return f"expected flags of {self.prog}, which begin with two hyphens, got {arguments!r}; see --help"
+
+    def names(self) -> list[str]:
+        """The flags that the parser knows, without hyphens."""
+        options = [option for action in self._actions for option in action.option_strings[:1]]
+        return [option[2:] for option in options if option.startswith("--")]
+
+
+KEY = re.compile(r'^Parser key "(?P<key>[\w.]+)"')
 UNKNOWN = "unrecognized arguments: "
 REQUIRED = "the following arguments are required: "
 
 
-def one_sentence(message: str, flags: Mapping[str, str] | None = None) -> str:
-    """Reduce a message of jsonargparse to the flag's dotted name, what was expected and what was got.
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what caused it, what caused that, and so on; a union's first alternative caused the union's error."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
-    A value that fits none of several types gets a list of reasons, nested once more for each class that the flag
-    belongs to; the first reason that is not about the absence of a value is the one that says what to do.
 
-    Args:
-        message: what jsonargparse says, on one or many lines.
-        flags: how each argument is written on the command line, by its name.
-
-    Returns:
-        One line, ``data.representation.n_fft: expected int, got 'x'`` for example.
-    """
-    keys, reason = _innermost(message.strip())
+def in_words(reason: str) -> str:
+    """A reason of jsonargparse in the words of this project: ``expected int, got x``."""
     reason = re.sub(r"<class '([\w.]+\.)?(\w+)'>", r"\2", reason)
     reason = re.sub(r"typing\.Literal\[(.*?)\]", lambda found: "one of " + found[1].replace("'", ""), reason)
     reason = re.sub(r"^Expected (an?|the) ", "expected ", reason)
-    reason = re.sub(r"\. Got value: ", ", got ", reason)
-    reason = " ".join(reason.split())
-    if reason.startswith(UNKNOWN) and all(word.isdecimal() for word in reason.removeprefix(UNKNOWN).split()):
-        # Numbers without a flag of their own: more folds.
-        reason += "; expected several folds with commas between them, such as --folds 1,2"
-    if reason.startswith(REQUIRED):
-        names = [(flags or {}).get(name, name.upper()) for name in reason.removeprefix(REQUIRED).split(", ")]
-        reason = f"expected {' and '.join(names)} on the command line, found none; see --help"
-    return f"{'.'.join(keys)}: {reason}" if keys else reason
+    return " ".join(reason.replace(". Got value: ", ", got ").split())
 
 
-def _innermost(message: str) -> tuple[list[str], str]:
-    found = KEY.match(message)
-    keys = [found["key"]] if found else []
-    rest = message[found.end() :] if found else message
-    if "Union subtypes" not in rest:
-        inner = KEY.match(rest)
-        if inner is None:
-            return keys, rest
-        deeper, reason = _innermost(rest)
-        return keys + deeper, reason
-    bullets = [line.strip()[2:] for line in rest.splitlines() if line.strip().startswith("- ")]
-    told = [bullet for bullet in bullets if bullet != NONE and "Union subtypes" not in bullet]
-    if not told:
-        return keys, rest.splitlines()[0]
-    deeper, reason = _innermost(told[0])
-    value = re.search(r"Given value: (.*)", rest)
-    if not deeper and "got" not in reason.lower() and reason.startswith("Expected") and value:
-        reason = f"{reason}, got {value[1]}"
-    # A reason that was already reduced begins with its own key.
-    reduced = re.match(r"^(?P<keys>[\w.]+): (?P<reason>.*)$", reason)
-    if reduced and not deeper:
-        return [*keys, reduced["keys"]], reduced["reason"]
-    return keys + deeper, reason
+def groups(arguments: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Each flag of a command line with the words behind it; words before the first flag have an empty one."""
+    flag, values = "", list[str]()
+    for word in arguments:
+        if word.startswith("--") and len(word) > 2:
+            if flag or values:
+                yield flag, values
+            flag, values = word, []
+        else:
+            values.append(word)
+    if flag or values:
+        yield flag, values
+
+
+def check_names(arguments: Sequence[str]) -> None:
+    """Refuse unknown names of corpora, representations and architectures before the parser sees them.
+
+    An import path (``package.Class``), a file or a dictionary passes: users may bring their own classes.
+
+    Raises:
+        UsageError: naming what is allowed, and the nearest of it.
+    """
+    flat = [part for argument in arguments for part in (argument.split("=", 1) if argument[:2] == "--" else [argument])]
+    for flag, value in itertools.pairwise(flat):
+        allowed = CHOICES.get(flag)
+        if allowed and value not in allowed and not set(value) & set("./{"):
+            raise UsageError(f"expected {flag} to be one of {', '.join(allowed)}, got {value!r}{meant(value, allowed)}")
+
+
+def read_flags(
+    settings: type[T], program: str, args: Sequence[str] | None, *, description: str, examples: Sequence[Example]
+) -> T:
+    """Read the command line of a command whose flags are a dataclass.
+
+    Args:
+        settings: the dataclass; a group of flags is a dataclass inside it.
+        program: the command.
+        args: the command line; that of the process by default.
+        description: what the command does, in a sentence.
+        examples: command lines that work as they stand.
+
+    Raises:
+        UsageError: if a flag is impossible.
+        SystemExit: after ``--help``.
+    """
+    parser = OneSentenceParser(prog=program)
+    parser.add_argument("--config", action="config", help="YAML with any of these flags; flags behind it override it")
+    parser.add_flags(settings)
+    parser.page = lambda: help_text(program, description, examples, help_groups(settings))
+    return build(settings, parser.parse_args(args).as_dict())
+
+
+def build(settings: type[T], values: Mapping[str, Any]) -> T:
+    """A dataclass from plain values by name, those of a dataclass inside it as a mapping; other names are left out."""
+    annotations = get_type_hints(settings)
+    chosen = {name: value for name, value in values.items() if name in annotations}
+    return settings(
+        **{
+            name: build(annotations[name], value) if is_dataclass(annotations[name]) else value
+            for name, value in chosen.items()
+        }
+    )
+
+
+def help_groups(settings: type) -> list[Group]:
+    """The flags of a dataclass for ``--help``: its own first, then those of each dataclass inside it."""
+    flags = dataclass_flags(settings)
+    titles = {"data": "data on this machine", "wandb": "Weights & Biases", "trainer": "devices (Lightning's Trainer)"}
+    found = [Group("flags", [flag for flag in flags if "." not in flag.name])]
+    for prefix in dict.fromkeys(flag.name.split(".")[0] for flag in flags if "." in flag.name):
+        group = [flag for flag in flags if flag.name.startswith(f"{prefix}.")]
+        found.append(Group(titles.get(prefix, prefix), group))
+    return found

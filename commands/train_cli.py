@@ -1,17 +1,14 @@
-"""The flags of train.py: Lightning's own, the corpora's, and the few that speak of a whole cross-validation."""
+"""What train.py is asked for: Lightning's own flags, the corpora's, and the few of a whole cross-validation."""
 
-import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from classifiers import ARCHITECTURES
 from classifiers.baselines import BASELINES
 from commands.errors import (
     LARGEST_SEED,
@@ -21,34 +18,21 @@ from commands.errors import (
     require_folder,
     require_number,
 )
-from commands.parser import one_sentence
-from datamodules import CORPORA, SoundDataModule
+from commands.flags import TrainFlags, chosen_folds, require_plain_name
+from commands.parser import CHOICES, OneSentenceParser, check_names, in_words
+from commands.train_flags import TRAINER_DEFAULTS
+from commands.trainer import check_trainer
+from datamodules import SoundDataModule
 from lightning_modules import SoundClassifier
 from lightning_modules.sound_classifier import default_learning_rate
 from lightning_modules.trained_classifier import NOT_FROM_A_FILE, build_data
 from lightning_modules.weight_average import WeightAverage
-from lightning_modules.weights_and_biases import WandbMode
-from representations import REPRESENTATIONS
 from storage import RunFolder
 from storage.provenance import is_launched
 
-TRAINER_DEFAULTS: dict[str, Any] = {
-    "max_epochs": 40,
-    # The DataModule divides batches among processes itself: each test clip once, the same order for any number.
-    "use_distributed_sampler": False,
-    "num_sanity_val_steps": 0,
-    "log_every_n_steps": 10,
-    "enable_model_summary": False,
-    "deterministic": "warn",
-}
 # Settings that say where and how fast, not what: a run may be continued with others.
 INCIDENTAL = ("root", "fold", "num_workers", "cache_dir", "cache_maps", "download")
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "--data": tuple(CORPORA),
-    "--data.representation": tuple(REPRESENTATIONS),
-    "--model.architecture": (*ARCHITECTURES, *BASELINES),
-}
 # What the ConvNets are trained with and a baseline, fitted once on maps as they are, has no use for; each with "off".
 NOT_OF_BASELINES: dict[str, Any] = {
     "--model.frequency_masks": 0,
@@ -59,59 +43,8 @@ NOT_OF_BASELINES: dict[str, Any] = {
 }
 
 
-def check_names(arguments: Sequence[str]) -> None:
-    """Refuse unknown names of corpora, representations and architectures before the parser sees them.
-
-    An import path (``package.Class``), a file or a dictionary passes: users may bring their own classes.
-
-    Raises:
-        UsageError: naming what is allowed.
-    """
-    flat = [part for argument in arguments for part in (argument.split("=", 1) if argument[:2] == "--" else [argument])]
-    for flag, value in itertools.pairwise(flat):
-        allowed = CHOICES.get(flag)
-        if allowed and value not in allowed and not set(value) & set("./{"):
-            raise UsageError(f"expected {flag} to be one of {', '.join(allowed)}, got {value!r}")
-
-
-class OneSentenceParser(LightningArgumentParser):
-    """Lightning's parser, except that flags are written out and an error is one sentence that names what is allowed."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # A flag that is cut short or misspelt at its end must not start hours of another job.
-        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise instead of printing a page of usage."""
-        flags = {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
-        raise UsageError(one_sentence(message, flags))
-
-
-def add_allow_import(parser: LightningArgumentParser) -> None:
-    """Add the flag without which a file makes the program import nothing but the project itself."""
-    parser.add_argument(
-        *("--allow-import", "--allow_import"),
-        type=str,
-        nargs="+",
-        default=[],
-        help="packages whose classes checkpoints may name; importing one runs its code, so name only what you trust",
-    )
-
-
-def require_plain_name(name: str, hint: str) -> None:
-    """Raise ``UsageError`` unless a name is that of a folder directly below the folder of runs, or of transfers."""
-    if name in ("", ".", "..") or Path(name).name != name or "\\" in name or not name.isprintable():
-        raise UsageError(f"expected --name to be the name of a folder, got {name!r}; {hint}")
-
-
-def check_trainer(settings: dict[str, Any]) -> None:
-    """Raise ``UsageError`` if Lightning refuses a Trainer's settings, before any work for it is done."""
-    plain = {name: value for name, value in settings.items() if isinstance(value, bool | int | float | str | list)}
-    alone: dict[str, Any] = {**plain, "logger": False, "callbacks": None, "enable_checkpointing": False}
-    try:
-        Trainer(**alone)
-    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
-        raise UsageError(f"expected --trainer flags that fit together and this machine, got: {error}") from error
+class TrainParser(OneSentenceParser, LightningArgumentParser):
+    """Lightning's parser with this project's flags and errors."""
 
 
 class TrainCLI(LightningCLI):
@@ -121,6 +54,9 @@ class TrainCLI(LightningCLI):
         args: command line; that of the process by default.
         checkpoint: content of a checkpoint whose settings, once they are checked, replace the defaults.
     """
+
+    program = "train.py"
+    own_flags: tuple[type, ...] = (TrainFlags,)
 
     def __init__(self, args: Sequence[str] | None = None, checkpoint: dict[str, Any] | None = None) -> None:
         self.checkpoint = checkpoint
@@ -135,8 +71,8 @@ class TrainCLI(LightningCLI):
             save_config_callback=None,
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=False,
-            parser_class=OneSentenceParser,
-            parser_kwargs={"description": "Train and cross-validate a sound classifier."},
+            parser_class=TrainParser,
+            parser_kwargs={"description": "Train and cross-validate a sound classifier.", "prog": self.program},
             args=None if args is None else arguments,
             run=False,
             auto_configure_optimizers=False,
@@ -148,25 +84,9 @@ class TrainCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the flags of the cross-validation and tie the model to its data."""
-        parser.add_argument("--name", type=str | None, default=None, help="name of the run, its folder in --runs_dir")
-        parser.add_argument("--runs_dir", type=str, default="runs", help="folder of all runs")
-        parser.add_argument("--folds", type=str | list[int] | int, default="all", help="all, or numbers: 1 or 1,2")
-        parser.add_argument("--seed", type=int, default=0, help="seed of split, weights, order and augmentation")
-        parser.add_argument(
-            "--overwrite", type=bool, nargs="?", const=True, default=False, help="delete a run of this name first"
-        )
-        parser.add_argument(
-            "--test-only", "--test_only", type=str | None, default=None, help="checkpoint to test again, untrained"
-        )
-        add_allow_import(parser)
-        parser.add_argument("--early_stopping.patience", type=int, default=15, help="epochs without a better one")
-        parser.add_argument(
-            "--weight_average.decay", type=float, default=0.99, help="of the moving average of weights; 0 = off"
-        )
-        parser.add_argument("--wandb.project", type=str, default="sound-robustness", help="W&B project")
-        parser.add_argument("--wandb.mode", type=WandbMode, default="auto", help="online with an account, else offline")
-        names = next(action for action in parser._actions if action.dest == "model.architecture")
-        names.help = f"one of {', '.join(CHOICES['--model.architecture'])}"
+        assert isinstance(parser, TrainParser)
+        for settings in self.own_flags:
+            parser.add_flags(settings)
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("seed", "data.init_args.seed")
         parser.link_arguments("seed", "model.seed")
@@ -237,7 +157,7 @@ class TrainCLI(LightningCLI):
                 overwrite=settings["overwrite"] and not launched,
             )
         except ValueError as error:
-            raise UsageError(one_sentence(str(error))) from error
+            raise UsageError(in_words(str(error))) from error
         if finished and not settings["overwrite"] and not launched:
             raise UsageError(f"expected a run to train, found {run.path} finished; --overwrite trains it again")
         return run
@@ -294,7 +214,7 @@ class TrainCLI(LightningCLI):
                 **{name: settings["model"][name] for name in SoundClassifier.RANGES if name in settings["model"]}
             )
         except ValueError as error:
-            raise UsageError(one_sentence(str(error))) from error
+            raise UsageError(in_words(str(error))) from error
 
     def chosen_folds(self, number_of_folds: int | None) -> list[int]:
         """Numbers of the folds to train; without a number of folds, those that were named, or the one of the data.
@@ -302,18 +222,13 @@ class TrainCLI(LightningCLI):
         Raises:
             UsageError: if a fold does not exist.
         """
-        chosen = self.settings["folds"]
-        if chosen == "all":
+        folds = chosen_folds(self.settings["folds"])
+        if folds is None:
             named = self.settings["data"]["init_args"].get("fold", 1)
             return [named] if number_of_folds is None else list(range(1, number_of_folds + 1))
-        try:
-            folds = [int(fold) for fold in (chosen if isinstance(chosen, list) else str(chosen).split(","))]
-        except ValueError:
-            raise UsageError(f"expected --folds to be all or numbers such as 1 or 1,2, got {chosen!r}") from None
-        wrong = [fold for fold in folds if fold < 1 or (number_of_folds is not None and fold > number_of_folds)]
-        if wrong:
-            raise UsageError(f"expected --folds in 1..{number_of_folds or 'the number of folds'}, got {wrong[0]}")
-        return sorted(set(folds))
+        if number_of_folds is not None and folds[-1] > number_of_folds:
+            raise UsageError(f"expected --folds in 1..{number_of_folds}, got {folds[-1]}")
+        return folds
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -350,7 +265,7 @@ class TrainCLI(LightningCLI):
         try:
             self.built = self.parser.instantiate_classes(config)
         except ValueError as error:
-            raise UsageError(one_sentence(str(error))) from error
+            raise UsageError(in_words(str(error))) from error
         return self.built["model"], self.built["data"]
 
     def build_data(self, fold: int = 1) -> SoundDataModule:
@@ -363,7 +278,7 @@ class TrainCLI(LightningCLI):
         try:
             return build_data({**recipe, "init_args": {**recipe["init_args"], "fold": fold}})
         except ValueError as error:
-            raise UsageError(one_sentence(str(error))) from error
+            raise UsageError(in_words(str(error))) from error
 
     def build_trainer(self, **extra: Any) -> Trainer:
         """Build a Trainer from the flags and what the cross-validation adds."""

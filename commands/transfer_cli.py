@@ -1,40 +1,22 @@
-"""The flags of transfer.py: those of attack.py, and which classifiers may be compared."""
-
-from pathlib import Path
+"""What transfer.py is asked for: the flags of attack.py, and which classifiers may be compared."""
 
 from commands.attack_cli import AttackCLI
 from commands.errors import UsageError
-from commands.train_cli import OneSentenceParser, require_plain_name
+from commands.flags import TransferFlags
 from commands.transfer_run import differing_settings, recipe_of
 from storage.trained_run import TrainedRun
 
 
 class TransferCLI(AttackCLI):
-    """Parses and checks the command line of transfer.py."""
+    """The flags of transfer.py, turned into runs that may be compared.
 
-    def add_arguments(self, parser: OneSentenceParser) -> None:
-        """Add the flags."""
-        super().add_arguments(parser)
-        parser.add_argument("--name", type=str | None, default=None, help="folder in runs/<source>/transfer/")
-        parser.add_argument(
-            "--across-representations",
-            "--across_representations",
-            type=bool,
-            nargs="?",
-            const=True,
-            default=False,
-            help="compare classifiers of different maps; needs adversarial sounds",
-        )
+    Args:
+        flags: the flags, checked.
+    """
 
-    @property
-    def name(self) -> str:
-        """Name of the transfer; that of the profile of budgets by default."""
-        return self.settings["name"] or Path(self.settings["budgets"]).stem
-
-    def _check(self) -> None:
-        super()._check()
-        if self.settings["name"] is not None:
-            require_plain_name(self.settings["name"], "runs/<source>/transfer says where transfers lie")
+    def __init__(self, flags: TransferFlags) -> None:
+        super().__init__(flags)
+        self.name = flags.folder
 
     def comparable_runs(self) -> list[TrainedRun]:
         """The runs, all of one corpus, split, seed, representation and of the same folds.

@@ -14,7 +14,7 @@ from attacks.budgets import PROFILES, expand_grid, read_profile
 from attacks.gradient_counter import GradientCounter
 from attacks.noise import noise_of_equal_norm
 from attacks.plan import AttackPlan, plan_attack
-from commands.attack_cli import SEVEN
+from commands.flags import SEVEN
 from datamodules.metadata import ClipTable
 from datamodules.splits import stratified_subset
 from lightning_modules.attack_rows import attack_batch

@@ -17,13 +17,13 @@ CASES = [
     (["--data.split", "x"], "data.split: expected one of grouped, random, official, got x"),
     (["--trainer.max_epochs", "x"], "trainer.max_epochs: expected int, got x"),
     (["--data.nope", "1"], "data: Option 'nope' is not accepted"),
-    (["--nope", "1"], "unrecognized arguments: --nope 1"),
+    (["--nope", "1"], "expected a flag of train.py, got --nope; see --help"),
     (
         ["--folds", "1", "2"],
         "unrecognized arguments: 2; expected several folds with commas between them, such as --folds 1,2",
     ),
-    (["fit"], "unrecognized arguments: fit"),
-    (["--fold", "1"], "unrecognized arguments: --fold 1"),
+    (["fit"], "expected flags of train.py, which begin with two hyphens, got 'fit'; see --help"),
+    (["--fold", "1"], "expected a flag of train.py, got --fold; did you mean --folds? see --help"),
     (["--config", "/nowhere.yaml"], "config: File does not exist: '/nowhere.yaml'"),
 ]
 

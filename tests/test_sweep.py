@@ -18,8 +18,8 @@ from rich.console import Console
 from wandb import wandb_agent
 
 import sweep
-from commands.attack_cli import SEVEN
 from commands.errors import UsageError
+from commands.flags import SEVEN
 from commands.sweeps.cli import SweepCLI, matches
 from commands.sweeps.file import SweepFile
 from commands.sweeps.local_runner import Grid, GridPoint, last_line

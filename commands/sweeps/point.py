@@ -10,7 +10,8 @@ from typing import Any
 
 from classifiers.baselines import BASELINES
 from commands.errors import UsageError
-from commands.sweeps.point_cli import PointCLI, pairs
+from commands.flags import chosen_folds
+from commands.sweeps.point_cli import SCRIPTS, PointCLI, pairs
 from storage import DataError, RunFolder
 
 # What training and attacking have in common of the flags: where things lie and what they run on.
@@ -85,10 +86,10 @@ class Point:
 
     def folds(self, architecture: str) -> list[int]:
         """Numbers of the folds that were asked for; all that the run has when all were."""
-        chosen = self.settings["folds"]
-        if chosen == "all":
+        folds = chosen_folds(self.settings["folds"])
+        if folds is None:
             return [row["fold"] for row in (read_json(self.runs[architecture].summary_file) or {}).get("folds", [])]
-        return [int(fold) for fold in (chosen if isinstance(chosen, list) else str(chosen).split(","))]
+        return folds
 
     def is_trained(self, architecture: str) -> bool:
         """Whether the folds that were asked for have their results.
@@ -167,7 +168,7 @@ class Point:
         return command
 
     def _script(self, name: str) -> list[str]:
-        return [sys.executable, str(Path(self.settings["scripts"]) / name)]
+        return [sys.executable, str(Path(self.settings["scripts"] or SCRIPTS) / name)]
 
 
 def attack_names(settings: dict[str, Any]) -> list[str]:

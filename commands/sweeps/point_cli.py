@@ -5,21 +5,22 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.cli import LightningArgumentParser
-
 from classifiers import ARCHITECTURES
-from commands.attack_cli import SEVEN, read_plans
+from commands.attack_cli import read_plans
 from commands.errors import UsageError
-from commands.train_cli import TrainCLI, check_names
+from commands.flags import PointFlags, TrainFlags, check_attack_numbers
+from commands.parser import check_names
+from commands.train_cli import TrainCLI
 from datamodules import CORPORA
 from representations import REPRESENTATIONS
 from storage.run_folder import differing_keys
 
 SCRIPTS = Path(__file__).parents[2]
-POINT_FLAGS = ("--attacks", "--budgets", "--clips", "--transfer", "--scripts")
+POINT_FLAGS = tuple(f"--{field.name}" for field in fields(PointFlags))
 # Flags that choose what a run's name begins with, rather than what is added to it.
 BASE = ("config", "name", "data", "data.representation")
 CLASS = re.compile(r"[A-Za-z_][\w.]*")
@@ -31,6 +32,9 @@ LINKED = ("data.seed", "model.seed")
 class PointCLI(TrainCLI):
     """Reads points, one after the other with one parser, because building the parser takes seconds."""
 
+    program = "sweep.py point"
+    own_flags = (TrainFlags, PointFlags)
+
     def __init__(self) -> None:
         self.bases: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {}
         self.arguments: list[str] = []
@@ -38,23 +42,6 @@ class PointCLI(TrainCLI):
             # Advises against what is meant here: many command lines for one parser.
             warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter")
             super().__init__([])
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the flags of the steps after training."""
-        super().add_arguments_to_parser(parser)
-        parser.add_argument(
-            "--attacks", type=str, nargs="+", default=list(SEVEN), help="attacks, as attack.py takes them"
-        )
-        parser.add_argument("--budgets", type=str, default="paper", help="smoke, reduced, paper, or a YAML file")
-        parser.add_argument("--clips", type=int | None, default=None, help="stratified subset of each test part")
-        parser.add_argument(
-            "--transfer",
-            type=str,
-            nargs="+",
-            default=[],
-            help="architectures: train each, and carry the adversarials of each to all; instead of attacking one",
-        )
-        parser.add_argument("--scripts", type=str, default=str(SCRIPTS), help="folder of train.py and attack.py")
 
     def read(self, args: Sequence[str]) -> None:
         """Parse the command line of a point, without ``sweep.py point``.
@@ -69,7 +56,8 @@ class PointCLI(TrainCLI):
             raise UsageError(f"expected --transfer to name some of {', '.join(ARCHITECTURES)}, got {unknown[0]!r}")
         self.check_flags()
         # Before the first training, not after it.
-        read_plans(self.settings["attacks"], self.settings["budgets"], self.settings["clips"])
+        check_attack_numbers(self.settings["attacks"], self.settings["clips"])
+        read_plans(self.settings["attacks"], self.settings["budgets"])
 
     def _parse(self, args: Sequence[str]) -> None:
         check_names(args)

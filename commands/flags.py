@@ -1,0 +1,284 @@
+"""The flags of every command that are not a class's own, as dataclasses: name, type, default and meaning.
+
+jsonargparse reads them (:meth:`commands.parser.OneSentence.add_flags`), and so does ``--help``. The flags of corpora,
+representations, models and Lightning's Trainer are the arguments of their constructors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from commands.errors import (
+    LARGEST_SEED,
+    UsageError,
+    packages_to_import,
+    refuse_deletion_by_many,
+    require_folder,
+    require_number,
+)
+
+SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")
+"""The attacks that are run where none are named."""
+
+
+@dataclass
+class WandbFlags:
+    """Weights & Biases.
+
+    Args:
+        project: project of Weights & Biases.
+        mode: auto is online with an account and offline without one; disabled records nothing.
+    """
+
+    project: str = "sound-robustness"
+    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
+
+
+@dataclass
+class EarlyStoppingFlags:
+    """When training ends before --trainer.max_epochs.
+
+    Args:
+        patience: epochs without a lower validation loss after which a fold's training ends.
+    """
+
+    patience: int = 15
+
+
+@dataclass
+class WeightAverageFlags:
+    """The moving average of the weights, which is what is tested.
+
+    Args:
+        decay: share of the average that each step keeps; 0 turns it off.
+    """
+
+    decay: float = 0.99
+
+
+@dataclass
+class TrainFlags:
+    """What train.py does with a corpus, a representation and a model.
+
+    Args:
+        name: name of the run, its folder in --runs_dir; corpus, representation and architecture by default.
+        runs_dir: folder of all runs.
+        folds: all, or the numbers of some folds, such as 1 or 1,2.
+        seed: decides split, weights, order and augmentation together.
+        overwrite: delete a run of this name first.
+        test_only: checkpoint to test again instead of training.
+        allow_import: packages whose classes checkpoints may name; importing one runs its code, so name only what you
+            trust.
+        early_stopping: when training ends early.
+        weight_average: the moving average of the weights.
+        wandb: Weights & Biases.
+    """
+
+    name: str | None = None
+    runs_dir: str = "runs"
+    folds: str | int | list[int] = "all"
+    seed: int = 0
+    overwrite: bool = False
+    test_only: str | None = None
+    allow_import: list[str] = field(default_factory=list)
+    early_stopping: EarlyStoppingFlags = field(default_factory=EarlyStoppingFlags)
+    weight_average: WeightAverageFlags = field(default_factory=WeightAverageFlags)
+    wandb: WandbFlags = field(default_factory=WandbFlags)
+
+
+@dataclass
+class PlaceFlags:
+    """Where a checkpoint's corpus lies on this machine, and how many clips fit into it at once.
+
+    Args:
+        root: folder of the corpus on this machine; the one that the checkpoint names by default.
+        cache_dir: folder of the caches on this machine; the user's cache folder by default.
+        batch_size: clips at once; it changes no result.
+    """
+
+    root: str | None = None
+    cache_dir: str | None = None
+    batch_size: int = 32
+
+
+@dataclass
+class DeviceFlags:
+    """What Lightning's Trainer computes on, and how exactly.
+
+    Args:
+        accelerator: cpu, gpu or another of Lightning's; the best that is there by default.
+        strategy: how several devices work together, ddp for example.
+        devices: how many devices, or which; all by default.
+        num_nodes: number of machines.
+        precision: 32-true (default), bf16-mixed, 64-true or another of Lightning's.
+        deterministic: refuse operations that are not deterministic (true), or warn of them.
+        benchmark: let cuDNN look for the fastest algorithms.
+        profiler: where the time goes, simple or advanced.
+    """
+
+    accelerator: str = "auto"
+    strategy: str = "auto"
+    devices: list[int] | str | int = "auto"
+    num_nodes: int = 1
+    precision: int | str | None = None
+    deterministic: bool | Literal["warn"] | None = "warn"
+    benchmark: bool | None = None
+    profiler: str | None = None
+
+
+@dataclass
+class AttackFlags:
+    """What attack.py does with trained checkpoints.
+
+    Args:
+        checkpoints: checkpoints, or folders of runs, which stand for all their folds.
+        attacks: names of attacks, torchattacks.CLASS, adv_lib.FUNCTION, or YAML files that describe one.
+        budgets: how much each attack may spend: smoke, reduced, paper, or a YAML file.
+        clips: size of the stratified subset of each test part that is attacked; all clips by default.
+        folds: all, or the numbers of some folds, such as 1 or 1,2.
+        seed: seed of random targets and of everything random.
+        output: folder of the results; in the run by default.
+        overwrite: delete results of other settings first.
+        save_adversarials: keep every adversarial map.
+        checks: full adds the Square attack on 20 clips to the trust checks.
+        allow_import: packages whose classes checkpoints may name; importing one runs its code, so name only what you
+            trust.
+        data: where the corpus lies on this machine.
+        wandb: Weights & Biases.
+        trainer: what is computed on.
+    """
+
+    checkpoints: list[str]
+    attacks: list[str] = field(default_factory=lambda: list(SEVEN))
+    budgets: str = "reduced"
+    clips: int | None = None
+    folds: str | int | list[int] = "all"
+    seed: int = 0
+    output: str | None = None
+    overwrite: bool = False
+    save_adversarials: bool = False
+    checks: Literal["basic", "full"] = "basic"
+    allow_import: list[str] = field(default_factory=list)
+    data: PlaceFlags = field(default_factory=PlaceFlags)
+    wandb: WandbFlags = field(default_factory=WandbFlags)
+    trainer: DeviceFlags = field(default_factory=DeviceFlags)
+
+    def check(self) -> None:
+        """Refuse what can be told from the flags alone.
+
+        Raises:
+            UsageError: if a number lies outside its range, or a folder is a file.
+        """
+        check_attack_numbers(self.attacks, self.clips)
+        chosen_folds(self.folds)
+        require_number("--seed", self.seed, 0, LARGEST_SEED)
+        require_number("--data.batch_size", self.data.batch_size, 1)
+        require_folder("--data.cache_dir", self.data.cache_dir)
+        require_folder("--output", self.output)
+        packages_to_import(self.allow_import)
+        refuse_deletion_by_many(self.overwrite)
+
+
+@dataclass
+class TransferFlags(AttackFlags):
+    """What transfer.py does with trained checkpoints; it attacks like attack.py.
+
+    Args:
+        name: folder of the results in runs/<source>/transfer/; the name of the budgets by default.
+        across_representations: compare classifiers of different maps; it needs adversarial sounds.
+    """
+
+    name: str | None = None
+    across_representations: bool = False
+
+    @property
+    def folder(self) -> str:
+        """Name of the transfer; that of the profile of budgets by default."""
+        return self.name or Path(self.budgets).stem
+
+    def check(self) -> None:
+        """Refuse what can be told from the flags alone.
+
+        Raises:
+            UsageError: as :meth:`AttackFlags.check`, and if the name is not that of a folder.
+        """
+        super().check()
+        if self.name is not None:
+            require_plain_name(self.name, "runs/<source>/transfer says where transfers lie")
+
+
+@dataclass
+class PointFlags:
+    """What follows the training in a point of a sweep.
+
+    Args:
+        attacks: attacks, as attack.py takes them.
+        budgets: how much each attack may spend: smoke, reduced, paper, or a YAML file.
+        clips: size of the stratified subset of each test part that is attacked; all clips by default.
+        transfer: architectures; each is trained, and the adversarials of each are judged by all, instead of attacking
+            one.
+        scripts: folder of train.py, attack.py and transfer.py; this checkout by default.
+    """
+
+    attacks: list[str] = field(default_factory=lambda: list(SEVEN))
+    budgets: str = "paper"
+    clips: int | None = None
+    transfer: list[str] = field(default_factory=list)
+    scripts: str | None = None
+
+
+@dataclass
+class SweepFlags:
+    """What sweep.py does with the points of a sweep; what follows -- on its command line is for every point.
+
+    Args:
+        jobs: how many points run at once.
+        dry_run: list the commands, one line per point, and stop.
+        only: run the points that have KEY=VALUE, data=ESC10 for example.
+        attacks: instead of the sweep's own.
+        budgets: instead of the sweep's own.
+        clips: clips of each test part, instead of all.
+        runs_dir: folder of all runs.
+    """
+
+    jobs: int = 1
+    dry_run: bool = False
+    only: list[str] = field(default_factory=list)
+    attacks: list[str] | None = None
+    budgets: str | None = None
+    clips: int | None = None
+    runs_dir: str | None = None
+
+
+def chosen_folds(value: str | int | Sequence[int]) -> list[int] | None:
+    """Numbers of the folds that ``--folds`` names, ascending; None for all.
+
+    Raises:
+        UsageError: if it is neither all nor numbers from 1.
+    """
+    if value == "all":
+        return None
+    parts = str(value).split(",") if isinstance(value, str | int) else value
+    try:
+        folds = sorted({int(part) for part in parts})
+    except ValueError:
+        raise UsageError(f"expected --folds to be all or numbers such as 1 or 1,2, got {value!r}") from None
+    if not folds or folds[0] < 1:
+        raise UsageError(f"expected --folds to be all or numbers from 1, such as 1 or 1,2, got {value!r}")
+    return folds
+
+
+def check_attack_numbers(attacks: Sequence[str], clips: int | None) -> None:
+    """Raise ``UsageError`` for no clips at all, and for attacks with commas between them."""
+    if clips is not None:
+        require_number("--clips", clips, 1)
+    together = next((name for name in attacks if "," in name and not Path(name).is_file()), None)
+    if together is not None:
+        raise UsageError(f"expected spaces between attacks, --attacks {together.replace(',', ' ')}, got {together!r}")
+
+
+def require_plain_name(name: str, hint: str) -> None:
+    """Raise ``UsageError`` unless a name is that of a folder directly below the folder of runs, or of transfers."""
+    if name in ("", ".", "..") or Path(name).name != name or "\\" in name or not name.isprintable():
+        raise UsageError(f"expected --name to be the name of a folder, got {name!r}; {hint}")

@@ -1,0 +1,199 @@
+"""A first look at the command line of train.py, or of a sweep's point, before PyTorch and Lightning are imported.
+
+Lightning's parser needs the classes that the flags belong to, and with them seconds of imports. What most command
+lines get wrong (a flag that there is not, a word where a number belongs, the name of a corpus) is told here from the
+source of these classes; Lightning's parser then reads everything again.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from commands.errors import UsageError
+from commands.flags import PointFlags, TrainFlags
+from commands.help import Example, Group, help_text
+from commands.nearest_flag import unknown_flag
+from commands.parser import CHOICES, OneSentenceParser, check_names, groups
+from commands.signatures import Flag, constructor_flags, dataclass_flags
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "max_epochs": 40,
+    # The DataModule divides batches among processes itself: each test clip once, the same order for any number.
+    "use_distributed_sampler": False,
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 10,
+    "enable_model_summary": False,
+    "deterministic": "warn",
+}
+# Given by links: the seed decides all of them, the corpus the number of classes, --folds the fold.
+LINKED = ("data.seed", "model.seed", "model.num_classes")
+# Flags of jsonargparse itself, which only the second look understands.
+LATER = ("config", "print_config", "data.help", "data.representation.help")
+EXAMPLES = (
+    Example("python train.py --trainer.max_epochs 5", "the embedded corpus, a minute"),
+    Example(
+        "python train.py --data ESC10 --data.root DIR --data.representation DWT --model.architecture resnet18",
+        "the real one, five folds",
+    ),
+)
+POINT_EXAMPLES = (
+    Example("python sweep.py point --config configs/train/esc10_stft.yaml --attacks fgsm --budgets smoke", ""),
+    Example("python sweep.py point --config configs/train/esc10_stft.yaml --data.root DIR --folds 1", ""),
+)
+
+
+class TrainNames:
+    """The flags of train.py by name, for the corpus and the representation that a command line chooses.
+
+    Args:
+        arguments: the command line.
+        more: dataclasses of further flags.
+    """
+
+    def __init__(self, arguments: Sequence[str] = (), *more: type) -> None:
+        self.given = [(flag.split("=", 1)[0], flag, values) for flag, values in groups(arguments)]
+        self.own = [flag for settings in (TrainFlags, *more) for flag in dataclass_flags(settings)]
+        self.corpus = self._chosen("--data", "SyntheticSounds")
+        self.representation = self._chosen("--data.representation", "STFT")
+        self.data = self._class("datamodules", self.corpus, "data")
+        # A file of settings may choose another class than the default, and is not read here.
+        some = [self.representation] if self._is_known("--data.representation") else CHOICES["--data.representation"]
+        self.maps = {name: self._class("representations", name, "data.representation") for name in some}
+        self.model = self._class("lightning_modules", "SoundClassifier", "model")
+        trainer = constructor_flags("pytorch_lightning.trainer.trainer", "Trainer")
+        self.trainer = [flag.under("trainer") for flag in trainer]
+
+    def table(self) -> dict[str, Flag]:
+        """Every flag by its name; one that representations take in different types has none."""
+        found = {flag.name: flag for flag in (*self.own, *self.data, *self.model, *self.trainer)}
+        for flag in (flag for flags in self.maps.values() for flag in flags):
+            known = found.setdefault(flag.name, flag)
+            if known.annotation != flag.annotation:
+                found[flag.name] = Flag(flag.name, Any, None, "")
+        return found
+
+    @property
+    def what(self) -> str:
+        """What a command line chooses, in a few words, as far as it says so itself."""
+        files = [Path(full.partition("=")[2] or " ".join(values)).name for name, full, values in self.given]
+        configs = [file for file, (name, *_) in zip(files, self.given, strict=True) if name == "--config"]
+        chosen = [self._chosen(flag, "") for flag in CHOICES] if configs else []
+        plain = [self.corpus, self.representation, self._chosen("--model.architecture", "resnet18")]
+        return ", ".join([*configs, *filter(None, chosen)] if configs else plain)
+
+    def takes_anything(self, name: str) -> bool:
+        """Whether a flag belongs to a class of the user's own, or lies below a flag that takes a class."""
+        if name.startswith("data.representation."):
+            return not _is_name(self.representation) or not _is_name(self.corpus)
+        if name.startswith("data."):
+            return not _is_name(self.corpus)
+        return name.startswith(("trainer.logger.", "trainer.callbacks.", "trainer.profiler.", "trainer.plugins."))
+
+    def _chosen(self, flag: str, default: str) -> str:
+        named = [full.partition("=")[2] or " ".join(values) for name, full, values in self.given if name == flag]
+        return named[-1] if named else default
+
+    def _is_known(self, flag: str) -> bool:
+        return any(name == flag for name, _, _ in self.given) or not any(name == "--config" for name, *_ in self.given)
+
+    def _class(self, module: str, name: str, prefix: str) -> list[Flag]:
+        name = name if _is_name(name) else {"data": "SoundDataModule"}.get(prefix, "Representation")
+        found = [flag.under(prefix) for flag in constructor_flags(module, name)]
+        return [flag for flag in found if flag.name not in LINKED]
+
+
+def look_at(program: str, arguments: Sequence[str] | None, *more: type) -> TrainNames:
+    """Refuse what can be told without importing a class; print the help and end if that is asked for.
+
+    Args:
+        program: the command.
+        arguments: the command line; that of the process by default.
+        more: dataclasses of flags beside those of train.py.
+
+    Raises:
+        UsageError: if there is no such flag, or it takes no such value.
+        SystemExit: after the help.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    names = TrainNames(arguments, *more)
+    if {"-h", "--help", "--help-trainer", "--help_trainer"} & set(arguments):
+        show_help(program, names, trainer=not {"-h", "--help"} & set(arguments))
+    check_names(arguments)
+    table = names.table()
+    parser = OneSentenceParser(prog=program, add_help=False)
+    for settings in (TrainFlags, *more):
+        parser.add_flags(settings)
+    known = [*table, *(flag[2:] for flag in CHOICES), *LATER]
+    own = {flag.name for flag in names.own}
+    looked_at: list[str] = []
+    for flag, values in groups(parser.spelt_out(arguments)):
+        name = flag.split("=", 1)[0][2:].removesuffix("+")
+        if not flag:
+            looked_at += values
+        elif name in own:
+            looked_at += [flag, *values]
+        elif name in table and table[name].annotation is not Any and not flag.split("=", 1)[0].endswith("+"):
+            parser.add_argument(f"--{name}", type=table[name].annotation)
+            looked_at += [flag, *values]
+        elif name not in known and not names.takes_anything(name):
+            raise UsageError(unknown_flag(flag, known, program))
+    parser.parse_args(looked_at)
+    return names
+
+
+def show_help(program: str, names: TrainNames, *, trainer: bool) -> NoReturn:
+    """Print the flags, those of Lightning's Trainer alone where they are asked for, and end."""
+    if trainer:
+        flags = [
+            Flag(flag.name, flag.annotation, TRAINER_DEFAULTS.get(flag.name.split(".")[1], flag.default), flag.help)
+            for flag in names.trainer
+        ]
+        print(help_text(program, "Flags of Lightning's Trainer.", (), [Group("Lightning's Trainer", flags)]))
+        raise SystemExit(0)
+    chosen = {
+        name: Flag(name[2:], str, None, f"one of {', '.join(CHOICES[name])}, or an import path") for name in CHOICES
+    }
+    model = [flag for flag in names.model if flag.name != "model.architecture"]
+    architecture = Flag("model.architecture", str, "resnet18", f"one of {', '.join(CHOICES['--model.architecture'])}")
+    data = [flag for flag in names.data if flag.name != "data.representation"]
+    point = program != Path("train.py").name
+    print(
+        help_text(
+            program,
+            "Train and attack one setting of a sweep." if point else "Train and cross-validate a sound classifier.",
+            POINT_EXAMPLES if point else EXAMPLES,
+            [
+                Group("run", names.own),
+                Group("corpus", [chosen["--data"], *data]),
+                Group("representation", [chosen["--data.representation"]]),
+                *(Group(f"representation {name}", flags) for name, flags in names.maps.items()),
+                Group("model", [architecture, *model]),
+                Group(
+                    "settings in files",
+                    [
+                        Flag("config", str, None, "YAML with any of these flags; flags behind it override it"),
+                        Flag("print_config", bool, None, "print all settings as YAML and stop"),
+                    ],
+                ),
+                Group(
+                    "training",
+                    [
+                        *(flag for flag in names.trainer if flag.name in ("trainer.max_epochs", "trainer.devices")),
+                        Flag("help-trainer", bool, None, "list the flags of Lightning's Trainer, --trainer.*"),
+                    ],
+                ),
+            ],
+        )
+    )
+    raise SystemExit(0)
+
+
+def _is_name(choice: str) -> bool:
+    """Whether a class is named shortly, as one of the project's own."""
+    return choice in {*CHOICES["--data"], *CHOICES["--data.representation"]}
+
+
+def point_flags() -> list[str]:
+    """The flags of a point that are not train.py's, without hyphens."""
+    return [flag.name for flag in dataclass_flags(PointFlags)]
