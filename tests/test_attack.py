@@ -330,7 +330,7 @@ def test_an_attack_of_adv_lib_is_named_and_counted(trained, tmp_path):
         (["--clips", "21"], "expected at most the 20 test clips, got --clips 21"),
         (["--folds", "one"], "expected --folds to be all or numbers such as 1 or 1,2, got 'one'"),
         (["--attacks", "fgsm,bim_a"], "expected spaces between attacks, --attacks fgsm bim_a, got 'fgsm,bim_a'"),
-        (["--attack", "fgsm"], "unrecognized arguments: --attack fgsm"),
+        (["--attack", "fgsm"], "expected a flag of attack.py, got --attack; did you mean --attacks?"),
         (["--attacks", "missing.yaml"], "expected an attack in missing.yaml, found no such file"),
         (["--trainer.devices", "many", "--nonsense", "1"], "nonsense|devices"),
     ],
