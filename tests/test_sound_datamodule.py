@@ -7,7 +7,7 @@ import torch
 
 from classifiers import ARCHITECTURES
 from classifiers.baselines import BASELINES
-from commands.train_cli import CHOICES
+from commands.parser import CHOICES
 from datamodules import CORPORA, ESC10, ESC50, SoundDataModule, UrbanSound8K
 from representations import DWT, MFCC, REPRESENTATIONS, STFT
 from storage import DataError
