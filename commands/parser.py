@@ -92,8 +92,7 @@ class OneSentenceParser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise a sentence instead of printing a page of usage."""
-        reason = list(causes(ex))
-        inner = next((one for one in reason if isinstance(one, BadValueError)), None)
+        inner = next((one for one in causes(ex) if isinstance(one, BadValueError)), None)
         key = KEY.match(message)
         names = [key["key"]] if key else []
         if inner is not None:
@@ -105,7 +104,7 @@ class OneSentenceParser(ArgumentParser):
             written = {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
             flags = " and ".join(written.get(name, name.upper()) for name in missing)
             raise UsageError(f"expected {flags} on the command line, found none; see --help") from None
-        raise BadValueError(names, in_words(str(reason[-1]) if reason else message)) from None
+        raise BadValueError(names, message if ex is None else reason_of(ex)) from None
 
     def unknown(self, arguments: str) -> str:
         """The sentence about words of a command line that no flag takes."""
@@ -124,7 +123,7 @@ class OneSentenceParser(ArgumentParser):
         return [option[2:] for option in options if option.startswith("--")]
 
 
-KEY = re.compile(r'^Parser key "(?P<key>[\w.]+)"')
+KEY = re.compile(r'^(?:Parser key|Problem with given class_path) [^\w]?(?P<key>[\w.]+)"?')
 UNKNOWN = "unrecognized arguments: "
 REQUIRED = "the following arguments are required: "
 
@@ -136,8 +135,14 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def in_words(reason: str) -> str:
-    """A reason of jsonargparse in the words of this project: ``expected int, got x``."""
+def reason_of(error: BaseException) -> str:
+    """What an error of jsonargparse is about, in the words of this project: ``expected int, got x``.
+
+    A value that fits none of several types, or a class that refuses its settings, is told in a page around the first
+    reason; that is the error's cause.
+    """
+    found = next(one for one in causes(error) if not KEY.match(str(one)) and "Union subtypes" not in str(one))
+    reason = str(found)
     reason = re.sub(r"<class '([\w.]+\.)?(\w+)'>", r"\2", reason)
     reason = re.sub(r"typing\.Literal\[(.*?)\]", lambda found: "one of " + found[1].replace("'", ""), reason)
     reason = re.sub(r"^Expected (an?|the) ", "expected ", reason)

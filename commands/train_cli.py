@@ -19,7 +19,7 @@ from commands.errors import (
     require_number,
 )
 from commands.flags import TrainFlags, chosen_folds, require_plain_name
-from commands.parser import CHOICES, OneSentenceParser, check_names, in_words
+from commands.parser import CHOICES, OneSentenceParser, check_names, reason_of
 from commands.train_flags import TRAINER_DEFAULTS
 from commands.trainer import check_trainer
 from datamodules import SoundDataModule
@@ -157,7 +157,7 @@ class TrainCLI(LightningCLI):
                 overwrite=settings["overwrite"] and not launched,
             )
         except ValueError as error:
-            raise UsageError(in_words(str(error))) from error
+            raise UsageError(reason_of(error)) from error
         if finished and not settings["overwrite"] and not launched:
             raise UsageError(f"expected a run to train, found {run.path} finished; --overwrite trains it again")
         return run
@@ -214,7 +214,7 @@ class TrainCLI(LightningCLI):
                 **{name: settings["model"][name] for name in SoundClassifier.RANGES if name in settings["model"]}
             )
         except ValueError as error:
-            raise UsageError(in_words(str(error))) from error
+            raise UsageError(reason_of(error)) from error
 
     def chosen_folds(self, number_of_folds: int | None) -> list[int]:
         """Numbers of the folds to train; without a number of folds, those that were named, or the one of the data.
@@ -265,7 +265,7 @@ class TrainCLI(LightningCLI):
         try:
             self.built = self.parser.instantiate_classes(config)
         except ValueError as error:
-            raise UsageError(in_words(str(error))) from error
+            raise UsageError(reason_of(error)) from error
         return self.built["model"], self.built["data"]
 
     def build_data(self, fold: int = 1) -> SoundDataModule:
@@ -278,7 +278,7 @@ class TrainCLI(LightningCLI):
         try:
             return build_data({**recipe, "init_args": {**recipe["init_args"], "fold": fold}})
         except ValueError as error:
-            raise UsageError(in_words(str(error))) from error
+            raise UsageError(reason_of(error)) from error
 
     def build_trainer(self, **extra: Any) -> Trainer:
         """Build a Trainer from the flags and what the cross-validation adds."""
