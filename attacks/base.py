@@ -140,7 +140,7 @@ class Attack(TorchAttack):
     # What a user calls.
 
     def run(
-        self, inputs: Tensor, labels: Tensor | None, *, targets: Tensor | None = None, clips: Tensor | None = None
+        self, inputs: Tensor, labels: Tensor | None, *, targets: Tensor | None = None, ids: Tensor | None = None
     ) -> Outcome:
         """Attack one batch with the settings of this object.
 
@@ -151,16 +151,16 @@ class Attack(TorchAttack):
                 that is at its target already comes back unchanged, with no gradient spent: the target is hit, but
                 ``success`` is False, because no prediction was changed.
             targets: labels to reach ``(clips,)``, in a targeted attack only; else the attack's mode chooses them.
-            clips: integer identity of each clip ``(clips,)``, from which random targets are drawn; by default it is
-                made of the clip's content.
+            ids: integer identity of each clip ``(clips,)``, from which its random numbers are drawn; by default a hash
+                of the clip's content.
 
         Returns:
-            One row a clip. A clip that is wrong before the attack comes back unchanged, with no gradient spent.
+            One row per clip. A clip that is wrong before the attack comes back unchanged, with no gradient spent.
 
         Raises:
             ValueError: for inputs outside the bounds, and for labels or targets that do not fit.
         """
-        return self.run_budgets(inputs, labels, [{}], targets=targets, clips=clips)[0]
+        return self.run_budgets(inputs, labels, [{}], targets=targets, ids=ids)[0]
 
     def run_budgets(
         self,
@@ -169,7 +169,7 @@ class Attack(TorchAttack):
         budgets: Sequence[Mapping[str, Any]],
         *,
         targets: Tensor | None = None,
-        clips: Tensor | None = None,
+        ids: Tensor | None = None,
     ) -> list[Outcome]:
         """Attack one batch with several settings; those that are prefixes of one another share one run.
 
@@ -179,17 +179,17 @@ class Attack(TorchAttack):
             budgets: for each outcome the settings that differ from this object's, for example
                 ``[{"steps": 10}, {"steps": 30}, {"delta": 0.1, "steps": 10}]``.
             targets: as in :meth:`run`.
-            clips: as in :meth:`run`.
+            ids: as in :meth:`run`.
 
         Returns:
-            One outcome a budget, in the same order, with the counts of a run of its own.
+            One outcome per budget, in the same order, with the counts of a run of its own.
 
         Raises:
             ValueError: as :meth:`run`, and for settings that the attack does not have.
         """
         attacks = [self.with_settings(**budget) for budget in budgets]
         with self._session():
-            problem = self._problem(inputs, labels, targets, clips)
+            problem = self._problem(inputs, labels, targets, ids)
             return self._run_groups(problem, attacks)
 
     def shared_runs(self, budgets: Sequence[Mapping[str, Any]]) -> list[list[int]]:
@@ -288,7 +288,7 @@ class Attack(TorchAttack):
             groups.setdefault(repr(sorted(others.items())), []).append(index)
         return [sorted(members, key=lambda i: getattr(attacks[i], self.nested)) for members in groups.values()]
 
-    def _problem(self, inputs: Tensor, labels: Tensor | None, targets: Tensor | None, clips: Tensor | None) -> Problem:
+    def _problem(self, inputs: Tensor, labels: Tensor | None, targets: Tensor | None, ids: Tensor | None) -> Problem:
         """Check a batch at the door and bring it to the victim's device."""
         if self._normalization_applied is True:
             raise ValueError(
@@ -298,7 +298,7 @@ class Attack(TorchAttack):
         check_inputs(inputs, self.bounds)
         # A clone, because a tensor made under inference mode cannot take part in autograd.
         inputs = inputs.detach().clone().to(device_of(self.model, inputs.device))
-        clips = identities(inputs) if clips is None else integers("clips", clips, inputs).clone()
+        ids = identities(inputs) if ids is None else integers("ids", ids, inputs).clone()
         if targets is not None and not self.targeted:
             raise ValueError(
                 f"expected no targets for an untargeted {self.attack}, got some: "
@@ -312,20 +312,20 @@ class Attack(TorchAttack):
         labels = self._predictions(inputs) if labels is None else integers("labels", labels, inputs).clone()
         if self.targeted:
             if targets is None:
-                targets = self._chosen_targets(inputs, labels, clips)
+                targets = self._chosen_targets(inputs, labels, ids)
             targets = integers("targets", targets, inputs).clone()
             arrived = targets == labels
             if by_label:
                 # Rows that are wrong before the attack are left alone by every attack; see Problem.arrived.
                 elsewhere = (labels + 1) % self._class_count(inputs)
-                return Problem(inputs, torch.where(arrived, elsewhere, labels), targets, clips, arrived)
+                return Problem(inputs, torch.where(arrived, elsewhere, labels), targets, ids, arrived)
             if bool(arrived.any()):
                 raise ValueError("expected targets that differ from the labels, got some that are equal")
-        return Problem(inputs, labels, targets, clips)
+        return Problem(inputs, labels, targets, ids)
 
-    def _chosen_targets(self, inputs: Tensor, labels: Tensor, clips: Tensor) -> Tensor:
+    def _chosen_targets(self, inputs: Tensor, labels: Tensor, ids: Tensor) -> Tensor:
         if self.attack_mode == "targeted(random)":
-            return random_targets(clips, labels, self._class_count(inputs), self.seed)
+            return random_targets(ids, labels, self._class_count(inputs), self.seed)
         return self.get_target_label(inputs, labels)
 
     def _class_count(self, inputs: Tensor) -> int:

@@ -26,11 +26,11 @@ def scramble(value: Tensor) -> Tensor:
     return value ^ _shift_right(value, 31)
 
 
-def random_targets(clips: Tensor, labels: Tensor, classes: int, seed: int) -> Tensor:
+def random_targets(ids: Tensor, labels: Tensor, classes: int, seed: int) -> Tensor:
     """Draw a wrong label for every clip, uniformly, as a function of (clip, seed) and the clip's own label.
 
     Args:
-        clips: integer identities ``(clips,)``.
+        ids: integer identities ``(clips,)``.
         labels: true labels ``(clips,)`` in 0 .. classes - 1.
         classes: number of classes, at least 2.
         seed: seed of the run.
@@ -43,15 +43,15 @@ def random_targets(clips: Tensor, labels: Tensor, classes: int, seed: int) -> Te
     """
     if classes < 2:
         raise ValueError(f"expected at least two classes to draw a wrong label from, got {classes}")
-    offset = _shift_right(_hash(clips, seed), 1) % (classes - 1)
+    offset = _shift_right(_hash(ids, seed), 1) % (classes - 1)
     return (labels + 1 + offset) % classes
 
 
-def random_uniform(clips: Tensor, seed: int, shape: tuple[int, ...], stream: int = 0) -> Tensor:
+def random_uniform(ids: Tensor, seed: int, shape: tuple[int, ...], stream: int = 0) -> Tensor:
     """Draw numbers uniformly from [0, 1) for every clip, as a function of (clip, seed, stream).
 
     Args:
-        clips: integer identities ``(clips,)``.
+        ids: integer identities ``(clips,)``.
         seed: seed of the run.
         shape: shape of the draw of one clip.
         stream: number of the draw, where a clip needs several.
@@ -62,10 +62,10 @@ def random_uniform(clips: Tensor, seed: int, shape: tuple[int, ...], stream: int
     numel = 1
     for size in shape:
         numel *= size
-    counter = torch.arange(numel, device=clips.device)
-    base = scramble(_hash(clips, seed) + stream)
+    counter = torch.arange(numel, device=ids.device)
+    base = scramble(_hash(ids, seed) + stream)
     bits = _shift_right(scramble(base[:, None] + scramble(counter)[None, :]), 11)
-    return (bits.double() * 2.0**-53).reshape(len(clips), *shape)
+    return (bits.double() * 2.0**-53).reshape(len(ids), *shape)
 
 
 def identities(inputs: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def identities(inputs: Tensor) -> Tensor:
     return scramble((values * weights).sum(dim=1))
 
 
-def _hash(clips: Tensor, seed: int) -> Tensor:
+def _hash(ids: Tensor, seed: int) -> Tensor:
     # The seed is scrambled first: neighbouring seeds would otherwise give neighbouring clips each other's numbers.
-    key = scramble(torch.tensor(seed, dtype=torch.long, device=clips.device))
-    return scramble(clips.long() ^ key)
+    key = scramble(torch.tensor(seed, dtype=torch.long, device=ids.device))
+    return scramble(ids.long() ^ key)

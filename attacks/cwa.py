@@ -98,7 +98,7 @@ class CWA(Attack):
             return
         nearest = Nearest(problem.inputs, logits)
         rows, search = active.rows, ConstantSearch(len(active), problem.inputs.device)
-        attacked = Problem(active.inputs, active.labels, active.targets, problem.clips[rows])
+        attacked = Problem(active.inputs, active.labels, active.targets, problem.ids[rows])
         for step in range(1, int(ledger.budgets[-1]) + 1):
             success = self._descend(attacked, rows, search.constants, nearest, ledger)
             ledger.settle(step, rows, nearest.points[rows], nearest.logits[rows], None)

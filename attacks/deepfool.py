@@ -208,7 +208,7 @@ class DeepFoolOverTargets(DeepFool):
         budgets: Sequence[Mapping[str, Any]],
         *,
         targets: Tensor | None = None,
-        clips: Tensor | None = None,
+        ids: Tensor | None = None,
     ) -> list[Outcome]:
         """Attack one batch towards every wrong label; see :meth:`Attack.run_budgets`.
 
@@ -219,11 +219,11 @@ class DeepFoolOverTargets(DeepFool):
             raise ValueError("expected no targets, because every wrong label is one, got some")
         attacks: list[Attack] = [self.with_settings(**budget) for budget in budgets]
         with self._session():
-            problem = self._problem(inputs, labels, None, clips)
+            problem = self._problem(inputs, labels, None, ids)
             classes = self._class_count(problem.inputs)
             labels = problem.true_labels
             runs = []
             for offset in range(classes - 1):
-                aimed = Problem(problem.inputs, labels, (labels + 1 + offset) % classes, problem.clips)
+                aimed = Problem(problem.inputs, labels, (labels + 1 + offset) % classes, problem.ids)
                 runs.append(self._run_groups(aimed, attacks))
         return [average_over_targets([run[index] for run in runs]) for index in range(len(attacks))]

@@ -17,7 +17,7 @@ class Problem:
         inputs: clean inputs ``(clips, ...)`` within the bounds.
         labels: true labels ``(clips,)``.
         targets: labels to reach ``(clips,)``, or None in an untargeted attack.
-        clips: identity of each clip ``(clips,)``, the same in whatever batch it comes; randomness is drawn from it.
+        ids: identity of each clip ``(clips,)``, the same in whatever batch it comes; randomness is drawn from it.
         arrived: bool ``(clips,)``, clips whose clean prediction, which stands for their label, is their target already.
             Their entry in ``labels`` is another class, so that every attack takes them for wrong and leaves them alone;
             None where there can be none.
@@ -26,7 +26,7 @@ class Problem:
     inputs: Tensor
     labels: Tensor
     targets: Tensor | None
-    clips: Tensor
+    ids: Tensor
     arrived: Tensor | None = None
 
     @property

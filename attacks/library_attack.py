@@ -225,7 +225,7 @@ class LibraryAttack(Attack):
     def _attack_together(self, problem: Problem, rows: Tensor, ledger: Ledger) -> None:
         counter = GradientCounter(self.model)
         aims = problem.labels if problem.targets is None else problem.targets
-        seed = int(random_uniform(problem.clips[rows[:1]], self.seed, ()).item() * 2**53)
+        seed = int(random_uniform(problem.ids[rows[:1]], self.seed, ()).item() * 2**53)
         devices = [problem.inputs.device] if problem.inputs.device.type == "cuda" else []
         clean = problem.inputs[rows]
         # Some attacks draw from NumPy's global generator.

@@ -10,7 +10,7 @@ from attacks.outcome import Outcome
 
 
 def noise_of_equal_norm(
-    inputs: Tensor, outcome: Outcome, norm: str, *, clips: Tensor, seed: int, bounds: tuple[float, float] = (0.0, 1.0)
+    inputs: Tensor, outcome: Outcome, norm: str, *, ids: Tensor, seed: int, bounds: tuple[float, float] = (0.0, 1.0)
 ) -> Tensor:
     """Disturb every clip at random by as much as an attack has, in the norm that the attack keeps small.
 
@@ -22,7 +22,7 @@ def noise_of_equal_norm(
         inputs: clean ``(clips, ...)``.
         outcome: what the attack made of them.
         norm: ``"linf"``, ``"l2"`` or ``"l0"``.
-        clips: identity of each clip ``(clips,)``; its noise is a function of (clip, seed).
+        ids: identity of each clip ``(clips,)``; its noise is a function of (clip, seed).
         seed: seed of the noise.
         bounds: lower and upper end of what an input may hold.
 
@@ -32,7 +32,7 @@ def noise_of_equal_norm(
     Raises:
         ValueError: for an unknown norm.
     """
-    uniform = random_uniform(clips, seed, tuple(inputs.shape[1:])).to(inputs.device).flatten(1)
+    uniform = random_uniform(ids, seed, tuple(inputs.shape[1:])).to(inputs.device).flatten(1)
     flat = inputs.flatten(1).double()
     if norm == "linf":
         noisy = flat + outcome.linf[:, None].double() * torch.where(uniform < 0.5, -1.0, 1.0)

@@ -42,7 +42,7 @@ def attack_batch(
     attack = plan.build(victim, bounds=(0.0, 1.0), seed=seed)
     started = time.perf_counter()
     with victim.counting() as counts:
-        outcomes = attack.run_budgets(inputs, labels, plan.budgets, clips=clips)
+        outcomes = attack.run_budgets(inputs, labels, plan.budgets, ids=clips)
         # Reading a result waits for the device, so the clock stops when the work is done.
         outcomes[-1].success.sum().item()
     seconds = (time.perf_counter() - started) / (len(clips) * len(outcomes))
@@ -92,7 +92,7 @@ def judged_again(
     inside = ((adversarial >= lower) & (adversarial <= upper)).flatten(1).all(dim=1)
     # A large delta is exact in float64 only; float32 rounds the sum of input and step.
     inside &= getattr(outcome, attack.norm) <= getattr(attack, "delta", math.inf) + 1e-6
-    noisy = noise_of_equal_norm(inputs, outcome, attack.norm, clips=clips, seed=seed, bounds=attack.bounds)
+    noisy = noise_of_equal_norm(inputs, outcome, attack.norm, ids=clips, seed=seed, bounds=attack.bounds)
     singles = outcome.per_target or (outcome,)
     # Still fooled: a map that only rounding pushes over the boundary is no success of the attack.
     rounded = [

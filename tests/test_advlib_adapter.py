@@ -101,7 +101,7 @@ def test_every_function_runs_is_counted_and_leaves_batch_mates_alone(adv_lib, na
     torch.manual_seed(5)
     state = torch.get_rng_state()
     with counter.counting() as counts:
-        outcome = attack.run(inputs, labels, clips=torch.arange(3))
+        outcome = attack.run(inputs, labels, ids=torch.arange(3))
     assert torch.equal(torch.get_rng_state(), state)
     assert counts.backward_rows == int(outcome.gradients.sum()) > 0
     assert outcome.adversarial.dtype == dtype
@@ -109,7 +109,7 @@ def test_every_function_runs_is_counted_and_leaves_batch_mates_alone(adv_lib, na
     if attack.bound:
         # What is small in l_1 is so in l_2.
         assert (getattr(outcome, attack.norm) <= 0.1 + 1e-6).all()
-    alone = attack.run(inputs[2:], labels[2:], clips=torch.tensor([2]))
+    alone = attack.run(inputs[2:], labels[2:], ids=torch.tensor([2]))
     assert torch.equal(alone.adversarial, outcome.adversarial[2:])
     assert alone.gradients[0] == outcome.gradients[2]
 

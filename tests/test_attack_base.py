@@ -39,11 +39,11 @@ def test_a_clip_gets_the_same_alone_in_a_batch_of_7_and_of_64(name, dtype, toler
     victim, inputs, labels = problem(64, dtype)
     clips = torch.arange(100, 164)
     attack = ATTACKS[name](victim)
-    together = attack.run(inputs, labels, clips=clips)
+    together = attack.run(inputs, labels, ids=clips)
     for size in (1, 7):
         rows = range(0, 14, size)
         apart = concatenate(
-            [attack.run(inputs[i : i + size], labels[i : i + size], clips=clips[i : i + size]) for i in rows]
+            [attack.run(inputs[i : i + size], labels[i : i + size], ids=clips[i : i + size]) for i in rows]
         )
         same = together.select(torch.arange(14))
         assert (apart.adversarial - same.adversarial).abs().max() <= tolerance
@@ -305,7 +305,7 @@ def test_a_new_attack_needs_one_method_and_rng_of_its_own():
         def _perturb(self, problem: Problem, ledger: Ledger) -> None:
             rows = torch.arange(len(problem))
             ledger.clean(self.logits(problem.inputs))
-            noise = random_uniform(problem.clips, self.seed, tuple(problem.inputs.shape[1:])).to(problem.inputs) - 0.5
+            noise = random_uniform(problem.ids, self.seed, tuple(problem.inputs.shape[1:])).to(problem.inputs) - 0.5
             for budget, delta in enumerate(ledger.budgets):
                 ledger.spend(rows, forward_rows=1)
                 adversarial = self.clip_to_bounds(problem.inputs + 2 * delta * noise)

@@ -94,11 +94,11 @@ def test_every_class_runs_is_counted_and_leaves_batch_mates_alone(name):
     few = {word: number for word, number in FEW.items() if word in attack.words}
     attack = attack.with_settings(**few, **({"delta": 0.1} if "delta" in attack.words else {}))
     with counter.counting() as counts:
-        outcome = attack.run(inputs, labels, clips=torch.arange(3))
+        outcome = attack.run(inputs, labels, ids=torch.arange(3))
     assert counts.backward_rows == int(outcome.gradients.sum())
     assert ((outcome.adversarial >= 0) & (outcome.adversarial <= 1)).all()
     assert (outcome.linf <= attack.delta + 1e-6).all()
-    alone = attack.run(inputs[2:], labels[2:], clips=torch.tensor([2]))
+    alone = attack.run(inputs[2:], labels[2:], ids=torch.tensor([2]))
     assert torch.equal(alone.adversarial, outcome.adversarial[2:])
     assert alone.forward_rows[0] == outcome.forward_rows[2] > 1
 

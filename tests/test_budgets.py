@@ -156,7 +156,7 @@ def test_noise_is_as_large_as_the_perturbation_and_a_function_of_the_clip(norm):
     attack = ATTACKS["jsma"](victim, iterations=3) if norm == "l0" else ATTACKS["bim_b"](victim, delta=0.02, steps=3)
     outcome = attack.run(inputs, victim(inputs).argmax(dim=1))
     clips = torch.tensor([7, 1, 3, 9])
-    noisy = noise_of_equal_norm(inputs, outcome, norm, clips=clips, seed=0)
+    noisy = noise_of_equal_norm(inputs, outcome, norm, ids=clips, seed=0)
     difference = (noisy - inputs).flatten(1)
     size = {
         "linf": difference.abs().amax(dim=1),
@@ -165,10 +165,10 @@ def test_noise_is_as_large_as_the_perturbation_and_a_function_of_the_clip(norm):
     }[norm]
     torch.testing.assert_close(size.double(), getattr(outcome, norm).double(), rtol=1e-4, atol=1e-6)
     swapped = noise_of_equal_norm(
-        inputs.flip(0), outcome.select(torch.tensor([3, 2, 1, 0])), norm, clips=clips.flip(0), seed=0
+        inputs.flip(0), outcome.select(torch.tensor([3, 2, 1, 0])), norm, ids=clips.flip(0), seed=0
     )
     assert torch.equal(swapped.flip(0), noisy)
-    assert not torch.equal(noise_of_equal_norm(inputs, outcome, norm, clips=clips, seed=1), noisy)
+    assert not torch.equal(noise_of_equal_norm(inputs, outcome, norm, ids=clips, seed=1), noisy)
 
 
 def test_noise_in_an_unknown_norm_is_refused():
@@ -176,7 +176,7 @@ def test_noise_in_an_unknown_norm_is_refused():
     inputs = torch.rand(1, 1, 8, 8)
     outcome = ATTACKS["fgsm_untargeted"](victim).run(inputs, victim(inputs).argmax(dim=1))
     with pytest.raises(ValueError, match="expected a norm among linf, l2 and l0, got 'l1'"):
-        noise_of_equal_norm(inputs, outcome, "l1", clips=torch.tensor([0]), seed=0)
+        noise_of_equal_norm(inputs, outcome, "l1", ids=torch.tensor([0]), seed=0)
 
 
 def table_of(labels):

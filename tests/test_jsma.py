@@ -103,9 +103,9 @@ def test_budgets_are_prefixes_and_batch_mates_do_not_matter(name):
         alone = attack.with_settings(**budget).run(inputs[:12], labels[:12])
         for field in ("adversarial", "success", "target_hit", *COUNTS):
             assert torch.equal(getattr(alone, field), getattr(outcome, field)), (budget, field)
-    together = attack.run(inputs, labels, clips=clips)
+    together = attack.run(inputs, labels, ids=clips)
     for size in (1, 7):
-        parts = [attack.run(inputs[i : i + size], labels[i : i + size], clips=clips[i : i + size]) for i in (0, 7)]
+        parts = [attack.run(inputs[i : i + size], labels[i : i + size], ids=clips[i : i + size]) for i in (0, 7)]
         apart, same = concatenate(parts), together.select(torch.cat([torch.arange(i, i + size) for i in (0, 7)]))
         assert (apart.adversarial - same.adversarial).abs().max() <= 1e-12
         for count in COUNTS:

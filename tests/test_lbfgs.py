@@ -100,9 +100,9 @@ def test_batch_mates_do_not_matter(dtype, tolerance):
     victim = RowByRow(linear)
     labels, clips = victim(inputs).argmax(dim=1), torch.arange(64)
     attack = LBFGS(victim, search_steps=2, iterations=12)
-    together = attack.run(inputs, labels, clips=clips)
+    together = attack.run(inputs, labels, ids=clips)
     for size in (1, 7):
-        parts = [attack.run(inputs[i : i + size], labels[i : i + size], clips=clips[i : i + size]) for i in (0, 7)]
+        parts = [attack.run(inputs[i : i + size], labels[i : i + size], ids=clips[i : i + size]) for i in (0, 7)]
         apart, same = concatenate(parts), together.select(torch.cat([torch.arange(i, i + size) for i in (0, 7)]))
         assert (apart.adversarial - same.adversarial).abs().max() <= tolerance
         for count in COUNTS:

@@ -79,7 +79,7 @@ def test_every_attack_works_on_them_and_counts_agree(name, attack):
     labels = victim(clips).argmax(1)
     counter = GradientCounter(victim)
     with counter.counting() as counts:
-        outcome = ATTACKS[attack](counter, **FEW.get(attack, {})).run(clips, labels, clips=torch.arange(2))
+        outcome = ATTACKS[attack](counter, **FEW.get(attack, {})).run(clips, labels, ids=torch.arange(2))
     singles = outcome.per_target or (outcome,)
     assert counts.backward_rows == sum(int(single.gradients.sum()) for single in singles) > 0
     assert outcome.adversarial.shape == clips.shape
