@@ -191,13 +191,13 @@ def _judged(place: Any, outcomes: pd.DataFrame, clean: Mapping[int, Tensor], tar
     numbers = outcomes["clip"].unique().tolist()
     answers, logits = target.judge(torch.stack([clean[clip] for clip in numbers]))
     known = {clip: (int(answers[k]), None if logits is None else logits[k].numpy()) for k, clip in enumerate(numbers)}
-    columns = ["fold", "attack", "budget", "settings", "clip", "recording", "label", "target_label"]
+    columns = ["fold", "attack", "budget_index", "budget", "clip", "recording", "label", "target_label"]
     frames = []
     for _, rows in outcomes.groupby(["attack", "clip"], sort=False):
-        rows = rows.sort_values("budget")
+        rows = rows.sort_values("budget_index")
         fold, attack, clip = int(rows["fold"].iloc[0]), str(rows["attack"].iloc[0]), int(rows["clip"].iloc[0])
         file: Path = place(fold, attack, clip)
-        adversarial = torch.from_numpy(np.load(file))[rows["budget"].tolist()]
+        adversarial = torch.from_numpy(np.load(file))[rows["budget_index"].tolist()]
         judged, judged_logits = target.judge(adversarial)
         answer, clean_logits = known[clip]
         frame = rows[columns].assign(

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from metrics.transfer_summary import summarise_transfer
-from storage import plain_numbers, write_atomically, write_json
+from storage import in_this_version, plain_numbers, read_rows, write_json, write_rows
 from storage.provenance import git_commit, package_versions
+from storage.schema import READABLE
 
 SAME = ("schema_version", "profile", "seed", "clips", "recipe")
 CELL = ["target_run", "fold", "attack"]
@@ -37,8 +38,7 @@ class TransferStore:
             The content of ``summary.json``.
         """
         rows = self._with_earlier(rows, crafted)
-        with write_atomically(self.path / "rows.parquet") as file:
-            rows.to_parquet(file, index=False)
+        write_rows(self.path / "rows.parquet", rows)
         cells = summarise_transfer(rows)
         for cell in cells:
             cell |= _of_source(crafted, cell["fold"], cell["attack"])
@@ -62,11 +62,13 @@ class TransferStore:
             stored = json.loads(summary.read_text(encoding="utf-8"))
         except ValueError:
             return rows
+        if stored.get("schema_version", 1) in READABLE:
+            stored = in_this_version(stored, summary, "")
         before, now = stored.get("checkpoints") or {}, crafted["checkpoints"]
         same = all(stored.get(name) == crafted[name] for name in SAME)
         if not same or any(before[fold] != now[fold] for fold in before.keys() & now.keys()):
             return rows
-        kept = pd.read_parquet(earlier)
+        kept = read_rows(earlier, f"remove {self.path} to judge again")
         if "target_checkpoint" not in kept:
             return rows
         again = kept[CELL].merge(rows[CELL].drop_duplicates(), how="left", indicator="judged")["judged"] == "both"

@@ -46,7 +46,7 @@ class AttackExample:
         row: dict[str, Any] = dict(rows.loc[chosen])
         budget, clip = divmod(chosen, len(inputs))
         answer = class_names[int(row["prediction"])]
-        caption = f"{row['attack']} {row['settings']}: {class_names[row['label']]} -> {answer}, {row['snr_db']:.0f} dB"
+        caption = f"{row['attack']} {row['budget']}: {class_names[row['label']]} -> {answer}, {row['snr_db']:.0f} dB"
         return cls(str(row["attack"]), inputs[clip, 0], adversarials[budget, clip, 0], caption)
 
     def figure(self) -> Figure:

@@ -48,13 +48,13 @@ def attack_batch(
     seconds = (time.perf_counter() - started) / (len(clips) * len(outcomes))
     agrees = hook_agrees(attack, plan, outcomes, counts.backward_rows)
     frames = []
-    for budget, (settings, outcome) in enumerate(zip(plan.budgets, outcomes, strict=True)):
+    for index, (budget, outcome) in enumerate(zip(plan.budgets, outcomes, strict=True)):
         frame = outcome_rows(outcome, inputs, clips)
-        frame |= judged_again(attack.with_settings(**settings), victim.victim, outcome, inputs, clips, seed)
-        frame |= {"attack": plan.name, "budget": budget, "settings": json.dumps(settings, sort_keys=True)}
+        frame |= judged_again(attack.with_settings(**budget), victim.victim, outcome, inputs, clips, seed)
+        frame |= {"attack": plan.name, "budget_index": index, "budget": json.dumps(budget, sort_keys=True)}
         frame |= {"seed": seed, "seconds": seconds, "hook_agrees": agrees}
         # What was measured stands before what was allowed: both have iterations.
-        frames.append(pd.DataFrame({**settings, **frame}))
+        frames.append(pd.DataFrame({**budget, **frame}))
     return pd.concat(frames, ignore_index=True), torch.stack([outcome.adversarial.cpu() for outcome in outcomes])
 
 

@@ -178,7 +178,7 @@ def log_attacks(
     log: dict[str, Any] = {"attack/budgets": wandb.Table(dataframe=budgets)}
     log["attack/checks"] = wandb.Table(dataframe=pd.DataFrame(summary["checks"]).fillna({"attack": ""}))
     log |= {f"attack/{name}/example": wandb.Image(example.figure()) for name, example in examples.items()}
-    for axis, title in (("settings.delta", "delta"), ("batch_gradients", "batch gradients")):
+    for axis, title in (("budget.delta", "delta"), ("batch_gradients", "batch gradients")):
         curves = _curves(budgets, axis)
         if curves:
             log[f"attack/fooling_rate_over_{title.replace(' ', '_')}"] = wandb.plot.line_series(

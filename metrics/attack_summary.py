@@ -47,16 +47,16 @@ def budget_rows(attacked: AttackedFold, resampling: SourceResampling, tested: in
         tested: number of attacked test clips, those included that were wrong when clean.
 
     Returns:
-        One dictionary a budget, in the profile's order.
+        One dictionary per budget, in the profile's order.
     """
-    return [_budget_row(attacked, budget, resampling, tested) for budget in range(len(attacked.settings))]
+    return [_budget_row(attacked, budget, resampling, tested) for budget in range(len(attacked.budgets))]
 
 
 def _budget_row(attacked: AttackedFold, budget: int, resampling: SourceResampling, tested: int) -> dict[str, Any]:
     columns = {name: values[budget] for name, values in attacked.columns.items()}
     fooled = columns["success"] > 0
-    row: dict[str, Any] = {"fold": attacked.fold, "attack": attacked.attack, "budget": budget}
-    row |= {"settings": attacked.settings[budget], "n": len(attacked), "n_test": tested}
+    row: dict[str, Any] = {"fold": attacked.fold, "attack": attacked.attack, "budget_index": budget}
+    row |= {"budget": attacked.budgets[budget], "n": len(attacked), "n_test": tested}
     row["recordings"] = len(set(attacked.recordings))
     row |= {name: float(attacked.rate(column, budget)) for name, column in RATES.items()}
     row["target_rate"] = attacked.target_rate(budget)
@@ -179,10 +179,10 @@ def _area_over_delta(rows: Sequence[dict[str, Any]]) -> float | None:
     """``auc_budget`` where budgets differ in delta; at each delta the budget with the most steps counts."""
     largest: dict[float, dict[str, Any]] = {}
     for row in rows:
-        delta = row["settings"].get("delta")
+        delta = row["budget"].get("delta")
         if delta is not None and delta > 0:
             kept = largest.get(delta)
-            if kept is None or row["settings"].get("steps", 0) >= kept["settings"].get("steps", 0):
+            if kept is None or row["budget"].get("steps", 0) >= kept["budget"].get("steps", 0):
                 largest[delta] = row
     if len(largest) < 2:
         return None

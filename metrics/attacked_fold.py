@@ -20,7 +20,7 @@ class AttackedFold:
     Attributes:
         fold: number of the fold, from 1.
         attack: name of the attack.
-        settings: what each budget fixes.
+        budgets: settings of each budget, in the profile's order.
         clips: rows of the corpus table ``(clips,)``, ascending.
         recordings: what each clip was cut from ``(clips,)``.
         labels: true classes ``(clips,)``.
@@ -32,7 +32,7 @@ class AttackedFold:
 
     fold: int
     attack: str
-    settings: list[dict[str, Any]]
+    budgets: list[dict[str, Any]]
     clips: Tensor
     recordings: tuple[str, ...]
     labels: Tensor
@@ -48,8 +48,8 @@ class AttackedFold:
         Raises:
             ValueError: if a clip is missing at some budget, or there is no row.
         """
-        rows = rows.sort_values(["budget", "clip"])
-        budgets, clips = rows["budget"].nunique(), rows["clip"].nunique()
+        rows = rows.sort_values(["budget_index", "clip"])
+        budgets, clips = rows["budget_index"].nunique(), rows["clip"].nunique()
         if not budgets or len(rows) != budgets * clips:
             raise ValueError(f"expected every clip at every budget, got {len(rows)} rows, {budgets} x {clips}")
         first = rows.iloc[:clips]
@@ -57,7 +57,7 @@ class AttackedFold:
         return cls(
             fold=int(first["fold"].iloc[0]),
             attack=str(first["attack"].iloc[0]),
-            settings=[json.loads(text) for text in rows["settings"].iloc[::clips]],
+            budgets=[json.loads(text) for text in rows["budget"].iloc[::clips]],
             clips=torch.tensor(first["clip"].to_numpy()),
             recordings=tuple(map(str, first["recording"])),
             labels=torch.tensor(first["label"].to_numpy()),
@@ -94,7 +94,7 @@ class AttackedFold:
 
     def mean_area(self, weights: Tensor | None = None) -> Tensor:
         """Mean over budgets of :meth:`area`."""
-        return torch.stack([self.area(budget, weights) for budget in range(len(self.settings))]).mean(dim=0)
+        return torch.stack([self.area(budget, weights) for budget in range(len(self.budgets))]).mean(dim=0)
 
 
 def _stack(logits: "pd.Series[Any]") -> Tensor:

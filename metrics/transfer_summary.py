@@ -95,7 +95,7 @@ def _counts(rows: pd.DataFrame, what: str) -> tuple[Tensor, Tensor]:
     """Numerator and denominator at each budget (summed over folds)."""
     pairs = [
         transfer_counts(_truth(some[f"source_{what}"]), _truth(some[f"target_{what}"]), _truth(_both_correct(some)))
-        for _, some in rows.groupby("budget")
+        for _, some in rows.groupby("budget_index")
     ]
     return torch.tensor([pair[0] for pair in pairs]), torch.tensor([pair[1] for pair in pairs])
 
@@ -123,7 +123,7 @@ def _auc_on_target(rows: pd.DataFrame) -> float | None:
     folds = []
     for _, fold in some.groupby("fold"):
         areas = []
-        for _, budget in fold.groupby("budget"):
+        for _, budget in fold.groupby("budget_index"):
             labels = torch.tensor(budget["label"].to_numpy())
             clean, adversarial = (
                 torch.from_numpy(np.stack(budget[f"target_logits_{name}"].to_list()).astype(np.float64))

@@ -100,7 +100,7 @@ def _bim_pair(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
 def _bim_beats_fgsm(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
     for single in UNTARGETED_FGSM:
         deltas = (
-            {settings.get("delta"): k for k, settings in enumerate(attacks[single].settings)}
+            {settings.get("delta"): k for k, settings in enumerate(attacks[single].budgets)}
             if single in attacks
             else {}
         )
@@ -108,7 +108,7 @@ def _bim_beats_fgsm(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
             continue
         iterated, one_step = attacks["bim_a"], attacks[single]
         worst, where = -np.inf, ""
-        for k, settings in enumerate(iterated.settings):
+        for k, settings in enumerate(iterated.budgets):
             if settings.get("delta") in deltas:
                 other = deltas[settings["delta"]]
                 rate = float(one_step.rate("success", other) - iterated.rate("success", k))
@@ -124,7 +124,7 @@ def _strength(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
     if "bim_b" in attacks:
         attacked = attacks["bim_b"]
         by_steps: dict[Any, list[tuple[float, float]]] = {}
-        for k, settings in enumerate(attacked.settings):
+        for k, settings in enumerate(attacked.budgets):
             rate = float(attacked.rate("success", k))
             by_steps.setdefault(settings.get("steps"), []).append((settings["delta"], rate))
         falls = [
@@ -147,7 +147,7 @@ def _noise(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
         excess = attacked.columns["noise_success"].mean(dim=1) - attacked.columns["success"].mean(dim=1)
         worst = int(excess.argmax())
         rates = (float(attacked.rate(column, worst)) for column in ("noise_success", "success"))
-        found = "at {} noise of equal norm fools {:.1%}, the attack {:.1%}".format(attacked.settings[worst], *rates)
+        found = "at {} noise of equal norm fools {:.1%}, the attack {:.1%}".format(attacked.budgets[worst], *rates)
         passed = float(excess[worst]) <= _slack(attacked)
         yield Check("noise_fools_no_more", "soft", passed, attacked.fold, name, found, MASKED)
 
@@ -171,10 +171,10 @@ def _square(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
     blind, seeing = attacks[SQUARE], attacks["bim_b"]
     shared = np.isin(seeing.clips.numpy(), blind.clips.numpy())
     rates = {
-        s.get("delta"): float(c[shared].mean()) for s, c in zip(seeing.settings, seeing.columns["success"], strict=True)
+        s.get("delta"): float(c[shared].mean()) for s, c in zip(seeing.budgets, seeing.columns["success"], strict=True)
     }
     worst, where = -np.inf, "no common delta"
-    for k, settings in enumerate(blind.settings):
+    for k, settings in enumerate(blind.budgets):
         delta = settings["eps"]
         if delta in rates and float(blind.rate("success", k)) - rates[delta] > worst:
             worst = float(blind.rate("success", k)) - rates[delta]
@@ -185,8 +185,8 @@ def _square(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
 
 def _same_settings(attacks: dict[str, AttackedFold], first: str, second: str) -> Iterator[tuple[int, int]]:
     if first in attacks and second in attacks:
-        places = {json.dumps(settings): k for k, settings in enumerate(attacks[second].settings)}
-        for k, settings in enumerate(attacks[first].settings):
+        places = {json.dumps(settings): k for k, settings in enumerate(attacks[second].budgets)}
+        for k, settings in enumerate(attacks[first].budgets):
             if json.dumps(settings) in places:
                 yield k, places[json.dumps(settings)]
 

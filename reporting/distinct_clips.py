@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import pandas as pd
-import pyarrow
-
 from reporting.runs import Run
-from storage import DataError
+from storage import read_rows
 
 COLUMNS = ["attack", "name", "recording"]
 Clip = tuple[str, str]
@@ -61,10 +58,7 @@ def _said(run: Run, attacks: set[str] | None) -> Distinct | None:
 def _of_attacks(run: Path) -> dict[str, frozenset[Clip]]:
     """The clips of every attack of a run."""
     path = run / "attacks" / "outcomes.parquet"
-    try:
-        rows = pd.read_parquet(path, columns=COLUMNS).drop_duplicates()
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise DataError(f"expected outcomes in {path}, found a file that cannot be read; attack again") from error
+    rows = read_rows(path, "attack again", COLUMNS).drop_duplicates()
     return {
         str(attack): frozenset(zip(some["name"], some["recording"], strict=True))
         for attack, some in rows.groupby("attack")

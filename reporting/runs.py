@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from reporting.identity import settings_of, training_of
-from storage import DataError, require_version
+from storage import DataError, in_this_version
 
 FOLD_OR_HIDDEN = re.compile(r"fold\d+|\..*")
 SKIPPED = {"wandb", "attacks", "transfer", "lightning_logs"}
 DEPTH = 3
 """Folders of runs may themselves be sorted into folders, this deep."""
 REMEDY = "run the command that wrote it again with this version, with --overwrite"
-PER_FOLD = ("fold", "attack", "budget", "fooling_rate", "batch_gradients")
+PER_FOLD = ("fold", "attack", "budget_index", "fooling_rate", "batch_gradients")
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def read_run(path: Path, name: str | None = None) -> Run:
     """
     summary = _read(path / "summary.json")
     if "representation" in summary:
-        require_version(summary, path / "summary.json", REMEDY)
+        summary = in_this_version(summary, path / "summary.json", REMEDY)
     try:
         attacks = path / "attacks" / "summary.json"
         return Run(
@@ -188,11 +188,11 @@ def _curve(rows: list[dict[str, Any]], means: Mapping[str, Mapping[str, Any]]) -
     """Plain means over folds of each attack's budgets, which all see the same clips."""
     grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in rows:
-        grouped.setdefault((row["attack"], row["budget"]), []).append(row)
+        grouped.setdefault((row["attack"], row["budget_index"]), []).append(row)
     curve = []
-    for (attack, budget), some in sorted(grouped.items()):
-        point = {"attack": attack, "budget": budget, "delta": some[0]["settings"].get("delta")}
-        point["settings"] = some[0]["settings"]
+    for (attack, index), some in sorted(grouped.items()):
+        budget = some[0]["budget"]
+        point = {"attack": attack, "budget_index": index, "budget": budget, "delta": budget.get("delta")}
         for name in ("fooling_rate", "auc", "batch_gradients"):
             values = [row[name] for row in some if row[name] is not None]
             point[name] = sum(values) / len(values) if values else None
@@ -211,9 +211,7 @@ def _transfer_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _current(path: Path) -> dict[str, Any]:
-    summary = _read(path)
-    require_version(summary, path, REMEDY)
-    return summary
+    return in_this_version(_read(path), path, REMEDY)
 
 
 def _read(path: Path) -> dict[str, Any]:

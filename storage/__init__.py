@@ -7,16 +7,19 @@ something is stored and found again, whatever it says; nothing here computes a n
 
 from storage.atomic import plain_numbers, write_atomically, write_json, write_text
 from storage.errors import DataError
+from storage.rows import read_rows, write_rows
 from storage.run_folder import RunFolder
-from storage.schema import SCHEMA_VERSION, require_version
+from storage.schema import SCHEMA_VERSION, in_this_version
 
 __all__ = [
     "SCHEMA_VERSION",
     "DataError",
     "RunFolder",
+    "in_this_version",
     "plain_numbers",
-    "require_version",
+    "read_rows",
     "write_atomically",
     "write_json",
+    "write_rows",
     "write_text",
 ]

@@ -10,21 +10,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow
-import pyarrow.parquet
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from storage import DataError, write_atomically, write_json
-from storage.schema import SCHEMA_VERSION
+from storage import SCHEMA_VERSION, DataError, read_rows, write_atomically, write_json, write_rows
+from storage.schema import require_readable
 
-ROW_KEY = ["fold", "attack", "budget", "clip"]
+ROW_KEY = ["fold", "attack", "budget_index", "clip"]
 """What tells a row of outcomes from every other."""
 CLEAN_KEY = ["fold", "clip"]
 GROUPS = ("common", "attacks", "checkpoints", "subsets", "made_by")
 CLEAN = "clean"
-DEFAULT_PRECISION = "32-true"
 """Name of the parts that hold the clean predictions of a batch instead of an attack's outcomes."""
+DEFAULT_PRECISION = "32-true"
+"""Precision of folders that were begun before it was written down."""
+REMEDY = "choose another --output, or --overwrite to attack anew"
 
 
 class AttackStore:
@@ -119,14 +119,11 @@ class AttackStore:
 
         Raises:
             ValueError: if the folder was attacked with other settings; the first that differs is named.
+            DataError: if it holds results of a version whose numbers mean something else.
         """
         stored = self.stored_settings()
-        if stored and stored.get("schema_version", 1) != SCHEMA_VERSION:
-            raise ValueError(
-                f"expected results of schema version {SCHEMA_VERSION} in {self.path}, got those of version "
-                f"{stored.get('schema_version', 1)}, whose numbers mean something else; choose another --output, or "
-                "--overwrite to attack anew"
-            )
+        if stored:
+            require_readable(stored.get("schema_version", 1), self.path, REMEDY)
         merged = {**settings, "schema_version": SCHEMA_VERSION}
         # Through JSON, so that tuples and numbers compare as they come back from the file.
         for group in ("common", "attacks", "checkpoints"):
@@ -141,7 +138,7 @@ class AttackStore:
                     raise ValueError(
                         f"expected the settings that {self.path} was attacked with, got another {key} "
                         f"({now.get(key)!r} instead of {before.get(key)!r}); "
-                        "choose another --output, or --overwrite to attack anew"
+                        f"{REMEDY}"
                     )
             merged[group] = {**before, **now}
         parts, parts_now = stored.get("test_clips", {}), settings.get("test_clips", {})
@@ -168,8 +165,7 @@ class AttackStore:
         """Keep the rows of one attacked batch."""
         clips = rows["clip"]
         name = f"fold{fold}-{attack}-{clips.min()}-{clips.max()}-{clips.nunique()}.parquet"
-        with write_atomically(self.path / "parts" / name) as file:
-            rows.to_parquet(file, index=False)
+        write_rows(self.path / "parts" / name, rows)
 
     def write_adversarials(self, fold: int, attack: str, clip: int, maps: NDArray[np.float32]) -> None:
         """Keep the adversarial maps of a clip at every budget, ``(budgets, 1, rows, columns)``."""
@@ -211,8 +207,7 @@ class AttackStore:
         if not frames:
             return pd.DataFrame()
         rows = pd.concat(frames, ignore_index=True)
-        key = ["fold", "attack", "budget", "clip"]
-        return rows.drop_duplicates(key).sort_values(key, ignore_index=True)
+        return rows.drop_duplicates(ROW_KEY).sort_values(ROW_KEY, ignore_index=True)
 
     def clips(self) -> pd.DataFrame:
         """Clean predictions of all tested clips, each fold and clip once."""
@@ -220,14 +215,13 @@ class AttackStore:
         if not frames:
             return pd.DataFrame()
         rows = pd.concat(frames, ignore_index=True)
-        return rows.drop_duplicates(["fold", "clip"]).sort_values(["fold", "clip"], ignore_index=True)
+        return rows.drop_duplicates(CLEAN_KEY).sort_values(CLEAN_KEY, ignore_index=True)
 
     def merge(self) -> None:
         """Put all parts into the two tables and remove them."""
         for rows, path in ((self.outcomes(), self.outcomes_file), (self.clips(), self.clips_file)):
             if len(rows):
-                with write_atomically(path) as file:
-                    rows.to_parquet(file, index=False)
+                write_rows(path, rows)
         shutil.rmtree(self.path / "parts", ignore_errors=True)
 
     def _frames(self, merged: Path, columns: list[str] | None, *, clean: bool) -> Iterator[pd.DataFrame]:
@@ -236,15 +230,13 @@ class AttackStore:
             if not path.is_file():
                 continue
             try:
-                rows = pd.read_parquet(path, columns=columns)
+                rows = read_rows(path, "remove it to attack again", columns)
                 absent = [name for name in (CLEAN_KEY if clean else ROW_KEY) if name not in rows and columns is None]
                 if absent:
-                    raise ValueError(f"no column {absent[0]}")
-            except (OSError, ValueError, pyarrow.ArrowException) as error:
+                    raise DataError(f"expected a column {absent[0]} in {path}, found none; remove it to attack again")
+            except DataError:
                 if path == merged:
-                    raise DataError(
-                        f"expected rows in {path}, found a file that cannot be read; remove it to attack again"
-                    ) from error
+                    raise
                 warnings.warn(f"{path} cannot be read; its clips are attacked again", stacklevel=2)
                 path.unlink()
                 continue

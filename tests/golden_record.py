@@ -69,9 +69,11 @@ def run_study(folder: Path) -> Path:
 def record_of(runs: Path) -> dict[str, Any]:
     """The numbers and the digests of a study, as plain values."""
     net = runs / "net"
-    outcomes = pd.read_parquet(net / "attacks" / "outcomes.parquet").sort_values(["fold", "attack", "budget", "clip"])
+    outcomes = pd.read_parquet(net / "attacks" / "outcomes.parquet").sort_values(
+        ["fold", "attack", "budget_index", "clip"]
+    )
     entries = {}
-    for (fold, name, budget), rows in outcomes.groupby(["fold", "attack", "budget"]):
+    for (fold, name, budget), rows in outcomes.groupby(["fold", "attack", "budget_index"]):
         entries[f"{fold} {name} {budget}"] = {
             "clips": len(rows),
             **{column: float(rows[column].sum()) for column in COLUMNS},

@@ -36,7 +36,7 @@ def attacked_folds(seed, *, folds=2, clips=24, classes=4, budgets=3, attacks=THE
                     size = float(random.uniform())
                     rows.append(
                         {
-                            **{"fold": fold, "attack": attack, "budget": budget, "settings": json.dumps(settings)},
+                            **{"fold": fold, "attack": attack, "budget_index": budget, "budget": json.dumps(settings)},
                             **{"clip": numbers[k], "recording": recordings[k], "label": label[k]},
                             **{"target_label": target if attack in TARGETED else -1, "prediction": logits.argmax()},
                             **{"logits_clean": clean[k].astype(np.float32), "success": float(fooled)},
@@ -62,7 +62,7 @@ def judged_by(rows, targets, seed=0):
     frames = []
     for name in targets:
         itself = name == "itself"
-        frame = rows[["fold", "attack", "budget", "settings", "clip", "recording", "label", "target_label"]].assign(
+        frame = rows[["fold", "attack", "budget_index", "budget", "clip", "recording", "label", "target_label"]].assign(
             target_run=name,
             target_architecture=name,
             clean_correct_source=True,

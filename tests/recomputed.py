@@ -22,22 +22,22 @@ def area(rows):
 def mean_area(rows):
     """Mean over folds of the mean over budgets."""
     areas = {}
-    for (fold, _), some in rows.groupby(["fold", "budget"]):
+    for (fold, _), some in rows.groupby(["fold", "budget_index"]):
         areas.setdefault(fold, []).append(area(some))
     return np.mean([np.mean(values) for values in areas.values()])
 
 
 def mean_gradients(rows):
     """Mean over budgets of the costliest clip, of each fold."""
-    return rows.groupby(["fold", "budget"])["gradients"].max().groupby("fold").mean()
+    return rows.groupby(["fold", "budget_index"])["gradients"].max().groupby("fold").mean()
 
 
 def costs_to_auc90(rows):
     """Of each fold the cheapest budget of an attack with an area above 0.9, and whether none has."""
     costs = {}
     for fold, some in rows.groupby("fold"):
-        areas = pd.Series({budget: area(part) for budget, part in some.groupby("budget")})
-        prices = some.groupby("budget")["gradients"].max()
+        areas = pd.Series({budget: area(part) for budget, part in some.groupby("budget_index")})
+        prices = some.groupby("budget_index")["gradients"].max()
         reached = prices[areas > 0.9]
         costs[fold] = (reached.min() if len(reached) else prices.max(), not len(reached))
     return costs

@@ -12,7 +12,7 @@ import pandas as pd
 from attacks.budgets import read_profile
 from metrics.attack_summary import THE_SIX, summarise
 from metrics.transfer_summary import summarise_transfer
-from storage import SCHEMA_VERSION, plain_numbers, write_json
+from storage import SCHEMA_VERSION, plain_numbers, write_json, write_rows
 
 CLASSES = 4
 SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")
@@ -126,8 +126,8 @@ def write_attacks(path, summary, tested, generator, attacks, profile, strength):
     rows = pd.concat(frames, ignore_index=True)
     folder = path / "attacks"
     folder.mkdir()
-    rows.to_parquet(folder / "outcomes.parquet", index=False)
-    tested.to_parquet(folder / "clips.parquet", index=False)
+    write_rows(folder / "outcomes.parquet", rows)
+    write_rows(folder / "clips.parquet", tested)
     checks = [
         {"name": "confirmed", "kind": "hard", "passed": True, "fold": 1, "attack": "fgsm", "found": "same",
          "remedy": "-"},
@@ -172,8 +172,8 @@ def outcomes(right, attack, number, settings, hardness, generator, strength, sum
         corpus=summary["corpus"],
         seed=summary["seed"],
         attack=attack,
-        budget=number,
-        settings=json.dumps(settings, sort_keys=True),
+        budget_index=number,
+        budget=json.dumps(settings, sort_keys=True),
         target_label=target,
         prediction=prediction,
         logits_adversarial=list(logits),
@@ -215,7 +215,9 @@ def write_transfer(runs, source, targets, ratios, *, profile="smoke", attacks=TH
         generator = np.random.default_rng(zlib.crc32(f"{source} {target}".encode()))
         carried = generator.random(len(outcomes)) < ratio
         fools = (outcomes["success"] > 0).to_numpy()
-        frame = outcomes[["fold", "attack", "budget", "settings", "clip", "recording", "label", "target_label"]].assign(
+        frame = outcomes[
+            ["fold", "attack", "budget_index", "budget", "clip", "recording", "label", "target_label"]
+        ].assign(
             target_run=target,
             target_architecture=architecture,
             clean_correct_source=True,
@@ -231,7 +233,7 @@ def write_transfer(runs, source, targets, ratios, *, profile="smoke", attacks=TH
     rows = pd.concat(frames, ignore_index=True)
     folder = path / "transfer" / "pairs"
     folder.mkdir(parents=True)
-    rows.to_parquet(folder / "rows.parquet", index=False)
+    write_rows(folder / "rows.parquet", rows)
     content = {key: summary[key] for key in ("schema_version", "corpus", "split", "representation", "seed")}
     content |= {"source_run": source, "source_architecture": summary["architecture"], "profile": profile}
     write_json(folder / "summary.json", plain_numbers(content | {"rows": summarise_transfer(rows)}))

@@ -93,8 +93,8 @@ def ends(rate, area):
 
 def attack_summary(rows, clips):
     """What an attack's ``summary.json`` has to say, without the checks."""
-    rows = rows[~rows["attack"].str.startswith("check_")].sort_values(["fold", "attack", "budget", "clip"])
-    places = {(f, a, b): part for (f, a, b), part in rows.groupby(["fold", "attack", "budget"])}
+    rows = rows[~rows["attack"].str.startswith("check_")].sort_values(["fold", "attack", "budget_index", "clip"])
+    places = {(f, a, b): part for (f, a, b), part in rows.groupby(["fold", "attack", "budget_index"])}
     above = {
         k: comparisons(v["label"].to_numpy(), v["logits_clean"], v["logits_adversarial"]) for k, v in places.items()
     }
@@ -141,8 +141,8 @@ def budget_entry(place, rows, above, tested):
     """One attack at one budget on one fold."""
     fooled = rows["success"] == 1
     targeted = (rows["target_label"] >= 0).any()
-    entry = dict(zip(("fold", "attack", "budget"), place, strict=True))
-    entry |= {"settings": json.loads(rows["settings"].iloc[0]), "n": len(rows), "n_test": tested}
+    entry = dict(zip(("fold", "attack", "budget_index"), place, strict=True))
+    entry |= {"budget": json.loads(rows["budget"].iloc[0]), "n": len(rows), "n_test": tested}
     entry |= {"recordings": rows["recording"].nunique(), "fooling_rate": fooled.sum() / len(rows)}
     entry |= {name: rows[name].sum() / len(rows) for name in ("success_65", "success_8bit")}
     entry["target_rate"] = rows["target_hit"].sum() / len(rows) if targeted else None
@@ -169,7 +169,7 @@ def attack_entry(fold, attack, budgets):
     entry = {"fold": fold, "attack": attack, "n": budgets[0]["n"], "recordings": budgets[0]["recordings"]}
     entry |= {"budgets": len(budgets), "seconds": sum(one["seconds"] for one in budgets)}
     entry |= {name: mean([one[name] for one in budgets]) for name in MEANS}
-    curve = sorted((one["settings"]["delta"], one["fooling_rate"]) for one in budgets if "delta" in one["settings"])
+    curve = sorted((one["budget"]["delta"], one["fooling_rate"]) for one in budgets if "delta" in one["budget"])
     widths = np.log([delta for delta, _ in curve])
     area = np.trapezoid([rate for _, rate in curve], widths) / np.ptp(widths) if len(curve) > 1 else None
     entry["auc_budget"] = area
@@ -209,9 +209,9 @@ def mean_entry(entries):
 def pooled(attacks, rows, above):
     """Counts and intervals of a mean over folds, budgets and attacks, with the recordings of all folds together."""
     some = rows[rows["attack"].isin(attacks)]
-    first = some[(some["attack"] == attacks[0]) & (some["budget"] == 0)]
+    first = some[(some["attack"] == attacks[0]) & (some["budget_index"] == 0)]
     folds = first["fold"].to_numpy()
-    happened = {key: part["success"].to_numpy(float) for key, part in some.groupby(["fold", "attack", "budget"])}
+    happened = {key: part["success"].to_numpy(float) for key, part in some.groupby(["fold", "attack", "budget_index"])}
 
     def averaged(of_place):
         def number(weights):
@@ -260,7 +260,7 @@ def transfer_cell(rows):
     folds = []
     for _, fold in rows[rows["clean_correct_target"]].groupby("fold"):
         areas = []
-        for _, one in fold.groupby("budget"):
+        for _, one in fold.groupby("budget_index"):
             logits = one["target_logits_clean"], one["target_logits_adversarial"]
             areas.append(area_of(comparisons(one["label"].to_numpy(), *logits), np.ones(len(one))))
         folds.append(np.mean(areas))

@@ -88,7 +88,7 @@ def test_every_clean_correct_clip_has_one_row_an_attack_and_budget(trained, atta
         correct = set(tested.loc[tested["label"] == answers, "name"])
         assert set(tested.loc[tested["clean_correct"], "name"]) == correct
         of_fold = rows[rows["fold"] == fold]
-        for _, budget in of_fold.groupby(["attack", "budget"]):
+        for _, budget in of_fold.groupby(["attack", "budget_index"]):
             assert sorted(budget["name"]) == sorted(correct)
     assert set(rows["attack"]) == {
         *("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs", "check_fgsm_untargeted", "check_unbounded"),
@@ -105,7 +105,7 @@ def test_the_rows_tell_what_the_stored_adversarials_do(trained, attacked):
     for name, some in rows[rows["fold"] == 1].groupby("attack"):
         clip = int(some["clip"].iloc[0])
         maps = torch.from_numpy(np.load(output / "adversarials" / "fold1" / str(name) / f"{clip}.npy"))
-        of_clip = some[some["clip"] == clip].sort_values("budget")
+        of_clip = some[some["clip"] == clip].sort_values("budget_index")
         assert len(maps) == len(of_clip)
         with torch.no_grad():
             logits = torch.cat([classifier.model.double()(one[None].double()) for one in maps])
@@ -128,7 +128,7 @@ def test_the_summary_follows_from_the_rows(attacked):
     rows = rows_of(output)
     for entry in summary["budgets"]:
         some = rows[(rows["fold"] == entry["fold"]) & (rows["attack"] == entry["attack"])]
-        some = some[some["budget"] == entry["budget"]]
+        some = some[some["budget_index"] == entry["budget_index"]]
         assert entry["n"] == len(some)
         assert entry["fooling_rate"] == pytest.approx(some["success"].mean())
         if some["recording"].nunique() < 10:
@@ -136,7 +136,7 @@ def test_the_summary_follows_from_the_rows(attacked):
         else:
             assert entry["fooling_rate_low"] <= entry["fooling_rate"] <= entry["fooling_rate_high"]
         assert entry["batch_gradients"] == some["gradients"].max()
-        assert entry["settings"] == json.loads(some["settings"].iloc[0])
+        assert entry["budget"] == json.loads(some["budget"].iloc[0])
     for entry in summary["attacks"]:
         budgets = [e for e in summary["budgets"] if (e["fold"], e["attack"]) == (entry["fold"], entry["attack"])]
         assert entry["auc"] == pytest.approx(np.mean([budget["auc"] for budget in budgets]))
@@ -153,7 +153,7 @@ def test_the_summary_follows_from_the_rows(attacked):
 COMPARED = [
     "clip",
     "attack",
-    "budget",
+    "budget_index",
     "target_label",
     "prediction",
     "iterations",
@@ -164,7 +164,7 @@ COMPARED = [
 
 
 def same_rows(first, second):
-    key = ["fold", "attack", "budget", "clip"]
+    key = ["fold", "attack", "budget_index", "clip"]
     first, second = (rows.sort_values(key, ignore_index=True) for rows in (first, second))
     pd.testing.assert_frame_equal(first[COMPARED], second[COMPARED])
     one, two = (np.stack(rows["logits_adversarial"].to_list()) for rows in (first, second))
@@ -275,7 +275,7 @@ def test_more_clips_are_added_to_a_subset_and_fewer_are_refused(trained, tmp_pat
     assert summary["n_test"] == 26
     same_rows(rows_of(whole), rows_of(growing))
     # What was there has not been attacked again.
-    key = ["fold", "attack", "budget", "clip"]
+    key = ["fold", "attack", "budget_index", "clip"]
     kept = rows_of(growing).merge(before[key])
     assert (kept["seconds"] == before["seconds"]).all()
     with pytest.raises(UsageError, match="got another clips \\(10 instead of 13\\)"):
@@ -312,7 +312,7 @@ def test_an_attack_of_adv_lib_is_named_and_counted(trained, tmp_path):
     rows = rows_of(tmp_path / "out")
     assert (rows["gradients"] == 10).all()
     assert rows["hook_agrees"].all()
-    assert rows["settings"].unique().tolist() == ['{"steps": 10}']
+    assert rows["budget"].unique().tolist() == ['{"steps": 10}']
     assert summary["tones"]["means"]["adv_lib.fmn"]["batch_gradients"] == 10
     assert summary["tones"]["made_by"]["adv_lib.fmn"]["versions"]["adv-lib"] == version("adv-lib")
 

@@ -139,7 +139,7 @@ def test_rows_carry_delta():
     labels = victim(inputs).argmax(dim=1)
     rows, _ = attack_batch(plan, GradientCounter(victim), inputs, labels, torch.arange(2), seed=0)
     assert rows["delta"].tolist() == [0.01, 0.01, 0.1, 0.1]
-    assert rows["settings"].tolist() == ['{"delta": 0.01}'] * 2 + ['{"delta": 0.1}'] * 2
+    assert rows["budget"].tolist() == ['{"delta": 0.01}'] * 2 + ['{"delta": 0.1}'] * 2
     assert rows["in_bounds"].all()
     assert rows["hook_agrees"].all()
 

@@ -33,9 +33,9 @@ def made_up(fold=1, attack="bim_b", clips=40, batch_size=25, seed=0):
             answer = int(logits.argmax())
             rows.append(
                 {
-                    **{"fold": fold, "attack": attack, "budget": budget, "delta": delta, "steps": 10, "seed": 0},
+                    **{"fold": fold, "attack": attack, "budget_index": budget, "delta": delta, "steps": 10, "seed": 0},
                     **{
-                        "settings": json.dumps({"delta": delta, "steps": 10}),
+                        "budget": json.dumps({"delta": delta, "steps": 10}),
                         "clip": 3 * clip + 1000 * (fold - 1),
                         "label": label,
                     },
@@ -85,7 +85,7 @@ def test_numbers_of_a_budget_are_those_of_the_definitions():
     attacked = AttackedFold.of(rows.sample(frac=1, random_state=1))
     resampling = SourceResampling([f"1-{clip // 2}" for clip in range(40)])
     for entry in budget_rows(attacked, resampling, tested=44):
-        some = rows[rows["budget"] == entry["budget"]]
+        some = rows[rows["budget_index"] == entry["budget_index"]]
         assert entry["fooling_rate"] == pytest.approx(some["success"].mean())
         assert entry["fooling_rate_all"] == pytest.approx((some["success"].sum() + 4) / 44)
         assert entry["auc"] == pytest.approx(auc_by_scikit(some), abs=1e-12)
@@ -101,9 +101,9 @@ def test_an_attack_averages_over_budgets_and_its_area_knows_no_reporting_batches
     rows = made_up()
     attacked = AttackedFold.of(rows)
     entry = attack_row(attacked, budget_rows(attacked, SourceResampling(list(range(40))), tested=40))
-    areas = [auc_by_scikit(some) for _, some in rows.groupby("budget")]
+    areas = [auc_by_scikit(some) for _, some in rows.groupby("budget_index")]
     assert entry["auc"] == pytest.approx(np.mean(areas), abs=1e-12)
-    rates = rows.groupby("budget")["success"].mean().to_numpy()
+    rates = rows.groupby("budget_index")["success"].mean().to_numpy()
     logs = np.log(DELTAS)
     assert entry["auc_budget"] == pytest.approx(np.trapezoid(rates, logs) / (logs[-1] - logs[0]), abs=1e-12)
     assert entry["fooling_rate"] == pytest.approx(rates.mean())
@@ -265,7 +265,7 @@ def test_settings_that_are_not_json_are_named(store):
 
 def test_mean_over_folds_of_an_attack_without_deltas_has_no_area_over_them():
     rows = made_up(attack="deepfool").assign(
-        settings=lambda frame: [json.dumps({"iterations": b}) for b in frame["budget"]]
+        budget=lambda frame: [json.dumps({"iterations": b}) for b in frame["budget_index"]]
     )
     attacked = AttackedFold.of(rows)
     everything = SourceResampling([f"1-{clip // 2}" for clip in range(40)])

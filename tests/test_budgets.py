@@ -68,7 +68,7 @@ def test_nested_budgets_have_the_rows_of_runs_of_their_own(attack):
         single = AttackPlan(attack, ATTACKS[attack], (budget,))
         alone, map_alone = attack_batch(single, GradientCounter(victim), inputs, labels, clips, seed=4)
         assert alone["hook_agrees"].all()
-        same = together[together["budget"] == index].reset_index(drop=True)
+        same = together[together["budget_index"] == index].reset_index(drop=True)
         counts = ["iterations", "gradients", "full_jacobian_gradients", "forward_rows", "prediction", "target_label"]
         assert same[counts].equals(alone[counts])
         torch.testing.assert_close(maps[index], map_alone[0], rtol=0, atol=1e-12)

@@ -105,7 +105,7 @@ def test_attacked_clips_are_those_of_the_recorded_test_part_and_keep_number_and_
     assert any(f"lists 1 clips that the model's split does not know ({NEW})" in str(one.message) for one in told)
     now = pd.read_parquet(tmp_path / "now" / "clips.parquet")
     assert set(now["name"]) == set(recorded.loc[recorded["part"] == "test", "clip"]) - lost
-    columns = ["name", "clip", "budget", "target_label", "success", "recording", "reporting_batch"]
+    columns = ["name", "clip", "budget_index", "target_label", "success", "recording", "reporting_batch"]
     rows = [pd.read_parquet(tmp_path / when / "outcomes.parquet")[columns] for when in ("then", "now")]
     kept = rows[0][~rows[0]["name"].isin(lost)].reset_index(drop=True)
     assert len(kept)

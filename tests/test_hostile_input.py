@@ -319,8 +319,8 @@ REPORTED = [
     ("summary.json", "[]", "expected the summary of a run in"),
     ("summary.json", "{", "expected JSON in .*, found a file that cannot be read"),
     ("summary.json", "{}", "expected the summary of a run in .*, found one without 'corpus'"),
-    ("summary.json", '{"representation": 3, "schema_version": 2}', "expected the summary of a run in"),
-    ("summary.json", '{"representation": {}}', "expected results of schema version 2 in .*, found version 1"),
+    ("summary.json", '{"representation": 3, "schema_version": 3}', "expected the summary of a run in"),
+    ("summary.json", '{"representation": {}}', "expected results of schema version 3 .* in .*, found version 1"),
 ]
 
 

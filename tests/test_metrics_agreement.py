@@ -39,12 +39,12 @@ def test_numbers_lie_in_their_range_rise_with_the_budget_and_agree_with_each_oth
     summary = summarise(rows, tested)
     for entry in (*summary["budgets"], *summary["attacks"], *summary["means"].values(), summary["six"]):
         require_range(entry)
-    by_place = {(row["fold"], row["attack"], row["budget"]): row for row in summary["budgets"]}
+    by_place = {(row["fold"], row["attack"], row["budget_index"]): row for row in summary["budgets"]}
     for (fold, attack, budget), row in by_place.items():
         if budget:
             assert row["fooling_rate"] >= by_place[fold, attack, budget - 1]["fooling_rate"]
             assert row["auc"] >= by_place[fold, attack, budget - 1]["auc"] - 1e-12
-        some = rows[(rows["fold"] == fold) & (rows["attack"] == attack) & (rows["budget"] == budget)]
+        some = rows[(rows["fold"] == fold) & (rows["attack"] == attack) & (rows["budget_index"] == budget)]
         assert row["fooling_rate"] == pytest.approx(some["success"].mean(), abs=1e-12)
         assert (row["n"], row["recordings"]) == (some["clip"].nunique(), some["recording"].nunique())
         assert row["success_65"] <= row["fooling_rate"] + 1e-12

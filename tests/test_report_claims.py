@@ -49,7 +49,7 @@ def judgements(representation, source, target, folds):
             .assign(
                 fold=fold,
                 attack=attack,
-                budget=budget,
+                budget_index=budget,
                 label=0,
                 target_label=1,
                 target_run=f"{representation}-{target}",
@@ -165,14 +165,21 @@ def test_attacks_that_only_one_side_was_judged_on_do_not_count(tmp_path):
 def test_judgements_that_are_gone_are_named(tmp_path):
     mfcc, stft = transferred(tmp_path, "MFCC"), transferred(tmp_path, "STFT")
     (tmp_path / "STFT-resnet18" / "transfer" / "pairs" / "rows.parquet").unlink()
-    with pytest.raises(DataError, match=r"expected a judgement of each adversarial in .*STFT-resnet18.*rows.parquet"):
+    gone = r"expected rows in .*STFT-resnet18.*rows.parquet, found .*; run transfer.py again"
+    with pytest.raises(DataError, match=gone):
         transfer_findings(selected(*mfcc[0], *stft[0]))
 
 
 def attacked(tmp_path, augmentation, curves, folds=(1, 2, 3, 4, 5), seed=0):
     """A run whose attacks have these (fooling rate, batch gradients) on every fold, dearer by the fold's number."""
     rows = [
-        {"fold": fold, "attack": attack, "budget": budget, "fooling_rate": rate, "batch_gradients": cost * (9 + fold)}
+        {
+            "fold": fold,
+            "attack": attack,
+            "budget_index": budget,
+            "fooling_rate": rate,
+            "batch_gradients": cost * (9 + fold),
+        }
         for fold in folds
         for attack, points in curves.items()
         for budget, (rate, cost) in enumerate(points)

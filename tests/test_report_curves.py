@@ -6,7 +6,7 @@ from reporting.figures.curves import COST, SECURITY
 
 
 def point(attack, cost, **settings):
-    return {"attack": attack, "settings": json.dumps(settings), "delta": settings.get("delta"), "batch_gradients": cost}
+    return {"attack": attack, "budget": json.dumps(settings), "delta": settings.get("delta"), "batch_gradients": cost}
 
 
 def test_attacks_of_libraries_join_and_variants_of_ours_do_not():

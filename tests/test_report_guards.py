@@ -28,12 +28,12 @@ def fooled(tmp_path, net, successes, *, stored=None, folds=5, profile="paper", u
     rows = pd.DataFrame({"recording": [f"s{k}" for k in range(len(successes))], "success": successes})
     rows = rows.assign(fold=1 + np.arange(len(rows)) % folds, clip=np.arange(len(rows)))
     (run.path / "attacks").mkdir(exist_ok=True)
-    rows = [rows.assign(attack="bim_b", budget=4)]
+    rows = [rows.assign(attack="bim_b", budget_index=4)]
     if unbounded is not None:
-        rows.append(rows[0].assign(attack="check_unbounded", budget=0, success=unbounded))
+        rows.append(rows[0].assign(attack="check_unbounded", budget_index=0, success=unbounded))
     pd.concat(rows).to_parquet(run.path / "attacks" / "outcomes.parquet")
     n = len(successes) if stored is None else stored
-    points = [{"attack": "bim_b", "budget": 4, "fooling_rate": float(np.mean(successes)), "n": n}]
+    points = [{"attack": "bim_b", "budget_index": 4, "fooling_rate": float(np.mean(successes)), "n": n}]
     return replace(run, attacks=replace(run.attacks, curve=points, profile=profile))
 
 

@@ -180,14 +180,14 @@ def test_figure_6_shows_the_cheapest_budget_that_fooled(runs):
     for row in figure.numbers:
         rows = pd.read_parquet(runs / row["run"] / "attacks" / "outcomes.parquet")
         rows = rows[(rows["fold"] == row["fold"]) & (rows["attack"] == row["attack"]) & (rows["clip"] == row["clip"])]
-        fooled = rows[rows["success"] > 0]["budget"]
-        assert row["budget"] == (fooled.min() if len(fooled) else rows["budget"].max())
+        fooled = rows[rows["success"] > 0]["budget_index"]
+        assert row["budget_index"] == (fooled.min() if len(fooled) else rows["budget_index"].max())
         assert row["label"] == 0
     panels = figure.drawing.axes
     assert [panel.get_title() for panel in panels[:7]] == ["clean", "FGSM", "DeepFool", "BIM-a", "BIM-b", "JSMA", "CWA"]
     assert len(panels) == 14
     for panel, row in zip([p for k, p in enumerate(panels) if k % 7], figure.numbers, strict=True):
-        assert panel.images[0].get_array().max() == pytest.approx(0.5 + 0.1 * (row["budget"] + 1))
+        assert panel.images[0].get_array().max() == pytest.approx(0.5 + 0.1 * (row["budget_index"] + 1))
         assert f"{row['linf']:.3g}" in panel.get_xlabel()
     assert "MFCC" not in figure.alt
     assert "--save-adversarials" in figure.commands[0]

@@ -138,8 +138,8 @@ def budget_means(runs, name, attack):
     """Settings, cost and fooling rate of each budget, means over folds."""
     rows = outcomes(runs, name)
     rows = rows[rows["attack"] == attack]
-    rates = rows.groupby(["settings", "fold"])["success"].mean().groupby("settings").mean()
-    costs = rows.groupby(["settings", "fold"])["gradients"].max().groupby("settings").mean()
+    rates = rows.groupby(["budget", "fold"])["success"].mean().groupby("budget").mean()
+    costs = rows.groupby(["budget", "fold"])["gradients"].max().groupby("budget").mean()
     return [(json.loads(settings), costs[settings], rates[settings]) for settings in rates.index]
 
 
@@ -185,7 +185,7 @@ def test_security_curves_join_one_number_of_steps(runs, built):
         assert [x for x, _ in line] == [0.02, 0.2]
         assert np.array(line) == pytest.approx(np.array(expected))
     rows = points(built, "security_curves")
-    assert {json.loads(text).get("steps", 50) for text in rows["settings"]} == {50}
+    assert {json.loads(text).get("steps", 50) for text in rows["budget"]} == {50}
     caption = next(figure.caption for figure in built.figures if figure.key == "security_curves")
     assert "largest number of steps (BIM-a 50, BIM-b 50)" in caption
 

@@ -127,7 +127,7 @@ def test_other_attacks_and_folds_are_added_and_a_judge_that_was_trained_anew_jud
     counted = {(c["fold"], c["attack"]): c["numerator"] for c in cells if c["target_run"] == "forest"}
     assert counted[None, "deepfool"] == counted[1, "deepfool"] + counted[2, "deepfool"]
     assert counted[None, "fgsm"] == counted[1, "fgsm"]
-    together = rows_of(["fgsm"], "2").set_index(["target_run", "fold", "attack", "budget", "clip"]).sort_index()
+    together = rows_of(["fgsm"], "2").set_index(["target_run", "fold", "attack", "budget_index", "clip"]).sort_index()
     assert together.index.is_unique
     before = judged[1].set_index(together.index.names).sort_index()
     pd.testing.assert_series_equal(together["target_success"], before.loc[together.index, "target_success"])
@@ -174,7 +174,7 @@ def made_up(successes, *, fools=True):
                 **{
                     "fold": 1,
                     "attack": "fgsm",
-                    "budget": 0,
+                    "budget_index": 0,
                     "clip": clip,
                     "recording": str(clip),
                     "label": 0,
@@ -217,7 +217,7 @@ def test_a_mean_over_attacks_is_no_surer_than_its_weakest_attack_and_clips_count
     assert 0 < cell["ratio_low"] < 1 / 12 < cell["ratio_high"]
 
     # Twelve clips carried at each of five budgets are evidence of twelve clips.
-    budgets = [made_up([True] * 12).assign(budget=budget) for budget in range(5)]
+    budgets = [made_up([True] * 12).assign(budget_index=budget) for budget in range(5)]
     cell = summarise_transfer(pd.concat(budgets))[0]
     assert (cell["numerator"], cell["denominator"]) == (60, 60)
     assert cell["ratio_low"] == pytest.approx(0.05 ** (1 / 12), abs=1e-6)

@@ -163,7 +163,7 @@ def test_one_bad_row_trips_a_hard_check(column, value, name):
 
 def test_a_success_of_bim_b_that_bim_a_does_not_have_trips_a_hard_check():
     rows = attacked(TinyConvolution())
-    fooled = rows.index[(rows["attack"] == "bim_a") & (rows["success"] == 1) & (rows["budget"] == 2)]
+    fooled = rows.index[(rows["attack"] == "bim_a") & (rows["success"] == 1) & (rows["budget_index"] == 2)]
     rows.loc[fooled[0], "success"] = 0.0
     assert ("bim_b_implies_bim_a", "bim_a") in failed(rows)
     rows = attacked(TinyConvolution())
@@ -173,7 +173,7 @@ def test_a_success_of_bim_b_that_bim_a_does_not_have_trips_a_hard_check():
 
 def test_a_rate_that_falls_with_delta_and_strong_noise_are_found():
     rows = attacked(TinyConvolution())
-    rows.loc[rows["attack"] == "bim_b", "success"] = (rows["budget"] == 1).astype(float)
+    rows.loc[rows["attack"] == "bim_b", "success"] = (rows["budget_index"] == 1).astype(float)
     rows.loc[rows["attack"] == "deepfool", ["success", "noise_success"]] = (0.0, 1.0)
     assert {("rate_rises_with_delta", "bim_b"), ("noise_fools_no_more", "deepfool")} <= failed(rows)
 

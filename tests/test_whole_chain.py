@@ -239,7 +239,7 @@ def test_clean_maps_and_logits(chain, corpus, clean, run):
 def test_what_stored_adversarials_do(chain, clean, run):
     _, rows, _ = stored(chain, run)
     for (fold, name), some in rows.groupby(["fold", "attack"]):
-        some = some.sort_values(["clip", "budget"])
+        some = some.sort_values(["clip", "budget_index"])
         folder = chain / "runs" / run / "attacks" / "adversarials" / f"fold{fold}"
         clips = some["clip"].unique()
         stacks = [np.load(folder / name / f"{clip}.npy") for clip in clips]
@@ -277,7 +277,7 @@ def test_what_stored_adversarials_do(chain, clean, run):
             )
         for column, expected in sizes.items():
             np.testing.assert_allclose(some[column], expected, rtol=1e-5, atol=1e-9, err_msg=f"{name} {column}")
-        settings = [json.loads(text) for text in some["settings"]]
+        settings = [json.loads(text) for text in some["budget"]]
         if "delta" in settings[0]:
             assert (some["linf"] <= [one["delta"] + 1e-6 for one in settings]).all()
         # Reporting batches are a hundred consecutive test clips; an iteration of DeepFool takes a row a wrong class.
@@ -295,7 +295,7 @@ def test_every_number_of_an_attack_summary(chain, run):
         require_same(summary[name], expected[name], name)
     for found, entry in zip(summary["folds"], expected["folds"], strict=True):
         require_same(found, entry, "folds")
-    for name, key in (("budgets", ("fold", "attack", "budget")), ("attacks", ("fold", "attack"))):
+    for name, key in (("budgets", ("fold", "attack", "budget_index")), ("attacks", ("fold", "attack"))):
         assert len(summary[name]) == len(expected[name])
         for found in summary[name]:
             require_same(found, expected[name][tuple(found[part] for part in key)], f"{name} {found['attack']}")
@@ -303,7 +303,7 @@ def test_every_number_of_an_attack_summary(chain, run):
     require_same(summary["six"], expected["six"], "six")
     for entry in summary["budgets"]:
         some = rows[(rows["fold"] == entry["fold"]) & (rows["attack"] == entry["attack"])]
-        some = some[some["budget"] == entry["budget"]]
+        some = some[some["budget_index"] == entry["budget_index"]]
         assert entry["auc"] == pytest.approx(area(some), abs=1e-9)
     assert all(check["passed"] for check in summary["checks"] if check["kind"] == "hard")
 
@@ -313,10 +313,10 @@ def test_every_number_of_a_transfer_summary(chain, clean, run):
     folder = chain / "runs" / run / "transfer" / "budgets"
     summary, rows = json.loads((folder / "summary.json").read_text()), pd.read_parquet(folder / "rows.parquet")
     _, outcomes, clips = stored(chain, run)
-    outcomes = outcomes.set_index(["fold", "attack", "budget", "clip"])
+    outcomes = outcomes.set_index(["fold", "attack", "budget_index", "clip"])
     assert set(rows["target_run"]) == set(list(RUNS)[:2])
     for (judge, fold, name), some in rows.groupby(["target_run", "fold", "attack"]):
-        some = some.sort_values(["clip", "budget"])
+        some = some.sort_values(["clip", "budget_index"])
         maps = chain / "runs" / run / "attacks" / "adversarials" / f"fold{fold}" / name
         answers = judged(
             chain, judge, fold, np.concatenate([np.load(maps / f"{c}.npy") for c in some["clip"].unique()])
@@ -329,7 +329,7 @@ def test_every_number_of_a_transfer_summary(chain, clean, run):
         assert (some["target_success"].to_numpy() == (said != label))[sure].all()
         assert (some["target_reached_target_label"].to_numpy() == (said == some["target_label"].to_numpy()))[sure].all()
         own = outcomes.loc[
-            [(fold, name, budget, clip) for budget, clip in zip(some["budget"], some["clip"], strict=True)]
+            [(fold, name, budget, clip) for budget, clip in zip(some["budget_index"], some["clip"], strict=True)]
         ]
         assert some["clean_correct_source"].all()
         assert (some["source_success"].to_numpy() == (own["success"] == 1)).all()

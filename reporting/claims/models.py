@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import pandas as pd
-import pyarrow
 import torch
 
 from metrics.intervals import SourceResampling, rate_interval
@@ -15,7 +14,7 @@ from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.studies import STUDIES, Slice, slice_of
 from reporting.verdicts import Verdict, both_interval, judge, over_recordings
-from storage import DataError
+from storage import read_rows
 
 NETS = ("resnet18", "resnet34", "resnet56", "googlenet", "alexnet")
 
@@ -187,7 +186,7 @@ def strongest(run: Run, seed: int = 0) -> Strongest | None:
             return Strongest(estimate, "BIM-b without a bound", decides=True, candidates=1)
     # Of several that fool as many, the one over most clips.
     best = max(points, key=lambda point: (point["fooling_rate"], point["n"]))
-    rows = _outcomes(run, str(best["attack"]), int(best["budget"]))
+    rows = _outcomes(run, str(best["attack"]), int(best["budget_index"]))
     estimate = _estimate(run, rows, float(best["fooling_rate"]), int(best["n"]), len(points), seed)
     said = f"{best['attack']} at its strongest budget of the profile {profile}"
     return Strongest(estimate, said, decides=profile == "paper", candidates=len(points))
@@ -216,9 +215,6 @@ def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, candidates: int
 
 
 def _outcomes(run: Run, attack: str, budget: int | None = None) -> pd.DataFrame:
+    wanted = [("attack", "==", attack)] + ([] if budget is None else [("budget_index", "==", budget)])
     path = run.path / "attacks" / "outcomes.parquet"
-    try:
-        wanted = [("attack", "==", attack)] + ([] if budget is None else [("budget", "==", budget)])
-        return pd.read_parquet(path, columns=["fold", "clip", "recording", "success"], filters=wanted)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise DataError(f"expected outcomes in {path}, found a file that cannot be read; attack again") from error
+    return read_rows(path, "attack again", ["fold", "clip", "recording", "success"], wanted)

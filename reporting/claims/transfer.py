@@ -4,11 +4,9 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow
 import torch
 from scipy.stats import ttest_1samp
 from torch import Tensor
@@ -26,7 +24,7 @@ from reporting.paper_numbers import paper_transfers
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.studies import TRANSFER_SWEEP
 from reporting.transfers import Transfers, transfers_of
-from storage import DataError
+from storage import read_rows
 
 C4 = {
     "STFT": Claim("C4a", "MFCC transfers less than STFT", "transfer ratio: STFT less MFCC"),
@@ -227,12 +225,6 @@ def _by_fold(tables: Tables, folds: Sequence[int]) -> tuple[float, ...]:
 
 
 def _rows(cell: dict[str, Any]) -> pd.DataFrame:
-    """What a cell of Table V was computed from: one row a fold, attack, budget and clip."""
-    path: Path = cell["file"]
-    try:
-        wanted = [("target_run", "==", cell["target_run"]), ("attack", "in", THE_SIX)]
-        return pd.read_parquet(path, columns=COLUMNS, filters=wanted)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise DataError(
-            f"expected a judgement of each adversarial in {path}, found no file that can be read; run transfer.py again"
-        ) from error
+    """What a cell of Table V was computed from: one row per fold, attack, budget and clip."""
+    wanted = [("target_run", "==", cell["target_run"]), ("attack", "in", THE_SIX)]
+    return read_rows(cell["file"], "run transfer.py again", COLUMNS, wanted)

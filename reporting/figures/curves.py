@@ -96,7 +96,7 @@ def security_curves(selection: Selection) -> ReportFigure:
     """Fooling rate against delta, for the attacks that have one, each at its largest number of steps."""
     figure = _drawn(SECURITY, selection)
     most = {
-        NAMES.get(row["attack"], row["attack"]): number for row in figure.numbers if (number := steps(row["settings"]))
+        NAMES.get(row["attack"], row["attack"]): number for row in figure.numbers if (number := steps(row["budget"]))
     }
     said = ", ".join(f"{attack} {number:,}" for attack, number in most.items())
     at = f" Lines are of the largest number of steps ({said})." if said else ""
@@ -197,25 +197,25 @@ def _alt(curves: Curves, numbers: Sequence[Point]) -> str:
 
 
 def curve_points(runs: Sequence[Run], across: str) -> list[Point]:
-    """One point an attack and budget of one setting: fooling rate and what is drawn across, means over its runs."""
+    """One point per attack and budget of one setting: fooling rate and what is drawn across, means over its runs."""
     grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
     seen: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         for point in run.attacks.curve if run.attacks else []:
             if point["fooling_rate"] is not None and point[across] is not None:
-                settings = json.dumps(point["settings"], sort_keys=True)
-                grouped.setdefault((point["attack"], settings), []).append(point)
-                seen.setdefault((point["attack"], settings), []).append(run)
+                budget = json.dumps(point["budget"], sort_keys=True)
+                grouped.setdefault((point["attack"], budget), []).append(point)
+                seen.setdefault((point["attack"], budget), []).append(run)
     return [
         {
             "attack": attack,
-            "settings": settings,
+            "budget": budget,
             across: statistics.fmean(float(point[across]) for point in some),
             "fooling_rate": statistics.fmean(float(point["fooling_rate"]) for point in some),
-            "n": (counted := attacked_clips(seen[attack, settings], [attack])).clips,
+            "n": (counted := attacked_clips(seen[attack, budget], [attack])).clips,
             "recordings": counted.recordings,
         }
-        for (attack, settings), some in grouped.items()
+        for (attack, budget), some in grouped.items()
     ]
 
 
@@ -223,16 +223,16 @@ def longest(points: Sequence[Point]) -> list[Point]:
     """Of each attack the budgets that differ in delta alone, those with most steps; others are other attackers."""
     families: dict[str, dict[str, list[Point]]] = {}
     for point in points:
-        others = {name: value for name, value in json.loads(point["settings"]).items() if name != "delta"}
+        others = {name: value for name, value in json.loads(point["budget"]).items() if name != "delta"}
         family = json.dumps(others, sort_keys=True)
         families.setdefault(point["attack"], {}).setdefault(family, []).append(point)
     kept = [max(some, key=lambda family: (steps(family) or 0, len(some[family]), family)) for some in families.values()]
     return [point for family, some in zip(kept, families.values(), strict=True) for point in some[family]]
 
 
-def steps(settings: str) -> int | None:
+def steps(budget: str) -> int | None:
     """Number of steps that a budget fixes."""
-    found = json.loads(settings).get("steps")
+    found = json.loads(budget).get("steps")
     return None if found is None else int(found)
 
 
@@ -240,7 +240,7 @@ def mean_points(points: Sequence[Point], across: str) -> Line:
     """Mean over settings of every budget, sorted by what is drawn across."""
     budgets: dict[str, list[Point]] = {}
     for point in points:
-        budgets.setdefault(point["settings"], []).append(point)
+        budgets.setdefault(point["budget"], []).append(point)
     return sorted(
         (statistics.fmean(point[across] for point in some), statistics.fmean(point["fooling_rate"] for point in some))
         for some in budgets.values()

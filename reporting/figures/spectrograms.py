@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow
 from numpy.typing import NDArray
 
 from metrics.attack_summary import THE_SIX
@@ -17,10 +16,11 @@ from reporting.names import CORPUS_NAMES, NAMES, describe
 from reporting.runs import Run
 from reporting.selection import Selection
 from reporting.studies import REPRESENTATIONS, RESNET
-from storage import DataError
+from storage import DataError, read_rows
 
 DOG_BARK = {"ESC10": 0, "ESC50": 0, "UrbanSound8K": 3}
-COLUMNS = ["fold", "attack", "budget", "clip", "name", "label", "target_label", "prediction", "success", "l2", "linf"]
+COLUMNS = ["fold", "attack", "budget_index", "clip", "name", "label", "target_label", "prediction"]
+COLUMNS += ["success", "l2", "linf"]
 KEY = "figure6_adversarial_maps"
 TITLE = "Figure 6. One clip after six attacks"
 
@@ -52,7 +52,7 @@ class Example:
             DataError: if the file cannot be read.
         """
         path = _map_file(self.run.path, self.fold, attack, self.clip)
-        budget = 0 if attack == "clean" else int(self.rows[attack]["budget"])
+        budget = 0 if attack == "clean" else int(self.rows[attack]["budget_index"])
         try:
             maps: NDArray[np.float32] = np.load(path, allow_pickle=False)
             return maps[budget, 0]
@@ -113,10 +113,7 @@ def examples_of(run: Run, label: int | None = None) -> list[Example]:
     """
     label = DOG_BARK.get(run.corpus, 0) if label is None else label
     path = run.path / "attacks" / "outcomes.parquet"
-    try:
-        rows = pd.read_parquet(path, columns=COLUMNS, filters=[("label", "==", label), ("attack", "in", THE_SIX)])
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise DataError(f"expected outcomes in {path}, found a file that cannot be read; attack again") from error
+    rows = read_rows(path, "attack again", COLUMNS, [("label", "==", label), ("attack", "in", THE_SIX)])
     examples = []
     for _, some in rows.groupby(["fold", "clip"]):
         fold, clip, name = (some[column].iloc[0] for column in ("fold", "clip", "name"))
@@ -160,7 +157,7 @@ def _chosen(examples: Sequence[Example]) -> list[Example]:
 
 
 def _cheapest(rows: pd.DataFrame) -> dict[str, Any]:
-    rows = rows.sort_values("budget")
+    rows = rows.sort_values("budget_index")
     fooled = rows[rows["success"] > 0]
     row = (fooled if len(fooled) else rows.tail(1)).iloc[0]
     values = {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in COLUMNS}

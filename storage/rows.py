@@ -1,0 +1,67 @@
+"""Tables of results with one row per clip: Parquet files that say their schema version."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+
+from storage.atomic import write_atomically
+from storage.errors import DataError
+from storage.schema import RENAMED, SCHEMA_VERSION, require_readable, version_of_columns
+
+VERSION_KEY = b"schema_version"
+"""Key of the schema version among the metadata of a Parquet file."""
+Condition = tuple[str, str, Any]
+"""A column, a comparison (``==``, ``in``, ...) and what the column is compared with."""
+
+
+def write_rows(path: Path, rows: pd.DataFrame) -> None:
+    """Write a table atomically, under the schema version of this program."""
+    table = pyarrow.Table.from_pandas(rows, preserve_index=False)
+    metadata = {**(table.schema.metadata or {}), VERSION_KEY: str(SCHEMA_VERSION).encode()}
+    with write_atomically(path) as file:
+        pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), file)
+
+
+def read_rows(
+    path: Path, remedy: str, columns: Collection[str] | None = None, filters: Sequence[Condition] | None = None
+) -> pd.DataFrame:
+    """Read a table, or some of its columns and rows, under the names of this version.
+
+    Args:
+        path: what :func:`write_rows` wrote, now or in version 2.
+        remedy: what to do with a file that cannot be read, as the end of the error message.
+        columns: names of the columns to read, all by default.
+        filters: conditions that all have to hold for a row.
+
+    Raises:
+        DataError: if the file is missing, is not a readable table, lacks a column, or is of another version.
+    """
+    try:
+        schema = pyarrow.parquet.read_schema(path)
+        stated = (schema.metadata or {}).get(VERSION_KEY)
+        version = int(stated) if stated else version_of_columns(schema.names)
+        require_readable(version, path, remedy)
+        # Names of this version -> names in the file.
+        old = {new: before for before, new in RENAMED.items()} if version == 2 else {}
+        if columns is not None:
+            absent = [name for name in columns if old.get(name, name) not in schema.names]
+            if absent:
+                raise ValueError(f"no column {absent[0]}")
+        rows = pd.read_parquet(
+            path,
+            columns=None if columns is None else [old.get(name, name) for name in columns],
+            filters=None if filters is None else [(old.get(name, name), *rest) for name, *rest in filters],
+        )
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise DataError(
+            f"expected rows in {path}, found a file that cannot be read ({_reason(error)}); {remedy}"
+        ) from error
+    return rows.rename(columns=RENAMED) if version == 2 else rows
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error).split("\n")[0]
