@@ -7,6 +7,7 @@ from typing import Any
 
 from metrics.attack_summary import THE_SIX
 from reporting.estimates import SEEDS, Estimate
+from reporting.identity import training_key
 from reporting.runs import Run
 
 SIX = len(THE_SIX)
@@ -23,7 +24,9 @@ class Transfers:
         ratios: by source and target architecture.
         folds: ratios of single folds.
         attacks: number of attacks that the ratio is a mean of, where it is not six.
-        cells: what each ratio is the mean of: a cell of a summary a pair of runs, one for each seed.
+        cells: what each ratio is the mean of: a cell of a summary per pair of runs, one for each seed.
+        left_out: runs that were trained otherwise than most of their architecture, which a mean over seeds must not
+            mix.
     """
 
     settings: dict[str, Any]
@@ -31,6 +34,7 @@ class Transfers:
     folds: dict[tuple[str, str], list[float]] = field(repr=False)
     attacks: dict[tuple[str, str], int] = field(default_factory=dict)
     cells: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict, repr=False)
+    left_out: tuple[str, ...] = ()
 
     def ratio(self, source: str, target: str) -> Estimate | None:
         """The ratio of a pair; 1 for a model with itself, which need not be computed."""
@@ -46,6 +50,9 @@ class Transfers:
 def transfers_of(runs: Sequence[Run], corpus: str, representation: str) -> Transfers | None:
     """Ratios over the six attacks, of the setting that most pairs of models share.
 
+    Models of one architecture differ in their seeds only: where they were trained in several ways, those trained in the
+    way of most cells count and the others are left out.
+
     Args:
         runs: runs that may stand in one table.
         corpus: name of the corpus.
@@ -59,11 +66,12 @@ def transfers_of(runs: Sequence[Run], corpus: str, representation: str) -> Trans
     if not groups:
         return None
     chosen = min(groups, key=lambda key: (-sum(len(run.transfers) for run in groups[key]), repr(key)))
+    odd = _trained_otherwise(runs, groups[chosen])
     rows: dict[tuple[str, str], dict[tuple[str, str], dict[str, Any]]] = {}
     folds: dict[tuple[str, str], dict[tuple[str, str, int], float]] = {}
     for run in groups[chosen]:
         for row in run.transfers:
-            if row["attack"] is not None or row["ratio"] is None:
+            if row["attack"] is not None or row["ratio"] is None or {run.name, str(row["target_run"])} & odd:
                 continue
             pair = (str(row["source_architecture"]), str(row["target_architecture"]))
             models = (run.name, str(row["target_run"]))
@@ -79,7 +87,24 @@ def transfers_of(runs: Sequence[Run], corpus: str, representation: str) -> Trans
     counted = {pair: min(int(row.get("attacks", SIX)) for row in some.values()) for pair, some in rows.items()}
     fewer = {pair: number for pair, number in counted.items() if number < SIX}
     cells = {pair: list(some.values()) for pair, some in rows.items()}
-    return Transfers(dict(chosen), ratios, per_fold, fewer, cells) if ratios else None
+    return Transfers(dict(chosen), ratios, per_fold, fewer, cells, tuple(sorted(odd))) if ratios else None
+
+
+def _trained_otherwise(runs: Sequence[Run], sources: Sequence[Run]) -> set[str]:
+    """Names of sources and of their targets that were not trained as most of their architecture were."""
+    by_name = {run.name: run for run in runs}
+    cells: dict[str, dict[tuple[Any, ...], list[str]]] = {}
+    for source in sources:
+        for row in source.transfers:
+            for run in (source, by_name.get(str(row["target_run"]))):
+                if run is not None:
+                    ways = cells.setdefault(str(run.settings["architecture"]), {})
+                    ways.setdefault(training_key(run), []).append(run.name)
+    odd: set[str] = set()
+    for ways in cells.values():
+        kept = min(ways, key=lambda way: (-len(ways[way]), repr(way)))
+        odd.update(name for way, names in ways.items() if way != kept for name in names)
+    return odd
 
 
 def _estimate(rows: dict[tuple[str, str], dict[str, Any]], folds: Sequence[float]) -> Estimate:

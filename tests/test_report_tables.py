@@ -22,6 +22,7 @@ from reporting.selection import select_runs
 from reporting.studies import STUDIES, slice_of
 from reporting.tables.paper_tables import paper_table
 from reporting.tables.trust import run_deviations
+from reporting.transfers import transfers_of
 from storage import DataError
 
 
@@ -161,6 +162,19 @@ def test_table_v_names_its_cells_and_says_what_they_lack(written):
     assert (there["recordings"].astype(int) <= there["n"].astype(int)).all()
     printed = rows[(rows["corpus"] == "ESC-10") & (rows["source"] == "AlexNet") & (rows["quantity"] == "DWT_googlenet")]
     assert float(printed["paper"].iloc[0]) == 0.701
+
+
+def test_a_model_that_was_trained_otherwise_is_no_seed_of_the_others(tmp_path):
+    for number, name in enumerate(("a", "b", "odd")):
+        write_run(tmp_path, name, STFT, seed=number, **({"learning_rate": 0.1} if name == "odd" else {}))
+        write_run(tmp_path, f"{name}-net", STFT, architecture="googlenet", seed=number)
+        write_transfer(tmp_path, name, {f"{name}-net": "googlenet"}, [0.9 if name == "odd" else 0.4])
+    runs = select_runs(read_runs(tmp_path)).runs
+    found = transfers_of(runs, "ESC10", "STFT")
+    alone = transfers_of([run for run in runs if run.name not in ("odd", "odd-net")], "ESC10", "STFT")
+    assert found.left_out == ("odd",)
+    assert found.ratios == alone.ratios
+    assert found.ratio("resnet18", "googlenet").value < 0.5
 
 
 def test_the_papers_numbers_stand_beside_ours_in_every_row():

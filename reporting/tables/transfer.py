@@ -21,6 +21,11 @@ def transfer_table(selection: Selection) -> Table:
         found = {name: transfers_of(selection.runs, corpus, name) for name in REPRESENTATIONS}
         notes += [f"{CORPUS_NAMES.get(corpus, corpus)}: {describe(t.settings)}." for t in found.values() if t]
         notes += [_fewer(name, transfers) for name, transfers in found.items() if transfers and transfers.attacks]
+        notes += [
+            f"{name}, trained otherwise than most of their architecture and left out: {', '.join(transfers.left_out)}."
+            for name, transfers in found.items()
+            if transfers and transfers.left_out
+        ]
         for source in [*ARCHITECTURES, *_more_sources(selection, corpus)]:
             cells = []
             for name in REPRESENTATIONS:
