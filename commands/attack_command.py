@@ -12,7 +12,13 @@ from commands.attack_cli import AttackCLI
 from commands.attack_run import AttackRun
 from commands.flags import AttackFlags
 from lightning_modules.progress import AttackProgress
-from lightning_modules.weights_and_biases import attack_logger, log_attacks, save_examples
+from lightning_modules.weights_and_biases import (
+    attack_logger,
+    config_of,
+    log_attacks,
+    save_examples,
+    set_config,
+)
 
 
 def attack(flags: AttackFlags) -> dict[str, dict[str, Any]]:
@@ -49,7 +55,8 @@ def finish(cli: AttackCLI, name: str, run: AttackRun) -> dict[str, Any]:
     settings = cli.settings["wandb"]
     logger = attack_logger(name, run.store.path, project=settings["project"], mode=settings["mode"])
     if logger is not None:
-        log_attacks(logger, summary, run.store.stored_settings(), run.examples)
+        set_config(logger.experiment, config_of(summary), {"settings": run.store.stored_settings()})
+        log_attacks(logger.experiment, summary, run.store.path)
         wandb.finish()
     show(name, run, summary)
     return summary

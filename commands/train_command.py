@@ -6,7 +6,7 @@ from typing import Any
 
 import wandb
 from pytorch_lightning import Callback
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
@@ -96,10 +96,11 @@ def train_fold(cli: TrainCLI, fold: int, run: RunFolder, shared: list[Callback])
     average = [WeightAverage(decay)] if decay else []
     wandb_settings = cli.settings["wandb"]
     logger = fold_logger(run, fold, project=wandb_settings["project"], mode=wandb_settings["mode"])
+    recorded = [WandbRecord(run, cli.settings), LearningRateMonitor("step")] if logger is not None else []
     trainer = cli.build_trainer(
         logger=logger or False,
         default_root_dir=folder,
-        callbacks=[*average, *stopping, *shared, WandbRecord(run, cli.settings), best, last],
+        callbacks=[*average, *stopping, *shared, *recorded, best, last],
     )
     interrupted = run.last_checkpoint(fold)
     resume = str(interrupted) if interrupted.is_file() else None

@@ -14,7 +14,7 @@ from commands.transfer_cli import TransferCLI
 from commands.transfer_run import refuse_trained_judges, transfer_rows
 from commands.transfer_store import TransferStore
 from lightning_modules.progress import AttackProgress
-from lightning_modules.weights_and_biases import attack_logger, log_transfer
+from lightning_modules.weights_and_biases import attack_logger, config_of, log_transfer, set_config
 from storage.trained_run import TrainedRun
 
 
@@ -60,7 +60,8 @@ def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequenc
     settings = cli.settings["wandb"]
     logger = attack_logger(run.name, store.path, project=settings["project"], mode=settings["mode"], kind="transfer")
     if logger is not None:
-        log_transfer(logger, summary)
+        set_config(logger.experiment, config_of(summary), {"source_run": run.name})
+        log_transfer(logger.experiment, summary)
         wandb.finish()
     return summary
 

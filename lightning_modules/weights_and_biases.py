@@ -1,7 +1,10 @@
 """What training, attack and transfer runs show in Weights & Biases, online or offline."""
 
+import math
 import netrc
 import os
+import re
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +16,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 
 from datamodules import Batch, SoundDataModule
 from lightning_modules.attack_example import AttackExample
 from lightning_modules.cross_validation import data_of
-from storage import RunFolder
+from storage import RunFolder, write_text
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 
@@ -44,33 +48,130 @@ def _stored_key() -> bool:
         return False
 
 
+def run_config(
+    *,
+    corpus: str,
+    split: str,
+    representation: Mapping[str, Any],
+    architecture: str,
+    seed: int,
+    fold: int | None = None,
+    profile: str | None = None,
+    space: str | None = None,
+) -> dict[str, Any]:
+    """Settings by which runs of every job type are filtered and grouped, flat and under the same keys.
+
+    Args:
+        corpus: name of the corpus.
+        split: name of the split protocol.
+        representation: class name under ``class``, and the settings of the representation.
+        architecture: name of the classifier.
+        seed: seed of the run.
+        fold: fold from 1; None for a run over several.
+        profile: name of the profile of budgets; None for a run without attacks.
+        space: where the perturbation acts, ``map`` or ``sound``; None for a run without attacks.
+
+    Returns:
+        ``corpus``, ``split``, ``representation``, ``architecture``, ``seed``, ``fold``, ``budget_profile``, ``space``,
+        and a key for each setting of the representation, ``sample_rate`` among them.
+    """
+    settings = {name: value for name, value in representation.items() if name != "class"}
+    return {
+        **settings,
+        "corpus": corpus,
+        "split": split,
+        "representation": representation["class"],
+        "architecture": architecture,
+        "seed": seed,
+        "fold": fold,
+        "budget_profile": profile,
+        "space": space,
+    }
+
+
+def config_of(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """:func:`run_config` from the ``summary.json`` of a trained run, of its attacks or of a transfer."""
+    return run_config(
+        corpus=summary["corpus"],
+        split=summary["split"],
+        representation=summary["representation"],
+        architecture=summary.get("architecture") or summary["source_architecture"],
+        seed=summary["seed"],
+        profile=summary.get("profile"),
+        space=summary.get("space", "map") if "profile" in summary else None,
+    )
+
+
+def run_tags(config: Mapping[str, Any]) -> list[str]:
+    """Tags of a run, the same for every job type: corpus, split, representation and architecture."""
+    return [str(config[name]) for name in ("corpus", "split", "representation", "architecture")]
+
+
 def fold_logger(run: RunFolder, fold: int, *, project: str, mode: WandbMode) -> WandbLogger | None:
-    """One W&B run for a fold, grouped by the name of the cross-validation; None when disabled."""
+    """One W&B run for a fold, grouped by the name of the cross-validation; None when disabled.
+
+    A fold that is continued goes on with its W&B run.
+    """
     name = run.path.name
-    return _logger(f"{name}-fold{fold}", run.path, group=name, job="train", project=project, mode=mode)
+    place = run.fold(fold)
+    return _logger(f"{name}-fold{fold}", run.path, place, group=name, job="train", project=project, mode=mode)
 
 
 def attack_logger(run: str, folder: Path, *, project: str, mode: WandbMode, kind: str = "attack") -> WandbLogger | None:
-    """One W&B run for all attacks on a trained run (or their transfer), grouped with its folds; None when disabled."""
-    return _logger(f"{run}-{kind}", folder, group=run, job=kind, project=project, mode=mode)
+    """One W&B run for a folder of results, grouped with the folds of the trained run; None when disabled.
+
+    Args:
+        run: name of the trained run.
+        folder: folder of the results; each later call that works on it goes on with the same W&B run.
+        project: W&B project.
+        mode: W&B mode.
+        kind: job type, ``attack`` or ``transfer``.
+    """
+    name = f"{run}-{kind}" if folder.name == "attacks" or kind != "attack" else f"{run}-{folder.name}"
+    return _logger(name, folder, folder, group=run, job=kind, project=project, mode=mode)
 
 
-def _logger(name: str, folder: Path, *, group: str, job: str, project: str, mode: WandbMode) -> WandbLogger | None:
+def _logger(
+    name: str, folder: Path, place: Path, *, group: str, job: str, project: str, mode: WandbMode
+) -> WandbLogger | None:
     resolved = resolve_mode(mode)
     if resolved == "disabled":
         return None
     # Artifacts are staged beside the run, so that nothing is written elsewhere and a later sync finds them.
     os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve() / "wandb"))
     os.environ.setdefault("WANDB_SILENT", "true")
-    # Said to wandb.init itself: the logger's own flag goes through the environment, which W&B reads once a process.
-    logger = WandbLogger(project=project, name=name, group=group, job_type=job, save_dir=folder, mode=resolved)
+    logger = WandbLogger(
+        project=project,
+        name=name,
+        id=wandb_id(place),
+        group=group,
+        job_type=job,
+        save_dir=folder,
+        # Said to wandb.init itself: the logger's own flag goes through the environment, which W&B reads once a process.
+        mode=resolved,
+    )
     # Lightning hands this on even when nobody gave it, and W&B then warns that it means nothing any more.
     logger._wandb_init.pop("anonymous", None)
     return logger
 
 
+def wandb_id(folder: Path) -> str:
+    """Identity of the W&B run of a folder, kept in it, so that later calls resume the run."""
+    file = folder / "wandb_id.txt"
+    known = file.read_text(encoding="ascii", errors="replace").strip() if file.is_file() else ""
+    if re.fullmatch(r"[a-z0-9]{8,64}", known):
+        return known
+    new = secrets.token_hex(4)
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(file, new)
+    return new
+
+
 class WandbRecord(Callback):
-    """Logs settings, example maps, the confusion matrix and the checkpoint of a fold.
+    """Logs settings, example maps, the best validation epoch, the confusion matrix and the checkpoint of a fold.
+
+    The best epoch is that of the lowest validation loss, whose weights are tested.
 
     Args:
         run: where the run's files lie.
@@ -83,14 +184,31 @@ class WandbRecord(Callback):
         self.config = dict(config)
         self.examples = examples
         self.shown = False
+        self.best: dict[str, float] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a continued fold has to know of the epochs before."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over :meth:`state_dict`."""
+        self.best = dict(state_dict["best"])
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the settings first, so that a killed run has them too."""
         experiment = self._experiment(trainer)
         if experiment is not None:
             data = data_of(trainer)
-            experiment.config.update({"settings": self.config, "fold": data.fold}, allow_val_change=True)
-            experiment.config.update({"leakage": data.leakage, "parameters": pl_module.parameter_count})
+            config = run_config(
+                corpus=data.corpus,
+                split=data.split_protocol,
+                representation=data.representation.settings,
+                architecture=self.config["model"]["architecture"],
+                seed=self.config["seed"],
+                fold=data.fold,
+            )
+            more = {"settings": self.config, "leakage": data.leakage, "parameters": pl_module.parameter_count}
+            set_config(experiment, config, more)
 
     def on_validation_batch_end(
         self,
@@ -113,6 +231,17 @@ class WandbRecord(Callback):
         ]
         experiment.log({"example_maps": images[: self.examples]})
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the best validation epoch in the summary, beside the last one that W&B keeps there."""
+        numbers = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        if "val/loss" not in numbers or numbers["val/loss"] >= self.best.get("best/val_loss", math.inf):
+            return
+        self.best = {name.replace("val/", "best/val_"): value for name, value in numbers.items()}
+        self.best["best/epoch"] = float(trainer.current_epoch)
+        experiment = self._experiment(trainer)
+        if experiment is not None:
+            experiment.summary.update(self.best)
+
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the confusion matrix, the fold's record and its checkpoint."""
         experiment = self._experiment(trainer)
@@ -121,13 +250,26 @@ class WandbRecord(Callback):
         data = data_of(trainer)
         log_test(experiment, self.run, data)
         artifact = wandb.Artifact(f"{self.run.path.name}-fold{data.fold}", type="model", metadata=self.config)
-        artifact.add_file(str(self.run.checkpoint(data.fold)))
+        # The file is never changed once it is tested: W&B reads it where it lies and keeps no second copy.
+        artifact.add_file(str(self.run.checkpoint(data.fold)), policy="immutable", skip_cache=True)
         experiment.log_artifact(artifact)
 
     def _experiment(self, trainer: Trainer) -> Any:
         # Processes other than the first get Lightning's dummy experiment.
         logger = trainer.logger
         return logger.experiment if isinstance(logger, WandbLogger) and trainer.is_global_zero else None
+
+
+def set_config(experiment: Any, config: Mapping[str, Any], more: Mapping[str, Any]) -> None:
+    """Give a W&B run the flat settings of :func:`run_config`, further ones, and its tags.
+
+    Args:
+        experiment: the W&B run.
+        config: what :func:`run_config` returned.
+        more: further settings, nested ones too.
+    """
+    experiment.config.update({**more, **config}, allow_val_change=True)
+    experiment.tags = tuple(dict.fromkeys([*(experiment.tags or ()), *run_tags(config)]))
 
 
 def log_test(experiment: Any, run: RunFolder, data: SoundDataModule) -> None:
@@ -148,36 +290,41 @@ def log_test(experiment: Any, run: RunFolder, data: SoundDataModule) -> None:
 LOGGED = ("fooling_rate", "auc", "auc_ovr", "target_rate", "batch_gradients", "full_jacobian_batch_gradients")
 
 
-def log_attacks(
-    logger: WandbLogger, summary: Mapping[str, Any], settings: Mapping[str, Any], examples: Mapping[str, AttackExample]
-) -> None:
-    """Log an attack run: settings, means, one table of budgets, security curves, checks and a picture an attack.
+def attack_numbers(summary: Mapping[str, Any]) -> dict[str, float]:
+    """The means of an attack run, ``attack/<name>/<number>``; ``attack/six/<number>`` only where all six ran.
 
     Args:
-        logger: the run's logger.
         summary: content of the attack run's ``summary.json``.
-        settings: what the folder was attacked with.
-        examples: one attacked clip of each attack.
     """
-    experiment = logger.experiment
-    experiment.config.update({"settings": dict(settings)}, allow_val_change=True)
-    numbers = {
-        f"attack/{attack}/{name}": mean[name]
-        for attack, mean in summary["means"].items()
-        for name in LOGGED
-        if mean.get(name) is not None
-    }
-    if summary["six"] is not None:
-        numbers |= {f"attack/six/{name}": summary["six"][name] for name in ("fooling_rate", "auc", "batch_gradients")}
-    numbers |= {"attack/accuracy": summary["accuracy_on_attacked"], "attack/n": summary["n"]}
-    numbers["attack/checks_failed"] = sum(not check["passed"] for check in summary["checks"])
-    experiment.summary.update(numbers)
+    numbers: dict[str, Any] = {}
+    for attack, mean in {**summary["means"], "six": summary["six"] or {}}.items():
+        numbers |= {f"attack/{attack}/{name}": mean.get(name) for name in LOGGED}
+        cost = mean.get("cost_auc90") or {}
+        numbers[f"attack/{attack}/cost_auc90"] = cost.get("gradients")
+        numbers[f"attack/{attack}/cost_auc90_censored"] = cost.get("censored")
+    numbers |= {"attack/accuracy": summary.get("accuracy_on_attacked"), "attack/n": summary.get("n")}
+    numbers["attack/checks_failed"] = sum(not check["passed"] for check in summary.get("checks", []))
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def log_attacks(experiment: Any, summary: Mapping[str, Any], folder: Path) -> None:
+    """Log the attacks on a trained run: means, a table of budgets, security curves, checks and a picture per attack.
+
+    Args:
+        experiment: the W&B run.
+        summary: content of ``summary.json`` in the folder.
+        folder: folder of the results.
+    """
+    experiment.summary.update(attack_numbers(summary))
     budgets = pd.json_normalize(summary["budgets"])
     # An infinite median is a word in JSON and a number again here.
     budgets["median_l2_all"] = budgets["median_l2_all"].astype(float)
     log: dict[str, Any] = {"attack/budgets": wandb.Table(dataframe=budgets)}
     log["attack/checks"] = wandb.Table(dataframe=pd.DataFrame(summary["checks"]).fillna({"attack": ""}))
-    log |= {f"attack/{name}/example": wandb.Image(example.figure()) for name, example in examples.items()}
+    log |= {
+        f"attack/{picture.stem}/example": wandb.Image(str(picture))
+        for picture in sorted((folder / "pictures").glob("*.png"))
+    }
     for axis, title in (("budget.delta", "delta"), ("batch_gradients", "batch gradients")):
         curves = _curves(budgets, axis)
         if curves:
@@ -192,7 +339,12 @@ def log_attacks(
 
 
 def save_examples(folder: Path, examples: Mapping[str, AttackExample]) -> None:
-    """Write a picture of each attack beside the run's numbers."""
+    """Write a picture of each attack beside the run's numbers.
+
+    Args:
+        folder: folder of the results.
+        examples: one attacked clip of each attack.
+    """
     for name, example in examples.items():
         example.save(folder / "pictures" / f"{name}.png")
 
@@ -209,16 +361,13 @@ def _curves(budgets: pd.DataFrame, axis: str) -> dict[str, Any]:
     return curves
 
 
-def log_transfer(logger: WandbLogger, summary: Mapping[str, Any]) -> None:
+def log_transfer(experiment: Any, summary: Mapping[str, Any]) -> None:
     """Log every cell of one source: ratio, AUC and n for each attack and target.
 
     Args:
-        logger: the run's logger.
+        experiment: the W&B run.
         summary: content of the transfer's ``summary.json``.
     """
-    experiment = logger.experiment
-    names = ("corpus", "split", "representation", "source_run", "source_architecture", "profile", "seed")
-    experiment.config.update({name: summary[name] for name in names}, allow_val_change=True)
     cells = [cell for cell in summary["rows"] if cell["fold"] is None]
     numbers = {}
     for cell in cells:

@@ -25,7 +25,8 @@ from commands.sweeps.file import SweepFile
 from commands.sweeps.local_runner import Grid, GridPoint, last_line
 from commands.sweeps.point import Point
 from commands.sweeps.point_cli import PointCLI, setting
-from commands.sweeps.point_record import attack_numbers, point_numbers
+from commands.sweeps.point_record import point_numbers
+from lightning_modules.weights_and_biases import attack_numbers
 from storage import DataError, write_json, write_text
 from tests.corpus_fixtures import write_esc_corpus
 
@@ -79,7 +80,8 @@ for fold in folds:
         record.write_text(json.dumps({"fold": fold, "accuracy": 0.5 + fold / 10, "seconds": 1.0}))
     rows.append(json.loads(record.read_text()))
 summary = {"accuracy_mean": 0.7, "accuracy_std": 0.1, "folds": rows, "folds_finished": 3, "folds_in_all": 3,
-           "parameters": 42}
+           "parameters": 42, "corpus": "ESC10", "split": "official", "architecture": "resnet18", "seed": 0,
+           "representation": {"class": "STFT", "sample_rate": 22050}, "leakage": 0.0}
 (run / "summary.json").write_text(json.dumps(summary))
 """,
     "attack.py": """
@@ -96,7 +98,8 @@ means = {name: {"auc": 0.9, "batch_gradients": 7.0, "fooling_rate": 0.8,
 (run / "attacks").mkdir()
 summary = {"profile": after("--budgets"), "seed": int(after("--seed")),
            "clips": after("--clips") and int(after("--clips")),
-           "attacks": rows, "means": means, "six": means[names[0]], "given": flags}
+           "attacks": rows, "means": means, "six": means[names[0]], "given": flags, "checks": [],
+           "budgets": [{**row, "fooling_rate": 0.8, "median_l2_all": "inf", "batch_gradients": 7.0} for row in rows]}
 (run / "attacks" / "summary.json").write_text(json.dumps(summary))
 """,
     "transfer.py": """
@@ -560,7 +563,9 @@ def test_weights_and_biases_own_agent_runs_a_point(light_sweep, tmp_path, monkey
     seen = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert seen["summary"]["test/accuracy"] == 0.7
     assert seen["summary"][content["metric"]["name"]] == 0.9
-    assert seen["config"]["seed"] == 0
+    flat = ("corpus", "split", "representation", "sample_rate", "architecture", "seed", "budget_profile", "space")
+    expected = ["ESC10", "official", "STFT", 22050, "resnet18", 0, "smoke", "map"]
+    assert [seen["config"][name] for name in flat] == expected
     assert setting(seen["config"]["settings"], "data.representation.n_fft") == 1024
 
 
@@ -601,6 +606,7 @@ def test_numbers_of_attacks_leave_out_what_is_missing(parser, point_flags):
         "attack/fgsm/auc": 0.75,
         "attack/fgsm/cost_auc90": 12.0,
         "attack/fgsm/cost_auc90_censored": True,
+        "attack/checks_failed": 0,
     }
     parser.read(point_flags)
     assert point_numbers(Point(parser)) == {}

@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+import attack
+import sweep
 import train
 from lightning_modules.weights_and_biases import resolve_mode
 from tests.corpus_fixtures import write_esc_corpus
@@ -17,29 +20,90 @@ def inspect(run, *flags):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+FLAT = {
+    **{"corpus": "ESC10", "split": "official", "representation": "STFT", "sample_rate": 8000, "n_fft": 256},
+    **{"architecture": "resnet56", "seed": 0},
+}
+
+
+def records(folder):
+    """Name of the W&B run folder, configuration and summary of each offline record in a folder."""
+    found = sorted((folder / "wandb").glob("offline-run-*"))
+    return [(path, json.loads(inspect(path, "--summary"))) for path in found]
+
+
 @pytest.mark.slow
-def test_a_fold_logs_settings_curves_maps_confusion_matrix_and_checkpoint(tmp_path, monkeypatch):
+def test_every_job_of_a_study_has_the_same_settings_and_tags_and_an_identity_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WANDB_DATA_DIR", raising=False)
+    monkeypatch.setenv("WANDB_MODE", "offline")
     write_esc_corpus(tmp_path / "corpus", classes=11)
+    settings = tmp_path / "tiny.yaml"
+    representation = {"class_path": "STFT", "init_args": {"sample_rate": 8000, "n_fft": 256, "resize": 16}}
+    data = {"split": "official", "augmentation": "none", "representation": representation}
+    content = {"data": {"class_path": "ESC10", "init_args": data}, "model": {"architecture": "resnet56"}}
+    settings.write_text(yaml.safe_dump(content))
+    places = ["--data.root", str(tmp_path / "corpus"), "--data.cache_dir", str(tmp_path / "cache")]
+    places += ["--trainer.accelerator", "cpu"]
+    run = tmp_path / "runs" / "tiny"
+    attacked = ["--attacks", "fgsm", "--budgets", "smoke", "--clips", "10", "--folds", "2"]
     train.main(
         [
-            *("--data", "ESC10", "--data.root", str(tmp_path / "corpus"), "--data.cache_dir", str(tmp_path / "cache")),
-            *("--data.representation", "STFT", "--data.representation.sample_rate", "8000"),
-            *("--data.representation.resize", "16", "--data.augmentation", "none", "--data.split", "official"),
-            *("--model.architecture", "resnet56", "--trainer.max_epochs", "2", "--folds", "2"),
-            *("--name", "logged", "--wandb.mode", "offline"),
+            "--config",
+            str(settings),
+            *places,
+            "--name",
+            "tiny",
+            "--trainer.max_epochs",
+            "2",
+            "--folds",
+            "2",
+            "--trainer.log_every_n_steps",
+            "1",
         ]
     )
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "corpus", "runs"]
-    (folder,) = (tmp_path / "runs" / "logged" / "wandb").glob("offline-run-*")
-    run = json.loads(inspect(folder, "--summary"))
-    assert run["config"]["settings"]["data"]["init_args"]["representation"]["class_path"].endswith("STFT")
-    assert run["config"]["fold"] == 2
-    assert {"train/loss", "val/accuracy", "test/accuracy", "record/accuracy", "example_maps"} <= run["summary"].keys()
-    assert any(key.startswith("test/confusion_matrix") for key in run["summary"])
-    assert list((folder / "files" / "media" / "images").glob("example_maps*.png"))
-    assert "logged-fold2" in inspect(folder)
+    attack.main(["--checkpoints", str(run), *attacked, *places])
+    attack.main(["--checkpoints", str(run), *attacked, *places, "--attacks", "fgsm", "bim_a"])
+    flags = ["--config", str(settings), "--name", "tiny", "--trainer.max_epochs", "2", *attacked, *places]
+    sweep.main(["point", *flags])
+
+    (fold_path, fold), *more = [record for record in records(run) if record[1]["config"].get("fold") == 2]
+    assert not more
+    assert {**fold["config"], **FLAT} == fold["config"]
+    assert {"leakage", "parameters", "settings"} <= fold["config"].keys()
+    names = {"train/loss", "val/accuracy", "test/accuracy", "record/accuracy", "example_maps"}
+    assert names | {"best/val_loss", "best/val_accuracy", "best/epoch"} <= fold["summary"].keys()
+    assert any(key.startswith("lr-") for key in fold["summary"])
+    assert any(key.startswith("test/confusion_matrix") for key in fold["summary"])
+    assert list((fold_path / "files" / "media" / "images").glob("example_maps*.png"))
+    # The checkpoint lies where training wrote it and nowhere else.
+    checkpoint = (run / "fold2" / "best.ckpt").stat().st_size
+    assert not [path for path in (run / "wandb").rglob("*") if path.is_file() and path.stat().st_size == checkpoint]
+
+    # Two calls of attack.py on one folder are one W&B run.
+    calls = records(run / "attacks")
+    assert len(calls) == 2
+    assert len({path.name.rpartition("-")[2] for path, _ in calls}) == 1
+    assert {path.name.rpartition("-")[2] for path, _ in calls}.isdisjoint({fold_path.name.rpartition("-")[2]})
+    attacks = calls[-1][1]
+    assert {**attacks["config"], **FLAT, "budget_profile": "smoke", "space": "map"} == attacks["config"]
+    assert {"attack/fgsm/fooling_rate", "attack/bim_a/fooling_rate", "attack/budgets"} <= attacks["summary"].keys()
+
+    (_, point) = next(
+        record for record in records(tmp_path / "runs" / "tiny-max_epochs-2") if "run" in record[1]["config"]
+    )
+    assert {**point["config"], **FLAT, "budget_profile": "smoke", "space": "map"} == point["config"]
+    assert {"test/accuracy", "attack/fgsm/fooling_rate", "attack/budgets", "attack/fgsm/example"} <= point[
+        "summary"
+    ].keys()
+    # Only fgsm and bim_a ran, which is no mean of the six.
+    for seen in (attacks, point):
+        assert not any(name.startswith("attack/six/") for name in seen["summary"])
+    tags = "ESC10", "official", "STFT", "resnet56"
+    for folder in (fold_path, *(path for path, _ in calls)):
+        (record,) = folder.glob("*.wandb")
+        content = record.read_bytes()
+        assert all(tag.encode() in content for tag in tags)
 
 
 def test_without_an_account_everything_stays_offline(tmp_path, monkeypatch):

@@ -42,7 +42,9 @@ def run_point(arguments: Sequence[str]) -> dict[str, float]:
                 if code:
                     raise DataError(f"expected {step.what} to finish, found exit code {code}; its message stands above")
                 record.log()
-            return record.log()
+            numbers = record.log()
+            record.log_results()
+            return numbers
 
 
 def run_sweep(command: SweepCommand) -> dict[str, Any]:

@@ -9,11 +9,18 @@ from typing import Any
 import wandb
 
 from commands.sweeps.point import Point, read_json
-from lightning_modules.weights_and_biases import resolve_mode
+from lightning_modules.weights_and_biases import (
+    attack_numbers,
+    config_of,
+    log_attacks,
+    log_transfer,
+    resolve_mode,
+    set_config,
+    wandb_id,
+)
 
 # By these a W&B agent tells a program which run it is; they are the point's own and not for what the point starts.
 AGENT_VARIABLES = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_GROUP", "WANDB_SERVICE")
-LOGGED = ("fooling_rate", "auc", "auc_ovr", "target_rate", "batch_gradients", "full_jacobian_batch_gradients")
 
 
 class PointRecord:
@@ -42,6 +49,9 @@ class PointRecord:
             # An agent's run already has a project, and W&B warns of another.
             project=None if sweep else settings["wandb"]["project"],
             name=self.point.name,
+            # An agent decides which run it is; otherwise the point keeps its run.
+            id=None if sweep else wandb_id(folder),
+            group=None if sweep else self.point.name,
             job_type="point",
             dir=str(folder),
             mode=mode,
@@ -50,14 +60,28 @@ class PointRecord:
         return self
 
     def log(self) -> dict[str, float]:
-        """Write what the files say by now into the run's summary.
+        """Write what the files say by now into the run's configuration and summary.
 
         Returns:
             The numbers by name.
         """
         numbers = point_numbers(self.point)
+        trained = read_json(next(iter(self.point.runs.values())).summary_file)
+        if trained is not None:
+            config = {**config_of(trained), "budget_profile": self.point.settings["budgets"], "space": "map"}
+            set_config(self.run, config, {"parameters": trained["parameters"], "leakage": trained["leakage"]})
         self.run.summary.update(numbers)
         return numbers
+
+    def log_results(self) -> None:
+        """Log the tables and pictures of what the point attacked, once it is finished."""
+        for source in self.point.architectures if self.point.settings["transfer"] else ():
+            transfer = self.point.transfer_summary(source)
+            if transfer is not None:
+                log_transfer(self.run, transfer)
+        attacked = read_json(self.point.path / "attacks" / "summary.json") if self.point.attacked else None
+        if attacked is not None:
+            log_attacks(self.run, attacked, self.point.path / "attacks")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -91,17 +115,6 @@ def point_numbers(point: Point) -> dict[str, float]:
         return numbers | _transfer_numbers(point)
     summary = read_json(point.path / "attacks" / "summary.json")
     return numbers if summary is None else numbers | attack_numbers(summary)
-
-
-def attack_numbers(summary: Mapping[str, Any]) -> dict[str, float]:
-    """The means of an attack run, ``attack/<name>/<number>``, and over the six, ``attack/six/<number>``."""
-    numbers: dict[str, Any] = {}
-    for attack, mean in {**summary["means"], "six": summary["six"] or {}}.items():
-        numbers |= {f"attack/{attack}/{name}": mean.get(name) for name in LOGGED}
-        cost = mean.get("cost_auc90") or {}
-        numbers[f"attack/{attack}/cost_auc90"] = cost.get("gradients")
-        numbers[f"attack/{attack}/cost_auc90_censored"] = cost.get("censored")
-    return _present(numbers)
 
 
 def _transfer_numbers(point: Point) -> dict[str, float]:
