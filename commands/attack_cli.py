@@ -17,7 +17,8 @@ from attacks.plan import AttackPlan, plan_attack
 from attacks.torchattacks_adapter import TorchAttacksAttack
 from commands.attack_run import AttackRun
 from commands.errors import UsageError
-from commands.flags import AttackFlags, chosen_folds
+from commands.flags import AttackFlags
+from commands.named_runs import named_runs
 from commands.trainer import check_trainer
 from metrics.trust_checks import SQUARE, UNBOUNDED
 from storage.attack_store import DEFAULT_PRECISION, AttackStore
@@ -58,28 +59,12 @@ class AttackCLI:
             UsageError: if a fold is not there.
             DataError: if a path is neither a checkpoint nor a run with one.
         """
-        runs: dict[Path, TrainedRun] = {}
-        for name in self.settings["checkpoints"]:
-            run = TrainedRun.of(Path(name))
-            known = runs.setdefault(run.path, run)
-            lost = [path for fold, path in run.checkpoints.items() if known.checkpoints.get(fold, path) != path]
-            if lost:
-                raise UsageError(
-                    f"expected one checkpoint a fold in {run.path}, got a second, {lost[0].name}; "
-                    "give the others a folder of their own"
-                )
-            known.checkpoints.update(run.checkpoints)
-        names = [run.name for run in runs.values()]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise UsageError(f"expected runs of different names, got two called {twice}; results are told apart by it")
-        folds = chosen_folds(self.settings["folds"])
-        if folds is not None:
-            for run in runs.values():
-                run.keep_folds(set(folds))
+        runs = named_runs(self.settings["checkpoints"], self.settings["folds"])
         if self.settings["output"] and len(runs) > 1:
-            raise UsageError(f"expected one run with --output, got {len(runs)}: {', '.join(map(str, runs))}")
-        return list(runs.values())
+            raise UsageError(
+                f"expected one run with --output, got {len(runs)}: {', '.join(str(run.path) for run in runs)}"
+            )
+        return runs
 
     def attack_run(self, run: TrainedRun, *, save_adversarials: bool | None = None) -> AttackRun:
         """Load a run's checkpoints and say what is to be done with them.

@@ -11,18 +11,19 @@ SHOWN_FROM = 200
 
 
 @contextmanager
-def progress_bar(description: str, total: int) -> Iterator[Callable[[], None]]:
+def progress_bar(description: str, total: int, shown_from: int = SHOWN_FROM) -> Iterator[Callable[[], None]]:
     """Show ``description`` with a bar, the count and the remaining time while the block runs.
 
     Args:
         description: what is being done.
-        total: how many steps there are; for fewer than 200 no bar is shown.
+        total: how many steps there are.
+        shown_from: number of steps below which no bar is shown.
 
     Yields:
         A function that reports one finished step.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=total < SHOWN_FROM) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=total < shown_from) as progress:
         task = progress.add_task(description, total=total)
         yield lambda: progress.advance(task)

@@ -48,6 +48,26 @@ def snr_db(clean: Tensor, adversarial: Tensor) -> Tensor:
     return torch.where(noise == 0, torch.inf, ratio)
 
 
+def consistency(shown: Tensor, adversarial: Tensor, clean: Tensor) -> Tensor:
+    r"""How much of an attacked map no sound has, :math:`\|T(x') - m'\|_2 / \|m' - T(x)\|_2`, in float64.
+
+    0 where the sound made of an adversarial map m' shows that very map; 1 where it is as far from it as the clean map.
+
+    Args:
+        shown: maps of the sounds ``(clips, ...)``.
+        adversarial: the maps that the sounds were made of.
+        clean: the maps of the clean clips.
+
+    Returns:
+        float64 ``(clips,)``; NaN where the attack changed nothing.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    change = l2_distance(clean, adversarial)
+    return torch.where(change > 0, l2_distance(adversarial, shown) / change, torch.nan)
+
+
 def _difference(clean: Tensor, adversarial: Tensor) -> Tensor:
     if clean.shape != adversarial.shape or clean.ndim < 2:
         raise ValueError(

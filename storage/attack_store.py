@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from storage import SCHEMA_VERSION, DataError, read_rows, write_atomically, write_json, write_rows
+from storage.folder_lock import alone_in
 from storage.schema import require_readable
 
 ROW_KEY = ["fold", "attack", "budget_index", "clip"]
@@ -72,21 +72,8 @@ class AttackStore:
         Raises:
             DataError: if another process works on the folder.
         """
-        # Beside the folder, because --overwrite deletes that.
-        file = self.path.with_name(f"{self.path.name}.lock")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(file)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise DataError(
-                f"expected no other process at work on {self.path}, found one that holds {file}; "
-                "run the same command again when it has ended"
-            ) from None
-        try:
+        with alone_in(self.path):
             yield
-        finally:
-            lock.release()
 
     def remove(self) -> None:
         """Delete the run, for a new one."""

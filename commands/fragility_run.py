@@ -1,0 +1,184 @@
+"""Fragility: adversarial sounds and their clean clips, disturbed in the same ways and judged again."""
+
+import os
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from commands.round_trip_run import CLIPS_IN_A_PART, COPIED, attacked_sounds
+from commands.stored_adversarials import StoredFold
+from datamodules.disturbances import Disturbance, UnsupportedError
+from datamodules.progress import progress_bar
+from metrics.fragility import CLEAN
+from storage.row_store import RowStore
+
+KEY = ("fold", "attack", "budget_index", "clip", "transform", "strength")
+SOUNDS_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class SoundsOfClip:
+    """Sounds of one clip that were made of one attack at several budgets, or its clean sound.
+
+    Args:
+        sounds: ``(budgets, 1, time)``, full scale is [-1, 1].
+        rows: what is known of each, one row a sound: fold, attack, budget_index, budget, clip, name, recording, label,
+            and target_label, in the order of the sounds.
+    """
+
+    sounds: Tensor
+    rows: pd.DataFrame
+
+
+Victim = Callable[[Tensor], Tensor]
+"""From sounds ``(n, 1, time)`` to logits ``(n, classes)``."""
+
+
+def supported(disturbances: Sequence[Disturbance], sample_rate: int) -> list[Disturbance]:
+    """The disturbances that this machine can make of sounds of a rate; the others are named in warnings."""
+    kept = []
+    for disturbance in disturbances:
+        try:
+            disturbance(np.zeros(256), sample_rate)
+        except UnsupportedError as error:
+            warnings.warn(f"{disturbance.name} is left out: {error}", stacklevel=2)
+        else:
+            kept.append(disturbance)
+    return kept
+
+
+def disturbed_rows(
+    clip: SoundsOfClip, victim: Victim, disturbances: Sequence[Disturbance], *, sample_rate: int, seed: int = 0
+) -> pd.DataFrame:
+    """Judge the sounds of a clip, as they are and disturbed.
+
+    What is random in a disturbance is a function of the clip's name, the kind of the disturbance and the seed, so the
+    clean clip and all of its adversarials get the same noise.
+
+    Args:
+        clip: the sounds.
+        victim: who judges.
+        disturbances: what happens to them.
+        sample_rate: of the sounds, in Hz.
+        seed: seed of what is random.
+
+    Returns:
+        One row a sound and disturbance: the columns of ``clip.rows`` and ``transform``, ``strength``, ``unit``,
+        ``sound_success`` and ``sound_target_hit`` (undisturbed), ``disturbed_prediction``, ``disturbed_success`` and
+        ``disturbed_target_hit``.
+    """
+    labels, targets = (clip.rows[name].to_numpy() for name in ("label", "target_label"))
+    before = _answers(victim, clip.sounds)
+    arrays = clip.sounds[:, 0].cpu().double().numpy()
+    name = str(clip.rows["name"].iloc[0])
+    jobs = [(disturbance, sound) for disturbance in disturbances for sound in arrays]
+
+    def disturb(job: tuple[Disturbance, np.ndarray]) -> np.ndarray:
+        disturbance, sound = job
+        return disturbance(sound, sample_rate, seed_of(seed, name, disturbance.kind))
+
+    # Encoders and filters work outside of Python's lock.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        disturbed = list(threads.map(disturb, jobs))
+    frames = []
+    for place, disturbance in enumerate(disturbances):
+        some = np.stack(disturbed[place * len(arrays) : (place + 1) * len(arrays)])
+        after = _answers(victim, torch.from_numpy(some)[:, None].to(clip.sounds))
+        frames.append(
+            clip.rows.assign(
+                transform=disturbance.kind,
+                strength=disturbance.strength,
+                unit=disturbance.unit,
+                sound_success=before != labels,
+                sound_target_hit=before == targets,
+                disturbed_prediction=after,
+                disturbed_success=after != labels,
+                disturbed_target_hit=after == targets,
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def seed_of(seed: int, name: str, kind: str) -> int:
+    """Seed of what is random in a kind of disturbance of a clip, by the clip's file name."""
+    return zlib.crc32(f"{seed} {name} {kind}".encode())
+
+
+@torch.no_grad()
+def _answers(victim: Victim, sounds: Tensor) -> np.ndarray:
+    return np.concatenate([victim(part).argmax(dim=1).cpu().numpy() for part in sounds.split(SOUNDS_AT_ONCE)])
+
+
+def fragility(
+    folds: Sequence[StoredFold], store: RowStore, disturbances: Sequence[Disturbance], *, seed: int = 0
+) -> pd.DataFrame:
+    """Disturb the sounds of all stored adversarial maps and the clean clips, or go on where a command stopped.
+
+    Args:
+        folds: folds of a run with stored maps.
+        store: where rows are kept.
+        disturbances: what happens to the sounds.
+        seed: seed of what is random.
+
+    Returns:
+        One row a fold, attack, budget, clip and disturbance; clean clips have the attack ``clean``.
+    """
+    kept = supported(disturbances, folds[0].sample_rate) if folds else []
+    pending = [(fold, attack, clips) for fold in folds for attack, clips in _pending(fold, store, kept) if clips]
+    with progress_bar("fragility", sum(len(clips) for _, _, clips in pending), shown_from=1) as advance:
+        prepared: set[int] = set()
+        for fold, attack, clips in pending:
+            if fold.fold not in prepared:
+                fold.prepare()
+                prepared.add(fold.fold)
+            for start in range(0, len(clips), CLIPS_IN_A_PART):
+                part = clips[start : start + CLIPS_IN_A_PART]
+                rows = []
+                for clip in part:
+                    sounds = _clean_sound(fold, clip) if attack == CLEAN else _attacked_sounds(fold, attack, clip)
+                    rate = fold.sample_rate
+                    rows.append(disturbed_rows(sounds, fold.logits, kept, sample_rate=rate, seed=seed))
+                    advance()
+                kinds = zlib.crc32(" ".join(one.name for one in kept).encode())
+                name = f"fold{fold.fold}-{attack}-{part[0]}-{part[-1]}-{len(part)}-{kinds}"
+                store.write_part(name, pd.concat(rows, ignore_index=True))
+    return store.merge()
+
+
+def _pending(fold: StoredFold, store: RowStore, disturbances: Sequence[Disturbance]) -> Iterator[tuple[str, list[int]]]:
+    rows = store.rows()
+    done = set(map(tuple, rows[list(KEY)].to_numpy().tolist())) if len(rows) else set()
+    wanted: dict[tuple[str, int], list[int]] = {(CLEAN, clip): [0] for clip in fold.tested}
+    for attack, clip, budget in fold.outcomes[["attack", "clip", "budget_index"]].itertuples(index=False, name=None):
+        wanted.setdefault((attack, clip), []).append(budget)
+    for attack in dict.fromkeys(name for name, _ in sorted(wanted)):
+        clips = [
+            clip
+            for (name, clip), budgets in sorted(wanted.items())
+            if name == attack
+            and not done.issuperset(
+                (fold.fold, attack, budget, clip, one.kind, one.strength) for budget in budgets for one in disturbances
+            )
+        ]
+        yield attack, clips
+
+
+def _attacked_sounds(fold: StoredFold, attack: str, clip: int) -> SoundsOfClip:
+    outcomes = fold.outcomes
+    rows = outcomes[(outcomes["attack"] == attack) & (outcomes["clip"] == clip)].sort_values("budget_index")
+    made = attacked_sounds(fold, attack, clip)[0]
+    return SoundsOfClip(made[rows["budget_index"].tolist()], rows[COPIED])
+
+
+def _clean_sound(fold: StoredFold, clip: int) -> SoundsOfClip:
+    clips = fold.store.clips()
+    row = clips[(clips["fold"] == fold.fold) & (clips["clip"] == clip)]
+    row = row.assign(attack=CLEAN, budget_index=0, budget="{}", target_label=-1)
+    return SoundsOfClip(fold.sound(clip), row[COPIED])

@@ -1,0 +1,125 @@
+"""The round trip: attacked maps made into sounds, and the sounds judged again."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from commands.stored_adversarials import StoredFold
+from datamodules.progress import progress_bar
+from metrics.distances import consistency, l2_distance, snr_db
+from storage.row_store import RowStore
+from storage.sound_file import SoundFormat, write_sound
+
+KEY = ("fold", "attack", "budget_index", "clip")
+COPIED = ["fold", "attack", "budget_index", "budget", "clip", "name", "recording", "label", "target_label"]
+CLIPS_IN_A_PART = 16
+
+
+def attacked_sounds(fold: StoredFold, attack: str, clip: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The sounds that a clip's adversarial maps stand for.
+
+    A clip is computed alone, all of its budgets together, so that nothing depends on the other clips.
+
+    Args:
+        fold: fold of a run with stored maps.
+        attack: name of the attack.
+        clip: position of the clip in the fold's record.
+
+    Returns:
+        The sounds ``(budgets, 1, time)``, the clean sound ``(1, 1, time)``, the adversarial maps
+        ``(budgets, 1, rows, columns)`` and the clean map ``(1, 1, rows, columns)``.
+    """
+    adversarial, clean, sound = fold.maps(attack, clip), fold.maps("clean", clip), fold.sound(clip)
+    budgets = len(adversarial)
+    with torch.no_grad():
+        made = fold.data.representation.inverse(
+            sound.expand(budgets, -1, -1), adversarial, clean.expand_as(adversarial)
+        )
+    return made, sound, adversarial, clean
+
+
+def round_trip(folds: Sequence[StoredFold], store: RowStore, sounds: SoundFormat | None = None) -> pd.DataFrame:
+    """Bring all stored adversarials back to sound, or go on where an interrupted command stopped.
+
+    Args:
+        folds: folds of a run with stored maps.
+        store: where rows are kept.
+        sounds: also write the sounds and the clean clips beside the rows, in this format.
+
+    Returns:
+        One row a fold, attack, budget and clip.
+    """
+    pending = [(fold, attack, clips) for fold in folds for attack, clips in _pending(fold, store, sounds) if len(clips)]
+    with progress_bar("round trip", sum(len(clips) for _, _, clips in pending), shown_from=1) as advance:
+        prepared: set[int] = set()
+        for fold, attack, clips in pending:
+            if fold.fold not in prepared:
+                fold.prepare()
+                prepared.add(fold.fold)
+            for start in range(0, len(clips), CLIPS_IN_A_PART):
+                part = clips[start : start + CLIPS_IN_A_PART]
+                rows = []
+                for clip in part:
+                    rows.append(_rows_of_clip(fold, attack, clip, store.path, sounds))
+                    advance()
+                name = f"fold{fold.fold}-{attack}-{part[0]}-{part[-1]}-{len(part)}"
+                store.write_part(name, pd.concat(rows, ignore_index=True))
+    return store.merge()
+
+
+def sound_file(folder: Path, fold: int, attack: str, budget: int | None, name: str, sounds: SoundFormat) -> Path:
+    """Where the sound of a clip is written; the attack ``clean`` has no budget."""
+    place = folder / "sounds" / f"fold{fold}" / attack
+    return (place if budget is None else place / str(budget)) / f"{Path(name).stem}.{sounds}"
+
+
+def _pending(fold: StoredFold, store: RowStore, sounds: SoundFormat | None) -> Iterator[tuple[str, list[int]]]:
+    rows = store.rows()
+    done = set(map(tuple, rows[list(KEY)].to_numpy().tolist())) if len(rows) else set()
+    for attack, of_attack in fold.outcomes.groupby("attack", sort=True):
+        clips = []
+        for clip, of_clip in of_attack.groupby("clip", sort=True):
+            budgets = of_clip["budget_index"].tolist()
+            keys = [(fold.fold, attack, budget, clip) for budget in budgets]
+            name = str(of_clip["name"].iloc[0])
+            files = [sound_file(store.path, fold.fold, str(attack), one, name, sounds) for one in budgets if sounds]
+            if not done.issuperset(keys) or not all(file.is_file() for file in files):
+                clips.append(int(str(clip)))
+        yield str(attack), clips
+
+
+def _rows_of_clip(fold: StoredFold, attack: str, clip: int, folder: Path, sounds: SoundFormat | None) -> pd.DataFrame:
+    outcomes = fold.outcomes
+    rows = outcomes[(outcomes["attack"] == attack) & (outcomes["clip"] == clip)].sort_values("budget_index")
+    made, sound, adversarial, clean = attacked_sounds(fold, attack, clip)
+    budgets = rows["budget_index"].tolist()
+    made, adversarial = made[budgets], adversarial[budgets]
+    shown, logits = fold.shown(made)
+    answers = logits.argmax(dim=1).cpu().numpy()
+    silent = not bool(sound.any())
+    if sounds is not None:
+        name = str(rows["name"].iloc[0])
+        first = sound_file(folder, fold.fold, "clean", None, name, sounds)
+        if not first.is_file():
+            write_sound(first, sound[0, 0].cpu().numpy(), fold.sample_rate)
+        for budget, one in zip(budgets, made, strict=True):
+            path = sound_file(folder, fold.fold, attack, budget, name, sounds)
+            write_sound(path, one[0].cpu().numpy(), fold.sample_rate)
+    return rows[COPIED].assign(
+        map_prediction=rows["prediction"],
+        map_success=rows["success"] > 0,
+        map_target_hit=rows["target_hit"] > 0,
+        sound_prediction=answers,
+        sound_logits=list(logits.cpu().numpy()),
+        sound_success=answers != rows["label"].to_numpy(),
+        sound_target_hit=answers == rows["target_label"].to_numpy(),
+        # A silent clip has no ratio to noise.
+        snr_db=np.nan if silent else snr_db(sound.expand_as(made), made).numpy(),
+        consistency=consistency(shown, adversarial, clean.expand_as(adversarial)).numpy(),
+        map_change_l2=l2_distance(clean.expand_as(adversarial), adversarial).numpy(),
+        peak=made.abs().amax((1, 2)).cpu().numpy(),
+    )

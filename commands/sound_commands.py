@@ -1,0 +1,191 @@
+"""What round_trip.py and fragility.py do for each run, and what they print."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from commands.errors import UsageError
+from commands.fragility_run import KEY as FRAGILITY_KEY
+from commands.fragility_run import fragility
+from commands.named_runs import named_runs
+from commands.round_trip_run import KEY as ROUND_TRIP_KEY
+from commands.round_trip_run import round_trip
+from commands.sound_flags import FragilityFlags, RoundTripFlags
+from commands.stored_adversarials import StoredFold, stored_folds
+from datamodules.disturbances import disturbances
+from metrics.fragility import FragilityCell, summarise_fragility
+from metrics.round_trip import RoundTripCell, summarise_round_trip
+from metrics.survival import Median, Share
+from storage.provenance import git_commit, package_versions
+from storage.row_store import RowStore
+from storage.trained_run import TrainedRun, sha256
+from storage.untrusted import allowed_packages
+
+
+def run_round_trip(flags: RoundTripFlags) -> dict[str, dict[str, Any]]:
+    """Bring the stored adversarials of every run back to sound; print and return the summaries, by name of the run."""
+    summaries = {}
+    for run in named_runs(flags.checkpoints, flags.folds):
+        folds = _folds(run, flags)
+        store = RowStore(run.path / "round-trip", ROUND_TRIP_KEY)
+        with store.alone():
+            _open(store, folds, flags)
+            rows = round_trip(folds, store, flags.sounds)
+            cells = summarise_round_trip(rows, seed=flags.seed)
+            summaries[run.name] = store.write_summary(_summary(folds, cells))
+        show_round_trip(run.name, cells, store)
+    return summaries
+
+
+def run_fragility(flags: FragilityFlags) -> dict[str, dict[str, Any]]:
+    """Disturb the adversarial sounds of every run; print and return the summaries, by name of the run."""
+    try:
+        chosen = disturbances(flags.transforms)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    summaries = {}
+    for run in named_runs(flags.checkpoints, flags.folds):
+        folds = _folds(run, flags)
+        store = RowStore(run.path / "fragility", FRAGILITY_KEY)
+        with store.alone():
+            _open(store, folds, flags)
+            rows = fragility(folds, store, chosen, seed=flags.seed)
+            cells = summarise_fragility(rows, seed=flags.seed)
+            summaries[run.name] = store.write_summary(_summary(folds, cells))
+        show_fragility(run.name, cells, store)
+    return summaries
+
+
+def _folds(run: TrainedRun, flags: RoundTripFlags) -> list[StoredFold]:
+    if run.is_baseline:
+        raise UsageError(f"expected a run that was attacked, got {run.name}, a baseline, which has no gradients")
+    return stored_folds(
+        run,
+        flags.attacks,
+        data={"root": flags.data.root, "cache_dir": flags.data.cache_dir},
+        device=chosen_device(flags.device),
+        allowed=allowed_packages(flags.allow_import),
+    )
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device that ``--device`` names; the GPU where there is one for ``auto``.
+
+    Raises:
+        UsageError: if there is no such device on this machine.
+    """
+    wanted = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    try:
+        torch.zeros(1, device=wanted)
+        return torch.device(wanted)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"expected --device of this machine, cpu for example, got {name!r}: {reason}") from error
+
+
+def _open(store: RowStore, folds: Sequence[StoredFold], flags: RoundTripFlags) -> None:
+    attacked = folds[0].store.stored_settings()
+    names = sorted({str(name) for fold in folds for name in fold.outcomes["attack"].unique()})
+    settings = {
+        "seed": flags.seed,
+        "attacked_with": {name: attacked["common"][name] for name in ("seed", "budgets", "precision")},
+        "attacks": {name: attacked["attacks"][name] for name in names},
+        "checkpoints": {str(fold.fold): sha256(fold.trained.path) for fold in folds},
+    }
+    try:
+        store.open(settings, overwrite=flags.overwrite)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _summary(folds: Sequence[StoredFold], cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    data, recipe = folds[0].data, folds[0].trained.recipe
+    return {
+        "corpus": data.corpus,
+        "representation": data.representation.settings,
+        "architecture": recipe["model"]["architecture"],
+        "checkpoints": {str(fold.fold): sha256(fold.trained.path) for fold in folds},
+        "cells": list(cells),
+        "versions": package_versions(),
+        "git_commit": git_commit(),
+    }
+
+
+def show_round_trip(name: str, cells: Sequence[RoundTripCell], store: RowStore) -> None:
+    """Print a table over folds, and where the results lie."""
+    table = Table(title=f"{name}: sounds of adversarial maps, over folds", box=SIMPLE_HEAD)
+    for heading in (
+        "attack\nbudget",
+        "n",
+        "map\nfools",
+        "sound\nfools",
+        "survives\n[95 %]",
+        "SNR in dB\n[95 %]",
+        "consis-\ntency",
+    ):
+        table.add_column(heading, justify="left" if heading.startswith("attack") else "right")
+    for cell in (cell for cell in cells if cell["fold"] is None):
+        table.add_row(
+            f"{cell['attack']}\n{short(cell['budget'])}",
+            str(cell["n"]),
+            percent(cell["map_fooling_rate"], ends=False),
+            percent(cell["sound_fooling_rate"], ends=False),
+            percent(cell["survival"]),
+            middle(cell["snr_db"]),
+            middle(cell["consistency"], digits=2, ends=False),
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"results in {store.path}", soft_wrap=True, highlight=False)
+
+
+def show_fragility(name: str, cells: Sequence[FragilityCell], store: RowStore) -> None:
+    """Print, over folds, a row for each disturbance and a column for each attack and budget."""
+    over_folds = [cell for cell in cells if cell["fold"] is None]
+    attacks = list(dict.fromkeys((cell["attack"], cell["budget"]) for cell in over_folds))
+    table = Table(title=f"{name}: fooling that survives a disturbance, % of the sounds that fool", box=SIMPLE_HEAD)
+    table.add_column("disturbance")
+    table.add_column("clean\nclips right", justify="right")
+    for attack, settings in attacks:
+        table.add_column(f"{attack}\n{short(settings)}", justify="right")
+    for transform in dict.fromkeys((cell["transform"], cell["strength"], cell["unit"]) for cell in over_folds):
+        some = {
+            (cell["attack"], cell["budget"]): cell
+            for cell in over_folds
+            if (cell["transform"], cell["strength"], cell["unit"]) == transform
+        }
+        shown = [percent(some[key]["survival"], ends=False) if key in some else "-" for key in attacks]
+        accuracy = percent(next(iter(some.values()))["clean_accuracy"], ends=False)
+        table.add_row(f"{transform[0]} {transform[1]:g} {transform[2]}", accuracy, *shown)
+    console = Console()
+    console.print(table)
+    console.print(f"results in {store.path}", soft_wrap=True, highlight=False)
+
+
+def short(settings: str) -> str:
+    """The settings of a budget without the marks of JSON."""
+    return settings.translate(str.maketrans("", "", '{}"'))
+
+
+def percent(share: Share, *, ends: bool = True) -> str:
+    """A share as a table shows it, in percent."""
+    if share["share"] is None:
+        return "-"
+    number = f"{100 * share['share']:.0f}"
+    if not ends or share["low"] is None or share["high"] is None:
+        return number
+    return f"{number}\n\\[{100 * share['low']:.0f}, {100 * share['high']:.0f}]"
+
+
+def middle(median: Median, *, digits: int = 1, ends: bool = True) -> str:
+    """A median as a table shows it."""
+    if median["median"] is None:
+        return "-"
+    number = f"{median['median']:.{digits}f}"
+    if not ends or median["low"] is None or median["high"] is None:
+        return number
+    return f"{number}\n\\[{median['low']:.{digits}f}, {median['high']:.{digits}f}]"

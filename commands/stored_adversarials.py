@@ -1,0 +1,159 @@
+"""The adversarial maps that attack.py has kept of a trained run, with the clean sounds and the classifiers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from datamodules import SoundDataModule
+from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
+from metrics.attack_summary import CHECK
+from storage import DataError
+from storage.attack_store import AttackStore
+from storage.schema import require_readable
+from storage.trained_run import TrainedRun, sha256
+
+HOW_TO_KEEP = "attack.py --save-adversarials keeps them"
+
+
+@dataclass(frozen=True)
+class StoredFold:
+    """One fold of a run whose adversarial maps were kept.
+
+    Args:
+        fold: its number, from 1.
+        trained: its classifier.
+        data: its corpus and representation.
+        store: the folder of the attacks.
+        outcomes: rows of the attacks whose maps are there, one a clip and budget.
+        device: where maps are computed and judged.
+    """
+
+    fold: int
+    trained: TrainedClassifier
+    data: SoundDataModule
+    store: AttackStore
+    outcomes: pd.DataFrame
+    device: torch.device
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the sounds, in Hz."""
+        return self.data.representation.sample_rate
+
+    def prepare(self) -> None:
+        """Decode the sounds that are not in the cache yet, and move the classifier to the device.
+
+        Raises:
+            DataError: if a recording is missing or broken.
+        """
+        self.data.keep_test_part()
+        self.data.check()
+        self.data.waveforms.prepare(sorted({*self.outcomes["clip"].tolist(), *self.tested}))
+        self.trained.model.classifier.to(self.device)
+        self.data.representation.to(self.device)
+
+    @property
+    def tested(self) -> list[int]:
+        """The test clips that were attacked, or would have been if they had been right when clean."""
+        clips = self.store.clips()
+        return sorted(clips.loc[clips["fold"] == self.fold, "clip"].tolist())
+
+    def sound(self, clip: int) -> Tensor:
+        """The clean sound of a clip, ``(1, 1, time)`` float32 on the device."""
+        return torch.from_numpy(self.data.waveforms.read(clip, 0))[None, None].to(self.device)
+
+    def maps(self, attack: str, clip: int) -> Tensor:
+        """The adversarial maps of a clip, or its clean map for the attack ``clean``.
+
+        Returns:
+            ``(budgets, 1, rows, columns)`` on the device.
+
+        Raises:
+            DataError: if the file is missing or holds something else.
+        """
+        file = self.store.adversarials_file(self.fold, attack, clip)
+        try:
+            maps = torch.from_numpy(np.load(file))
+        except (OSError, ValueError, EOFError, TypeError) as error:
+            raise DataError(f"expected adversarial maps in {file}, found none that can be read") from error
+        if maps.ndim != 4 or maps.dtype != torch.float32:
+            raise DataError(f"expected float32 maps (budgets, 1, rows, columns) in {file}, found {tuple(maps.shape)}")
+        return maps.to(self.device)
+
+    @torch.no_grad()
+    def shown(self, sounds: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps and logits of sounds ``(n, 1, time)``, as this fold's classifier sees them."""
+        maps = self.data.representation(sounds)
+        return maps, self.trained.model.classifier(maps).float()
+
+    def logits(self, sounds: Tensor) -> Tensor:
+        """Logits of sounds ``(n, 1, time)``."""
+        return self.shown(sounds)[1]
+
+
+def stored_folds(
+    run: TrainedRun,
+    attacks: Sequence[str] | None,
+    *,
+    data: Mapping[str, Any],
+    device: torch.device,
+    allowed: Sequence[str] = (),
+) -> list[StoredFold]:
+    """The folds of a run of which adversarial maps were kept.
+
+    Args:
+        run: the run.
+        attacks: names of attacks; all whose maps are there by default.
+        data: settings of the DataModule that this machine replaces, ``root`` for example; None keeps the checkpoint's.
+        device: where to compute.
+        allowed: packages that checkpoints may name classes of, beside the project's own.
+
+    Raises:
+        DataError: if there are no maps, those of an attack that is asked for are missing, or they were made for another
+            checkpoint.
+    """
+    store = AttackStore(run.path / "attacks")
+    settings = store.stored_settings()
+    if settings:
+        require_readable(settings.get("schema_version", 1), store.settings_file, "attack again with --overwrite")
+    outcomes = store.outcomes()
+    if not len(outcomes):
+        raise DataError(f"expected attacked clips in {store.path}, found none; {HOW_TO_KEEP}")
+    outcomes = outcomes[~outcomes["attack"].str.startswith(CHECK) & outcomes["fold"].isin(list(run.checkpoints))]
+    pairs = outcomes[["fold", "attack", "clip"]].drop_duplicates()
+    there = [store.adversarials_file(*key).is_file() for key in pairs.itertuples(index=False, name=None)]
+    outcomes = outcomes.merge(pairs[there], on=["fold", "attack", "clip"])
+    kept = sorted(outcomes["attack"].unique())
+    missing = [name for name in attacks or [] if name not in kept]
+    if missing or not kept:
+        what = f"of {missing[0]} " if missing else ""
+        found = f"those of {', '.join(kept)}" if kept else "none"
+        raise DataError(f"expected adversarial maps {what}in {store.path}, found {found}; {HOW_TO_KEEP}")
+    if attacks:
+        outcomes = outcomes[outcomes["attack"].isin(list(attacks))]
+    replaced = {name: value for name, value in data.items() if value is not None}
+    folds = []
+    for path in run.checkpoints.values():
+        trained = load_classifier(path, allowed)
+        of_fold = outcomes[outcomes["fold"] == trained.fold]
+        if not len(of_fold):
+            continue
+        refuse_other_checkpoint(path, settings, trained.fold, store.path)
+        folds.append(
+            StoredFold(trained.fold, trained, trained.data(**replaced), store, of_fold.reset_index(drop=True), device)
+        )
+    if not folds:
+        raise DataError(f"expected adversarial maps of folds {sorted(run.checkpoints)} in {store.path}, found none")
+    return folds
+
+
+def refuse_other_checkpoint(path: Path, settings: Mapping[str, Any], fold: int, attacks: Path) -> None:
+    """Raise ``DataError`` if a fold was trained anew since it was attacked."""
+    if settings.get("checkpoints", {}).get(str(fold)) != sha256(path):
+        raise DataError(f"expected the checkpoint that {attacks} was attacked with, found another in {path}; attack it")

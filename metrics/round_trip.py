@@ -1,0 +1,82 @@
+"""Rows of the round trip -> what of each attack its sounds still do."""
+
+from typing import TypedDict
+
+import pandas as pd
+
+from metrics.survival import Median, Share, median_among, share_among
+
+
+class RoundTripCell(TypedDict):
+    """The round trip of one attack at one budget.
+
+    Attributes:
+        fold: number of the fold; None over all folds.
+        attack: name of the attack.
+        budget_index: position of the budget in its profile.
+        budget: its settings, as JSON.
+        n: clips of S.
+        recordings: of which these clips are.
+        map_fooling_rate: share of S that the adversarial map fools.
+        sound_fooling_rate: share of S that the sound of the map fools.
+        survival: among the clips that the map fools, the share that the sound fools too.
+        target_survival: among the clips whose map hits the target, the share whose sound hits it too.
+        snr_db: median SNR of the sound in dB over the clips that the map fools.
+        snr_db_all: the same over S.
+        consistency: median over S of what of the change of the map is not in the sound's own map.
+        silent: clips of digital zeros, which have no SNR.
+        clipped: share of S whose sound exceeds full scale.
+    """
+
+    fold: int | None
+    attack: str
+    budget_index: int
+    budget: str
+    n: int
+    recordings: int
+    map_fooling_rate: Share
+    sound_fooling_rate: Share
+    survival: Share
+    target_survival: Share
+    snr_db: Median
+    snr_db_all: Median
+    consistency: Median
+    silent: int
+    clipped: float
+
+
+def summarise_round_trip(rows: pd.DataFrame, *, seed: int = 0) -> list[RoundTripCell]:
+    """Every number of the round trip, for each attack and budget, on each fold and over folds.
+
+    Args:
+        rows: one row a fold, attack, budget and clip.
+        seed: seed of the resampling.
+    """
+    cells = []
+    for fold in [*sorted(rows["fold"].unique().tolist()), None]:
+        some = rows if fold is None else rows[rows["fold"] == fold]
+        for _, part in some.groupby(["attack", "budget_index"], sort=True):
+            cells.append(_cell(fold, part.reset_index(drop=True), seed))
+    return cells
+
+
+def _cell(fold: int | None, rows: pd.DataFrame, seed: int) -> RoundTripCell:
+    recordings, everyone = rows["recording"].astype(str), pd.Series(True, index=rows.index)
+    fooled, hit = rows["map_success"], rows["map_target_hit"]
+    return {
+        "fold": fold,
+        "attack": str(rows["attack"].iloc[0]),
+        "budget_index": int(rows["budget_index"].iloc[0]),
+        "budget": str(rows["budget"].iloc[0]),
+        "n": int(rows[["fold", "clip"]].drop_duplicates().shape[0]),
+        "recordings": int(recordings.nunique()),
+        "map_fooling_rate": share_among(fooled, everyone, recordings, seed=seed),
+        "sound_fooling_rate": share_among(rows["sound_success"], everyone, recordings, seed=seed),
+        "survival": share_among(rows["sound_success"], fooled, recordings, seed=seed),
+        "target_survival": share_among(rows["sound_target_hit"], hit, recordings, seed=seed),
+        "snr_db": median_among(rows["snr_db"], fooled, recordings, seed=seed),
+        "snr_db_all": median_among(rows["snr_db"], everyone, recordings, seed=seed),
+        "consistency": median_among(rows["consistency"], everyone, recordings, seed=seed),
+        "silent": int(rows["snr_db"].isna().sum()),
+        "clipped": float((rows["peak"] > 1).mean()),
+    }

@@ -1,0 +1,122 @@
+"""What is left of attacks after their maps became sounds, and after the sounds were disturbed: shares and medians."""
+
+from collections.abc import Hashable, Sequence
+from typing import TypedDict
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from metrics.intervals import FEWEST_RECORDINGS, SourceResampling, bca_interval, share_interval
+
+
+class Share(TypedDict):
+    """A share of clips with its 95 % interval over recordings.
+
+    Attributes:
+        share: in [0, 1]; None where no clip counts.
+        low: lower end; None below ten effective recordings.
+        high: upper end.
+        n: clips that count.
+    """
+
+    share: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class Median(TypedDict):
+    """A median over clips with its 95 % interval (BCa, over recordings).
+
+    Attributes:
+        median: None where no clip counts; minus or plus infinity as it is.
+        low: lower end; None below ten effective recordings.
+        high: upper end.
+        n: clips that count.
+    """
+
+    median: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+def share_among(
+    happened: "pd.Series[bool]", counted: "pd.Series[bool]", recordings: "pd.Series[str]", *, seed: int = 0
+) -> Share:
+    """Share of the clips that count of which something is true.
+
+    Args:
+        happened: whether it is true, for each clip.
+        counted: whether the clip counts.
+        recordings: recording that each clip was cut from.
+        seed: seed of the resampling.
+    """
+    counts = counted.to_numpy(bool)
+    n = int(counts.sum())
+    if not n:
+        return {"share": None, "low": None, "high": None, "n": 0}
+    hits = torch.from_numpy(happened.to_numpy(bool)[counts].astype(np.float64))
+    resampling = SourceResampling(recordings.to_numpy()[counts].tolist(), seed=seed)
+    ends = share_interval(lambda weights: weights @ hits / weights.sum(-1), resampling)
+    return {"share": float(hits.mean()), **_ends(ends.low, ends.high), "n": n}
+
+
+def median_among(
+    values: "pd.Series[float]", counted: "pd.Series[bool]", recordings: "pd.Series[str]", *, seed: int = 0
+) -> Median:
+    """Median of a number over the clips that count and have it.
+
+    Args:
+        values: NaN where a clip has none.
+        counted: whether the clip counts.
+        recordings: recording that each clip was cut from.
+        seed: seed of the resampling.
+    """
+    chosen = counted.to_numpy(bool) & values.notna().to_numpy()
+    n = int(chosen.sum())
+    if not n:
+        return {"median": None, "low": None, "high": None, "n": 0}
+    some = np.asarray(values, np.float64)[chosen]
+    low, high = _median_ends(some, recordings.to_numpy()[chosen].tolist(), seed)
+    return {"median": float(np.median(some)), **_ends(low, high), "n": n}
+
+
+def weighted_median(values: Tensor, weights: Tensor) -> Tensor:
+    """Median of values that each count some whole number of times, as ``numpy.median`` of the repeated values.
+
+    Args:
+        values: ``(clips,)`` float64.
+        weights: ``(..., clips)``, whole numbers of at least 0.
+
+    Returns:
+        float64 of the weights' leading shape; NaN where nothing counts.
+    """
+    ordered, order = values.sort()
+    below = weights[..., order].cumsum(-1)
+    total = below[..., -1:]
+    ends = [(below > place).int().argmax(-1) for place in ((total - 1) // 2, total // 2)]
+    # Not the mean of the two: infinities of one sign have it, of two have none.
+    middle = torch.where(ends[0] == ends[1], ordered[ends[0]], (ordered[ends[0]] + ordered[ends[1]]) / 2)
+    return torch.where(total[..., 0] > 0, middle, torch.nan)
+
+
+def _median_ends(values: NDArray[np.float64], recordings: Sequence[Hashable], seed: int) -> tuple[float, float]:
+    resampling = SourceResampling(recordings, seed=seed)
+    if resampling.effective < FEWEST_RECORDINGS - 1e-9 or not np.isfinite(values).all():
+        return float("nan"), float("nan")
+    ordered = torch.from_numpy(values)
+    interval = bca_interval(lambda weights: weighted_median(ordered, weights), resampling)
+    return interval.low, interval.high
+
+
+class _Ends(TypedDict):
+    low: float | None
+    high: float | None
+
+
+def _ends(low: float, high: float) -> _Ends:
+    return {"low": None if np.isnan(low) else low, "high": None if np.isnan(high) else high}

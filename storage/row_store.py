@@ -1,0 +1,134 @@
+"""A folder of rows that a long command computes part by part, and goes on with after it was stopped."""
+
+import json
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from storage.atomic import plain_numbers, write_json
+from storage.errors import DataError
+from storage.folder_lock import alone_in
+from storage.rows import read_rows, write_rows
+from storage.schema import SCHEMA_VERSION
+
+
+class RowStore:
+    """``settings.json``, ``rows.parquet``, ``summary.json``, and ``parts/`` while a command is at work.
+
+    A file is whole or absent, so the parts say what is finished.
+
+    Args:
+        path: the folder; it need not exist.
+        key: the columns that tell a row from every other.
+    """
+
+    def __init__(self, path: Path | str, key: Sequence[str]) -> None:
+        self.path = Path(path)
+        self.key = list(key)
+
+    @property
+    def rows_file(self) -> Path:
+        """All rows."""
+        return self.path / "rows.parquet"
+
+    @property
+    def summary_file(self) -> Path:
+        """Every number that follows from the rows."""
+        return self.path / "summary.json"
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep a second command away from the folder, see :func:`alone_in`."""
+        return alone_in(self.path)
+
+    def open(self, settings: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        """Start the folder, or add to it.
+
+        Args:
+            settings: what decides the rows, the same as when the folder was begun; a setting that is a mapping may get
+                more keys, each with one value for good.
+            overwrite: delete what is there first.
+
+        Raises:
+            ValueError: if the folder was begun with other settings.
+            DataError: if its settings cannot be read.
+        """
+        if overwrite and self.path.exists():
+            shutil.rmtree(self.path)
+        file = self.path / "settings.json"
+        wanted = {**json.loads(json.dumps(settings)), "schema_version": SCHEMA_VERSION}
+        if file.is_file():
+            try:
+                stored = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise DataError(f"expected JSON in {file}, found other text; remove {self.path}") from error
+            for name in stored.keys() | wanted.keys():
+                before, now = stored.get(name), wanted.get(name)
+                if isinstance(before, dict) and isinstance(now, dict):
+                    changed = sorted(key for key in before.keys() & now.keys() if before[key] != now[key])
+                    wanted[name] = {**before, **now}
+                else:
+                    changed = [name] if before != now else []
+                if changed:
+                    raise ValueError(
+                        f"expected the settings that {self.path} was begun with, got another {name}"
+                        f"{'' if changed == [name] else ' of ' + changed[0]}; --overwrite computes everything anew"
+                    )
+        write_json(file, wanted)
+
+    def write_part(self, name: str, rows: pd.DataFrame) -> None:
+        """Keep finished rows under a name of their own."""
+        write_rows(self.path / "parts" / f"{name}.parquet", rows)
+
+    def rows(self) -> pd.DataFrame:
+        """All finished rows, each once, in the order of the key; none before the first part.
+
+        Raises:
+            DataError: if the merged rows cannot be read; a part that cannot is removed with a warning.
+        """
+        frames = []
+        for path in (self.rows_file, *sorted((self.path / "parts").glob("[!.]*.parquet"))):
+            if not path.is_file():
+                continue
+            try:
+                rows = read_rows(path, "remove it to compute them again")
+                absent = [name for name in self.key if name not in rows]
+                if absent:
+                    raise DataError(f"expected the column {absent[0]} in {path}, found none; remove it")
+            except DataError:
+                if path == self.rows_file:
+                    raise
+                warnings.warn(f"{path} cannot be read; its rows are computed again", stacklevel=2)
+                path.unlink()
+            else:
+                frames.append(rows)
+        if not frames:
+            return pd.DataFrame()
+        together = pd.concat(frames, ignore_index=True)
+        return together.drop_duplicates(self.key).sort_values(self.key, ignore_index=True)
+
+    def merge(self) -> pd.DataFrame:
+        """Put all parts into one file and remove them.
+
+        Returns:
+            All rows.
+        """
+        rows = self.rows()
+        if len(rows):
+            write_rows(self.rows_file, rows)
+        shutil.rmtree(self.path / "parts", ignore_errors=True)
+        return rows
+
+    def write_summary(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        """Write what follows from the rows, with the version of its meaning.
+
+        Returns:
+            The content of ``summary.json``.
+        """
+        content: dict[str, Any] = plain_numbers({"schema_version": SCHEMA_VERSION, **summary})
+        write_json(self.summary_file, content)
+        return content

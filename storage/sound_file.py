@@ -1,0 +1,25 @@
+"""Sounds as files that any player opens."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from storage.atomic import write_atomically
+
+SoundFormat = Literal["wav", "flac"]
+
+
+def write_sound(path: Path, sound: NDArray[np.floating], sample_rate: int) -> None:
+    """Write a mono sound with 16 bits, atomically; samples beyond full scale are clipped.
+
+    Args:
+        path: the file; its suffix, ``.wav`` or ``.flac``, is its format.
+        sound: ``(time,)``, full scale is [-1, 1].
+        sample_rate: in Hz.
+    """
+    whole = np.clip(np.round(np.asarray(sound, np.float64) * 32768.0), -32768, 32767).astype(np.int16)
+    with write_atomically(path) as file:
+        soundfile.write(file, whole, sample_rate, subtype="PCM_16")

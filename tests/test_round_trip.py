@@ -1,0 +1,288 @@
+"""round_trip.py and fragility.py: stored maps as sounds, judged again, and what a stopped command leaves."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import attack
+import fragility
+import round_trip
+from commands import fragility_run, round_trip_run
+from commands.errors import UsageError
+from datamodules.disturbances import Disturbance, disturbances
+from lightning_modules.trained_classifier import load_classifier
+from metrics.survival import median_among, share_among, weighted_median
+from storage import DataError
+from storage.folder_lock import alone_in
+from storage.row_store import RowStore
+from tests.trained_run_fixture import write_trained_run
+
+DOCUMENTED = (Path(round_trip.__file__).parent / "docs" / "definitions.md").read_text(encoding="utf-8")
+BUDGETS = "fgsm: {delta: [0.02, 0.2]}\nbim_b: {delta: [0.1], steps: 3}\n"
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory):
+    """Two folds of a ConvNet on maps of tones, attacked, with every map kept."""
+    folder = tmp_path_factory.mktemp("round trip")
+    run = write_trained_run(folder, "tones")
+    (folder / "budgets.yaml").write_text(BUDGETS)
+    attack.main(
+        [
+            *("--checkpoints", str(run), "--attacks", "fgsm", "bim_b", "--budgets", str(folder / "budgets.yaml")),
+            *("--save-adversarials", "--clips", "12", "--wandb.mode", "disabled", "--trainer.accelerator", "cpu"),
+            *("--data.cache_dir", str(folder / "cache")),
+        ]
+    )
+    return run
+
+
+def flags(run, *more):
+    return ["--checkpoints", str(run), "--data.cache_dir", str(run.parent.parent / "cache"), "--device", "cpu", *more]
+
+
+@pytest.fixture(scope="module")
+def tripped(attacked):
+    summary = round_trip.main(flags(attacked, "--sounds", "wav"))["tones"]
+    return summary, pd.read_parquet(attacked / "round-trip" / "rows.parquet")
+
+
+@pytest.fixture(scope="module")
+def disturbed(attacked):
+    more = ("--transforms", "gain", "noise", "bits", "shift", "--attacks", "bim_b", "--folds", "1")
+    summary = fragility.main(flags(attacked, *more))["tones"]
+    return summary, pd.read_parquet(attacked / "fragility" / "rows.parquet")
+
+
+@pytest.fixture
+def copied(attacked, tmp_path):
+    """The attacked run without what the commands here make of it."""
+    run = tmp_path / "runs" / "tones"
+    shutil.copytree(attacked, run, ignore=shutil.ignore_patterns("round-trip*", "fragility*"))
+    (tmp_path / "cache").symlink_to(attacked.parent.parent / "cache")
+    return run
+
+
+def test_every_row_is_what_the_parts_compute(attacked, tripped):
+    _, rows = tripped
+    outcomes = pd.read_parquet(attacked / "attacks" / "outcomes.parquet")
+    asked = outcomes[~outcomes["attack"].str.startswith("check_")]
+    assert len(rows) == len(asked)
+    assert not set(rows.columns) - set(re.findall(r"`(\w+)`", DOCUMENTED))
+    for _, row in rows.groupby(["fold", "attack"]).head(2).iterrows():
+        trained = load_classifier(attacked / f"fold{row['fold']}" / "best.ckpt")
+        data = trained.data(cache_dir=str(attacked.parent.parent / "cache"))
+        sound = torch.from_numpy(data.waveforms.read(row["clip"], 0))[None, None]
+        folder = attacked / "attacks" / "adversarials" / f"fold{row['fold']}"
+        adversarial = torch.from_numpy(np.load(folder / row["attack"] / f"{row['clip']}.npy"))[row["budget_index"]][
+            None
+        ]
+        clean = torch.from_numpy(np.load(folder / "clean" / f"{row['clip']}.npy"))
+        made = data.representation.inverse(sound, adversarial, clean)
+        shown = data.representation(made)
+        logits = trained.model(shown)[0]
+        np.testing.assert_allclose(row["sound_logits"], logits.detach().numpy(), atol=1e-3)
+        assert row["sound_prediction"] == logits.argmax()
+        assert row["sound_success"] == (logits.argmax() != row["label"])
+        ratio = 10 * ((sound.double() ** 2).sum() / ((made - sound).double() ** 2).sum()).log10()
+        assert row["snr_db"] == pytest.approx(float(ratio), abs=1e-3)
+        expected = float((shown - adversarial).norm() / (adversarial - clean).norm())
+        assert row["consistency"] == pytest.approx(expected, rel=1e-4)
+        stem = Path(row["name"]).stem
+        place = attacked / "round-trip" / "sounds" / f"fold{row['fold']}"
+        written, rate = soundfile.read(place / row["attack"] / str(row["budget_index"]) / f"{stem}.wav")
+        assert rate == data.representation.sample_rate
+        np.testing.assert_allclose(written, made[0, 0].clamp(-1, 1 - 2**-15), atol=2**-15)
+        np.testing.assert_allclose(soundfile.read(place / "clean" / f"{stem}.wav")[0], sound[0, 0], atol=2**-15)
+
+
+def test_the_numbers_of_the_summary_follow_from_the_rows(attacked, tripped):
+    summary, rows = tripped
+    assert summary == json.loads((attacked / "round-trip" / "summary.json").read_text())
+    assert len(summary["cells"]) == 3 * 3
+    cell = next(c for c in summary["cells"] if (c["fold"], c["attack"], c["budget_index"]) == (None, "fgsm", 1))
+    some = rows[(rows["attack"] == "fgsm") & (rows["budget_index"] == 1)]
+    fooled = some[some["map_success"]]
+    assert cell["n"] == len(some)
+    assert cell["map_fooling_rate"]["share"] == pytest.approx(some["map_success"].mean())
+    assert cell["survival"]["share"] == pytest.approx(fooled["sound_success"].mean())
+    assert cell["survival"]["n"] == len(fooled) > 0
+    assert cell["snr_db"]["median"] == pytest.approx(fooled["snr_db"].median())
+    assert cell["consistency"]["median"] == pytest.approx(some["consistency"].median())
+    # A louder attack on the map is a louder one in the sound.
+    weaker = next(c for c in summary["cells"] if (c["fold"], c["attack"], c["budget_index"]) == (None, "fgsm", 0))
+    assert weaker["snr_db_all"]["median"] > cell["snr_db_all"]["median"]
+
+
+def test_a_stopped_round_trip_goes_on_and_gives_the_same_file(copied, tripped, monkeypatch):
+    monkeypatch.setattr(round_trip_run, "CLIPS_IN_A_PART", 2)
+    clips, computed = [], round_trip_run._rows_of_clip
+
+    def stopped(fold, attack, clip, *more):
+        clips.append(clip)
+        if len(clips) == 8:
+            raise KeyboardInterrupt
+        return computed(fold, attack, clip, *more)
+
+    monkeypatch.setattr(round_trip_run, "_rows_of_clip", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        round_trip.main(flags(copied))
+    assert not (copied / "round-trip" / "rows.parquet").exists()
+    round_trip.main(flags(copied))
+    # Three whole parts were kept, the fourth was begun anew.
+    assert len(clips) == 8 + len(tripped[1].drop_duplicates(["fold", "attack", "clip"])) - 6
+    pd.testing.assert_frame_equal(pd.read_parquet(copied / "round-trip" / "rows.parquet"), tripped[1])
+    again = round_trip.main(flags(copied))
+    assert len(clips) == 8 + len(tripped[1].drop_duplicates(["fold", "attack", "clip"])) - 6
+    assert again["tones"]["cells"] == tripped[0]["cells"]
+
+
+def test_attacks_and_folds_are_added_to_what_is_there(copied, tripped):
+    round_trip.main(flags(copied, "--attacks", "fgsm", "--folds", "2"))
+    assert set(pd.read_parquet(copied / "round-trip" / "rows.parquet")["attack"]) == {"fgsm"}
+    round_trip.main(flags(copied))
+    pd.testing.assert_frame_equal(pd.read_parquet(copied / "round-trip" / "rows.parquet"), tripped[1])
+
+
+def test_disturbed_rows_are_what_the_parts_compute(attacked, disturbed):
+    _, rows = disturbed
+    assert not set(rows.columns) - set(re.findall(r"`(\w+)`", DOCUMENTED))
+    clips = pd.read_parquet(attacked / "attacks" / "clips.parquet").query("fold == 1")
+    kinds = disturbances(["gain", "noise", "bits", "shift"])
+    assert (rows["attack"] == "clean").sum() == len(clips) * len(kinds)
+    clean = rows[rows["attack"] == "clean"].drop_duplicates(["fold", "clip"])
+    both = clean.merge(clips, on=["fold", "clip"])
+    assert (both["sound_success"] == ~both["clean_correct"]).all()
+    # The map does not tell how loud a clip is.
+    gains = rows[rows["transform"] == "gain"]
+    assert (gains["disturbed_success"] == gains["sound_success"]).mean() > 0.95
+    for _, row in rows[rows["transform"].isin(["noise", "shift"])].groupby(["attack", "transform"]).head(1).iterrows():
+        trained = load_classifier(attacked / f"fold{row['fold']}" / "best.ckpt")
+        data = trained.data(cache_dir=str(attacked.parent.parent / "cache"))
+        sound = torch.from_numpy(data.waveforms.read(row["clip"], 0))[None, None]
+        if row["attack"] != "clean":
+            file = attacked / "attacks" / "adversarials" / f"fold{row['fold']}" / row["attack"] / f"{row['clip']}.npy"
+            sound = data.representation.inverse(sound, torch.from_numpy(np.load(file))[row["budget_index"]][None])
+        seed = fragility_run.seed_of(0, row["name"], row["transform"])
+        made = Disturbance(row["transform"], row["strength"])(sound[0, 0].double().numpy(), 8000, seed)
+        answer = trained.model(data.representation(torch.from_numpy(made).float()[None, None])).argmax()
+        assert row["disturbed_prediction"] == answer
+
+
+def test_what_is_restored_did_not_survive_and_the_clean_clips_stand_beside_it(disturbed):
+    summary, rows = disturbed
+    cells = [cell for cell in summary["cells"] if cell["fold"] is None]
+    assert {cell["attack"] for cell in cells} == {"bim_b"}
+    for cell in cells:
+        of = (rows["transform"] == cell["transform"]) & (rows["strength"] == cell["strength"])
+        attacked, clean = (rows[of & (rows["attack"] == name)] for name in ("bim_b", "clean"))
+        fooled = attacked[attacked["sound_success"]]
+        assert cell["survival"]["share"] == pytest.approx(fooled["disturbed_success"].mean())
+        assert cell["survival"]["share"] + cell["restored"]["share"] == pytest.approx(1.0)
+        assert cell["clean_accuracy"]["share"] == pytest.approx(1 - clean["disturbed_success"].mean())
+        right = clean[~clean["sound_success"]]
+        assert cell["clean_kept"]["share"] == pytest.approx(1 - right["disturbed_success"].mean())
+
+
+def test_disturbances_are_added_to_what_is_there(copied, disturbed):
+    fragility.main(flags(copied, "--attacks", "bim_b", "--folds", "1", "--transforms", "gain", "bits"))
+    fragility.main(
+        flags(copied, "--attacks", "bim_b", "--folds", "1", "--transforms", "shift", "noise", "gain", "bits")
+    )
+    pd.testing.assert_frame_equal(pd.read_parquet(copied / "fragility" / "rows.parquet"), disturbed[1])
+
+
+@pytest.mark.parametrize(
+    ("program", "more", "error", "message"),
+    [
+        (round_trip, ("--attacks", "cwa"), DataError, "maps of cwa in .*, found those of bim_b, fgsm"),
+        (round_trip, ("--seed", "1"), UsageError, "was begun with, got another seed; --overwrite"),
+        (round_trip, ("--device", "abacus"), UsageError, "expected --device of this machine"),
+        (round_trip, ("--sounds", "aiff"), UsageError, "sounds.*wav"),
+        (round_trip, ("--folds", "0"), UsageError, "expected --folds"),
+        (fragility, ("--transforms", "echo"), UsageError, "among gain, noise, .*, got 'echo'"),
+        (fragility, ("--transform", "noise"), UsageError, "did you mean --transforms"),
+    ],
+)
+def test_impossible_commands_are_refused_in_a_sentence(attacked, tripped, program, more, error, message):
+    with pytest.raises(error, match=message):
+        program.main(flags(attacked, *more))
+
+
+def test_missing_maps_other_checkpoints_and_a_second_command_are_refused(copied):
+    with alone_in(copied / "round-trip"), pytest.raises(DataError, match="no other process at work"):
+        round_trip.main(flags(copied))
+    broken = next((copied / "attacks" / "adversarials" / "fold1" / "fgsm").iterdir())
+    broken.write_bytes(b"no array")
+    with pytest.raises(DataError, match=r"expected adversarial maps in .*npy, found none that can be read"):
+        round_trip.main(flags(copied, "--attacks", "fgsm"))
+    checkpoint = torch.load(copied / "fold2" / "best.ckpt", weights_only=True)
+    torch.save({**checkpoint, "epoch": 99}, copied / "fold2" / "best.ckpt")
+    with pytest.raises(DataError, match=r"expected the checkpoint that .* was attacked with, found another"):
+        round_trip.main(flags(copied, "--folds", "2"))
+    shutil.rmtree(copied / "attacks" / "adversarials")
+    with pytest.raises(DataError, match=r"found none; attack.py --save-adversarials keeps them"):
+        round_trip.main(flags(copied))
+    shutil.rmtree(copied / "attacks")
+    with pytest.raises(DataError, match=r"expected attacked clips in .*, found none"):
+        round_trip.main(flags(copied))
+
+
+def test_a_store_keeps_each_row_once_and_replaces_a_broken_part(tmp_path):
+    store = RowStore(tmp_path / "rows", ["clip"])
+    store.open({"seed": 0, "attacks": {"a": 1}})
+    store.write_part("one", pd.DataFrame({"clip": [3, 1]}))
+    store.write_part("two", pd.DataFrame({"clip": [1, 2]}))
+    assert store.merge()["clip"].tolist() == [1, 2, 3]
+    (store.path / "parts").mkdir()
+    (store.path / "parts" / "three.parquet").write_bytes(b"half a file")
+    with pytest.warns(UserWarning, match="cannot be read; its rows are computed again"):
+        assert store.rows()["clip"].tolist() == [1, 2, 3]
+    store.open({"seed": 0, "attacks": {"b": 1}})
+    with pytest.raises(ValueError, match="got another attacks of a"):
+        store.open({"seed": 0, "attacks": {"a": 2}})
+    store.rows_file.write_bytes(b"half a file")
+    with pytest.raises(DataError, match="remove it to compute them again"):
+        store.rows()
+    store.open({"seed": 1}, overwrite=True)
+    assert not len(store.rows())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pairs=st.lists(st.tuples(st.integers(-5, 5), st.integers(0, 4)), min_size=1, max_size=9).filter(
+        lambda some: any(weight for _, weight in some)
+    )
+)
+def test_a_weighted_median_is_that_of_repeated_values(pairs):
+    values, weights = (torch.tensor(one, dtype=torch.float64) for one in zip(*pairs, strict=True))
+    expected = np.median(np.repeat(values.numpy(), weights.numpy().astype(int)))
+    assert float(weighted_median(values, weights[None])[0]) == expected
+
+
+def test_intervals_need_ten_recordings_and_no_clip_is_no_number():
+    yes, recordings = pd.Series([True, False] * 10), pd.Series([str(k) for k in range(20)])
+    few = pd.Series(["a"] * 20)
+    everyone, nobody = pd.Series([True] * 20), pd.Series([False] * 20)
+    share = share_among(yes, everyone, recordings)
+    assert share["share"] == 0.5
+    assert 0.2 < share["low"] < 0.5 < share["high"] < 0.8
+    assert share_among(yes, everyone, few) == {"share": 0.5, "low": None, "high": None, "n": 20}
+    assert share_among(yes, nobody, recordings) == {"share": None, "low": None, "high": None, "n": 0}
+    numbers = pd.Series(np.arange(20.0))
+    median = median_among(numbers, everyone, recordings)
+    assert median["median"] == 9.5
+    assert 3 < median["low"] < 9.5 < median["high"] < 16
+    numbers[0] = np.nan
+    assert median_among(numbers, everyone, recordings)["n"] == 19
+    assert median_among(numbers, everyone, few)["low"] is None
+    assert median_among(numbers, nobody, recordings)["median"] is None
