@@ -1,6 +1,7 @@
-"""Run the points of a sweep: one YAML -> its runs, on this machine and without an account; `wandb sweep` takes it too.
+"""Run the points of a sweep or a study on this machine and without an account; `wandb sweep` takes the sweeps too.
 
 python sweep.py configs/sweeps/table3_dwt_sampling_rate.yaml --budgets reduced --only data=ESC10 -- --data.root DIR
+python sweep.py configs/study_esc10.yaml -- --data.root DIR
 """
 
 import sys
@@ -11,7 +12,7 @@ from commands.errors import end_at_sigterm, run_command, starting
 
 
 def main(args: Sequence[str] | None = None) -> dict[str, Any]:
-    """Run a sweep, or with ``point`` as the first word one setting of it.
+    """Run a sweep or a study, or with ``point`` as the first word one setting of it.
 
     Args:
         args: command line; that of the process by default.

@@ -216,8 +216,8 @@ class PointFlags:
         attacks: attacks, as attack.py takes them.
         budgets: how much each attack may spend: smoke, reduced, paper, or a YAML file.
         clips: size of the stratified subset of each test part that is attacked; all clips by default.
-        transfer: architectures; each is trained, and the adversarials of each are judged by all, instead of attacking
-            one.
+        transfer: architectures, or ARCHITECTURE:EPOCHS; each is trained, and the adversarials of each are judged by
+            all, instead of attacking one.
         scripts: folder of train.py, attack.py and transfer.py; this checkout by default.
     """
 
@@ -240,6 +240,7 @@ class SweepFlags:
         budgets: instead of the sweep's own.
         clips: clips of each test part, instead of all.
         runs_dir: folder of all runs.
+        unit_times: file by which the time left of a study is estimated; configs/unit_times/one_core.yaml by default.
     """
 
     jobs: int = 1
@@ -249,6 +250,7 @@ class SweepFlags:
     budgets: str | None = None
     clips: int | None = None
     runs_dir: str | None = None
+    unit_times: str | None = None
 
 
 def chosen_folds(value: str | int | Sequence[int]) -> list[int] | None:

@@ -1,30 +1,48 @@
 """What sweep.py is asked for, and which points of a sweep that chooses."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from commands.errors import UsageError
 from commands.sweeps.file import SweepFile
 from commands.sweeps.flags import SweepCommand
 from commands.sweeps.point_cli import setting
+from commands.sweeps.study import Study, is_study
+from commands.sweeps.unit_times import ONE_CORE, UnitTimes
 
 
 class SweepCLI:
-    """The flags of a sweep, with its file read.
+    """The flags of sweep.py, with its sweep or study read.
 
     Args:
         command: the flags.
 
     Raises:
-        UsageError: if the sweep's file is impossible.
+        UsageError: if a file is impossible.
     """
 
+    sweep: SweepFile
+    study: Study | None = None
+
     def __init__(self, command: SweepCommand) -> None:
-        self.sweep = SweepFile.read(command.file)
+        if is_study(command.file):
+            self.study = Study.read(command.file)
+            self.name = self.study.name
+        else:
+            self.sweep = SweepFile.read(command.file)
+            self.name = self.sweep.name
+        self.unit_times = UnitTimes.read(Path(command.unit_times or ONE_CORE))
         self.jobs = command.jobs
         self.dry_run = command.dry_run
         self.only = command.only
         self.forwarded = command.forwarded
+
+    @property
+    def passes(self) -> list[list[int]]:
+        """The passes of a study over the folds; one, with what the command line says, where it names folds itself."""
+        named = any(argument.split("=", 1)[0] == "--folds" for argument in self.forwarded)
+        return [[]] if self.study is None or named or not self.study.folds else self.study.folds
 
 
 def matches(only: Sequence[str], parameters: Mapping[str, Any], settings: dict[str, Any]) -> bool:

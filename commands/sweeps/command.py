@@ -1,4 +1,4 @@
-"""What sweep.py does: run what is not finished of a sweep, or one point of it."""
+"""What sweep.py does: run what is not finished of a sweep or a study, or one point."""
 
 import shlex
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from commands.errors import UsageError
 from commands.sweeps.child_process import end, start_bound
-from commands.sweeps.cli import SweepCLI, matches
+from commands.sweeps.cli import SweepCLI
 from commands.sweeps.flags import SweepCommand
-from commands.sweeps.local_runner import Grid, GridPoint
+from commands.sweeps.listing import Listing
+from commands.sweeps.local_runner import Grid
 from commands.sweeps.point import Point
 from commands.sweeps.point_cli import PointCLI
-from commands.sweeps.point_record import PointRecord, environment_of_steps, log_file
+from commands.sweeps.point_record import PointRecord, environment_of_steps
 from storage import DataError
 
 
@@ -48,7 +48,7 @@ def run_point(arguments: Sequence[str]) -> dict[str, float]:
 
 
 def run_sweep(command: SweepCommand) -> dict[str, Any]:
-    """Run what is not finished of a sweep's points, or list it.
+    """Run what is not finished of a sweep's or a study's points, or list it.
 
     Args:
         command: the command line of sweep.py.
@@ -57,41 +57,24 @@ def run_sweep(command: SweepCommand) -> dict[str, Any]:
         Names of the points: ``finished``, ``failed``, and with ``--dry-run`` ``pending``.
     """
     cli = SweepCLI(command)
-    parser = PointCLI()
-    finished: list[str] = []
-    pending: list[GridPoint] = []
-    seen: set[str] = set()
-    for parameters in cli.sweep.points():
-        started_as = [*cli.sweep.full_command(parameters), *cli.forwarded]
-        parser.read([*cli.sweep.arguments(parameters), *cli.forwarded])
-        if not matches(cli.only, parameters, parser.settings):
-            continue
-        point = Point(parser)
-        if point.name in seen:
-            raise UsageError(f"expected points of different settings, got two that are called {point.name}")
-        seen.add(point.name)
-        try:
-            done, refused = point.is_finished(), ""
-        except (DataError, UsageError) as error:
-            # A point whose files are not its own says so itself, and stops no other.
-            done, refused = False, f"  # will be refused: {error}"
-        if cli.dry_run:
-            print(f"# finished: {point.name}" if done else shlex.join(started_as) + refused)
-        if done:
-            finished.append(point.name)
-        else:
-            pending.append(GridPoint(point.name, started_as, log_file(point.path)))
-    if not seen:
-        raise UsageError(f"expected a point of {cli.sweep.name} with {' '.join(cli.only)}, found none")
-    console = Console(stderr=cli.dry_run)
-    console.print(f"{cli.sweep.name}: {len(seen)} points, {len(finished)} finished", highlight=False)
+    listing = Listing(cli)
+    finished = [listed.name for listed in listing.points if listed.finished]
     if cli.dry_run:
-        return {"finished": finished, "failed": {}, "pending": [point.name for point in pending]}
-    failed = Grid(cli.sweep.name, pending, finished=len(finished), jobs=cli.jobs, console=console).run()
+        for listed in listing.points:
+            refused = f"  # will be refused: {listed.refused}" if listed.refused else ""
+            print(f"# finished: {listed.name}" if listed.finished else shlex.join(listed.command) + refused)
+    console = Console(stderr=cli.dry_run)
+    if cli.study is not None:
+        listing.show(console)
+    console.print(f"{cli.name}: {len(listing.points)} points, {len(finished)} finished", highlight=False)
+    if cli.dry_run:
+        return {"finished": finished, "failed": {}, "pending": [listed.name for listed in listing.pending]}
+    points = [listed.grid_point(listing.pace) for listed in listing.pending]
+    failed = Grid(cli.name, points, finished=len(finished), jobs=cli.jobs, console=console).run()
     if failed:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in failed.items())
-        raise DataError(f"expected {len(seen)} finished points, found {len(failed)} that failed: {reasons}")
-    return {"finished": [*finished, *(point.name for point in pending)], "failed": {}, "pending": []}
+        raise DataError(f"expected {len(listing.points)} finished points, found {len(failed)} that failed: {reasons}")
+    return {"finished": [*finished, *(point.name for point in points)], "failed": {}, "pending": []}
 
 
 def _wait_for(held: ExitStack, lock: FileLock) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,19 +77,23 @@ class SweepFile:
             dict(zip(self.parameters, values, strict=True)) for values in itertools.product(*self.parameters.values())
         ]
 
-    def full_command(self, point: dict[str, Any]) -> list[str]:
-        """The command of a point, its macros replaced as W&B's agent does, for this machine's Python."""
+    def arguments(self, point: dict[str, Any]) -> list[str]:
+        """What follows ``sweep.py point`` in the command of a point, its macros replaced as W&B's agent does."""
         macros = create_sweep_command_args({"args": {key: {"value": value} for key, value in point.items()}})
-        macros |= {"env": ["/usr/bin/env"], "interpreter": [sys.executable], "program": [str(PROGRAM)]}
         filled: list[str] = []
-        for part in create_sweep_command(list(self.command)):
+        for part in create_sweep_command(list(self.command))[len(POINT) :]:
             macro = part[2:-1] if part.startswith("${") and part.endswith("}") else None
             filled += [part] if macro is None else macros.get(macro) or []
         return filled
 
-    def arguments(self, point: dict[str, Any]) -> list[str]:
-        """What follows ``sweep.py point`` in the command of a point."""
-        return self.full_command(point)[len(POINT) :]
+
+def full_command(arguments: Sequence[str]) -> list[str]:
+    """The command of a point for this machine's Python, as W&B's agent would write it.
+
+    Args:
+        arguments: what follows ``sweep.py point``.
+    """
+    return ["/usr/bin/env", sys.executable, str(PROGRAM), "point", *arguments]
 
 
 def _values(path: Path, key: str, parameter: Any) -> list[Any]:

@@ -14,6 +14,9 @@ from commands.signatures import Flag
 EXAMPLES = (
     Example("python sweep.py configs/sweeps/demo.yaml --jobs 2", "what `make demo` runs"),
     Example(
+        "python sweep.py configs/study_esc10.yaml --dry-run", "what of a study is finished, and how long the rest takes"
+    ),
+    Example(
         "python sweep.py configs/sweeps/table3_dwt_sampling_rate.yaml --budgets reduced --only data=ESC10 -- --folds 1",
         "behind --: flags of train.py for every point; `sweep.py point --help` lists them",
     ),
@@ -27,7 +30,7 @@ class SweepCommand(SweepFlags):
     """A whole command line of sweep.py.
 
     Args:
-        file: YAML of a W&B sweep.
+        file: YAML of a W&B sweep, or of a study.
         forwarded: flags for every point.
     """
 
@@ -46,9 +49,9 @@ def read_sweep_command(args: Sequence[str] | None) -> SweepCommand:
     parser = OneSentenceParser(prog="sweep.py")
     parser.add_argument("file", type=str)
     parser.add_flags(SweepFlags)
-    file = Flag("FILE", None, None, "YAML of a W&B sweep, configs/sweeps/*.yaml", required=True)
+    file = Flag("FILE", None, None, "a sweep, configs/sweeps/*.yaml, or a study, configs/study_*.yaml", required=True)
     parser.page = lambda: help_text(
-        "sweep.py", "Run all points of a sweep on this machine.", EXAMPLES, help_groups(SweepFlags), [file]
+        "sweep.py", "Run all points of a sweep or a study on this machine.", EXAMPLES, help_groups(SweepFlags), [file]
     )
     settings = parser.parse_args(arguments[:place]).as_dict()
     command = build(SweepCommand, settings)

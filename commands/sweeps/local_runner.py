@@ -31,11 +31,13 @@ class GridPoint:
         name: name of its run.
         command: how it is started.
         log: file that keeps what it prints.
+        seconds: how long it is expected to take; None where that is not known.
     """
 
     name: str
     command: list[str]
     log: Path
+    seconds: float | None = None
 
 
 class Grid:
@@ -61,6 +63,8 @@ class Grid:
         self.environment = {**variables, "WANDB_RUN_GROUP": sweep}
         self.failed: dict[str, str] = {}
         self.durations: list[float] = []
+        self.expected: list[float | None] = []
+        self.waiting = deque(points)
         self.running: dict[str, tuple[GridPoint, subprocess.Popen[bytes], float]] = {}
         self.progress = Progress(
             TextColumn("{task.description}"),
@@ -81,13 +85,12 @@ class Grid:
         Returns:
             Why each failed point failed, by its name.
         """
-        waiting = deque(self.points)
         if self.console.is_terminal:
             self.progress.start()
         try:
-            while waiting or self.running:
-                while waiting and len(self.running) < self.jobs:
-                    self._start(waiting.popleft())
+            while self.waiting or self.running:
+                while self.waiting and len(self.running) < self.jobs:
+                    self._start(self.waiting.popleft())
                 time.sleep(POLL_SECONDS)
                 for name in list(self.running):
                     self._look_at(name)
@@ -99,13 +102,26 @@ class Grid:
         return self.failed
 
     def time_left(self) -> str:
-        """Time for what is left, at the pace of the points that this call has finished."""
-        if not self.durations:
+        """Time for what is left: what was expected, at the pace of the points that this call has finished.
+
+        Where nothing was expected, every point takes as long as the mean of those that are finished.
+        """
+        mean = sum(self.durations) / len(self.durations) if self.durations else None
+        pace = 1.0
+        if self.durations and all(seconds is not None for seconds in self.expected):
+            pace = sum(self.durations) / sum(seconds for seconds in self.expected if seconds is not None)
+
+        def expected(point: GridPoint) -> float | None:
+            return mean if point.seconds is None else point.seconds * pace
+
+        left = [expected(point) for point in self.waiting]
+        now = time.monotonic()
+        for point, _, started in self.running.values():
+            seconds = expected(point)
+            left.append(None if seconds is None else max(0.0, seconds - (now - started)))
+        if None in left:
             return "time left unknown until a point is finished"
-        mean = sum(self.durations) / len(self.durations)
-        left = self.total - self.finished - len(self.failed) - len(self.running)
-        under_way = sum(max(0.0, mean - (time.monotonic() - started)) for _, _, started in self.running.values())
-        return f"{duration((left * mean + under_way) / self.jobs)} left"
+        return f"{duration(sum(seconds for seconds in left if seconds is not None) / self.jobs)} left"
 
     def _start(self, point: GridPoint) -> None:
         process = start_bound(point.command, environment=self.environment, log=point.log)
@@ -127,6 +143,7 @@ class Grid:
         if code == 0:
             self.finished += 1
             self.durations.append(seconds)
+            self.expected.append(point.seconds)
             said = f"finished in {duration(seconds)}"
         else:
             self.failed[name] = last_line(point.log, beginning="error: ") or f"exit code {code}"

@@ -1,9 +1,11 @@
 """One point of a sweep: what is to be trained and attacked, and what of it is finished."""
 
+import copy
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,16 +50,57 @@ class Point:
         self.name = cli.run_name
         cli.check_name(self.name)
         self.allowed = cli.packages_of_checkpoints
-        self.identity = cli.identity
         self.flags = [*cli.train_flags, *_root_from_environment(cli.settings)]
         runs = Path(self.settings["runs_dir"])
-        self.architectures: list[str] = self.settings["transfer"] or [self.settings["model"]["architecture"]]
         own = self.settings["model"]["architecture"]
+        self.architectures: list[str] = []
+        self.runs: dict[str, RunFolder] = {}
+        self.identities: dict[str, dict[str, Any]] = {}
+        self.model_flags: dict[str, list[str]] = {}
         # The models of a transfer are named as if each were a point alone, so that other sweeps find them.
-        self.runs = {
-            architecture: RunFolder(runs / (self.name if architecture == own else f"{self.name}-{architecture}"))
-            for architecture in self.architectures
-        }
+        for model in self.settings["transfer"] or [own]:
+            architecture, _, epochs = model.partition(":")
+            flags = [] if architecture == own else ["--model.architecture", architecture]
+            flags += ["--trainer.max_epochs", epochs] if epochs else []
+            with cli.with_flags(flags) if flags else nullcontext():
+                name, identity = cli.run_name, cli.identity
+            self.architectures.append(architecture)
+            self.runs[architecture] = RunFolder(runs / name)
+            self.identities[architecture] = identity
+            self.model_flags[architecture] = flags
+
+    def with_folds(self, folds: Sequence[int]) -> "Point":
+        """The same setting, trained and attacked on these folds only."""
+        other = copy.copy(self)
+        chosen = ",".join(map(str, folds))
+        other.settings = {**self.settings, "folds": chosen}
+        other.flags = [*self.flags, f"--folds={chosen}"]
+        return other
+
+    @property
+    def work(self) -> tuple[Any, ...]:
+        """What tells this point from another that is to do something else; equal where nothing more is to be done."""
+        settings = self.settings
+        runs = tuple(str(run.path) for run in self.runs.values())
+        return (runs, *(str(settings[name]) for name in ("attacks", "budgets", "clips", "folds", "seed")))
+
+    def lost_checkpoints(self) -> list[Path]:
+        """Checkpoints of finished folds that are to be attacked and are not on this machine.
+
+        Runs may be brought from another machine without their checkpoints: what they have finished is known, and
+        nothing more can be done with them here.
+        """
+        if self.attacked and self.is_attacked():
+            return []
+        if not self.attacked and (not self.settings["transfer"] or self.is_transferred()):
+            return []
+        return [
+            run.checkpoint(fold)
+            for architecture, run in self.runs.items()
+            if self.is_trained(architecture)
+            for fold in self.folds(architecture)
+            if not run.checkpoint(fold).is_file()
+        ]
 
     @property
     def attacked(self) -> bool:
@@ -99,8 +142,7 @@ class Point:
         """
         run = self.runs[architecture]
         if run.config_file.is_file():
-            model = {**self.identity["model"], "architecture": architecture}
-            others = run.differing_settings({**self.identity, "model": model})
+            others = run.differing_settings(self.identities[architecture])
             if others:
                 raise UsageError(
                     f"expected {run.path} to be a run of this point, found another value of {', '.join(others)} in "
@@ -149,8 +191,8 @@ class Point:
         return all(summary.get(theirs, self.settings[ours]) == self.settings[ours] for theirs, ours in names)
 
     def _train(self, architecture: str) -> list[str]:
-        chosen = ["--model.architecture", architecture] if self.settings["transfer"] else []
-        return [*self._script("train.py"), *self.flags, *chosen, "--name", self.runs[architecture].path.name]
+        name = self.runs[architecture].path.name
+        return [*self._script("train.py"), *self.flags, *self.model_flags[architecture], "--name", name]
 
     def _attack(self, script: str, paths: list[Path]) -> list[str]:
         settings = self.settings

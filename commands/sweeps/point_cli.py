@@ -4,7 +4,8 @@ import itertools
 import json
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from commands.flags import PointFlags, TrainFlags, check_attack_numbers
 from commands.parser import check_names
 from commands.train_cli import TrainCLI
 from datamodules import CORPORA
+from lightning_modules.sound_classifier import default_learning_rate
 from representations import REPRESENTATIONS
 from storage.run_folder import differing_keys
 
@@ -27,6 +29,7 @@ CLASS = re.compile(r"[A-Za-z_][\w.]*")
 ARCHITECTURE = "model.architecture"
 # The seed reaches data and model through links.
 LINKED = ("data.seed", "model.seed")
+LEARNING_RATE = "model.learning_rate"
 
 
 class PointCLI(TrainCLI):
@@ -51,9 +54,14 @@ class PointCLI(TrainCLI):
         """
         self._parse(args)
         self.arguments = list(args)
-        unknown = sorted(set(self.settings["transfer"]) - set(ARCHITECTURES))
-        if unknown:
-            raise UsageError(f"expected --transfer to name some of {', '.join(ARCHITECTURES)}, got {unknown[0]!r}")
+        for model in self.settings["transfer"]:
+            architecture, colon, epochs = model.partition(":")
+            if architecture not in ARCHITECTURES:
+                known = ", ".join(ARCHITECTURES)
+                raise UsageError(f"expected --transfer to name some of {known}, got {architecture!r}")
+            if colon and not (epochs.isdecimal() and int(epochs) > 0):
+                given = f"{architecture}:24 for example, got {model!r}"
+                raise UsageError(f"expected --transfer ARCHITECTURE:EPOCHS, {given}")
         self.check_flags()
         # Before the first training, not after it.
         check_attack_numbers(self.settings["attacks"], self.settings["clips"])
@@ -98,9 +106,24 @@ class PointCLI(TrainCLI):
             tuple(f"--{flag}={value}" for flag, value in pairs(self.arguments) if _is_base(flag, value))
         )
         differing = differing_keys(default, self.identity) - set(LINKED)
+        if _chosen_learning_rate(self.identity["model"]) == _chosen_learning_rate(default["model"]):
+            differing.discard(LEARNING_RATE)
+        else:
+            differing.add(LEARNING_RATE)
         # The architecture comes last, so that the models of a transfer are found under the point's name.
         ordered = sorted(differing, key=lambda key: (key == ARCHITECTURE, key))
         return "-".join([name, *(_fragment(key, self.identity) for key in ordered)])
+
+    @contextmanager
+    def with_flags(self, flags: Sequence[str]) -> Iterator[None]:
+        """Within the block the point has some more flags, of which the last value counts."""
+        config, settings, arguments = self.config, self.settings, self.arguments
+        try:
+            self.arguments = [*arguments, *flags]
+            self._parse(self.arguments)
+            yield
+        finally:
+            self.config, self.settings, self.arguments = config, settings, arguments
 
     def _base(self, arguments: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
         """What a name begins with, and the settings that need not be added to it."""
@@ -152,6 +175,12 @@ def _base_name(base: Sequence[str], given: str | None) -> str:
 def _is_base(flag: str, value: str) -> bool:
     # A representation that is given as JSON or as a file is a group of settings, not the name of a class.
     return flag in BASE and (flag in ("config", "name") or CLASS.fullmatch(value) is not None)
+
+
+def _chosen_learning_rate(model: Mapping[str, Any]) -> float | None:
+    """The learning rate of a model, None where it is the default, which the architecture decides."""
+    chosen = float(model["learning_rate"])
+    return None if chosen == default_learning_rate(model["architecture"]) else chosen
 
 
 def _fragment(key: str, identity: dict[str, Any]) -> str:
