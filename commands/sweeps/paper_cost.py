@@ -226,7 +226,7 @@ def measured_rows(folders: Sequence[Path]) -> dict[str, dict[str, float]]:
             if plan is None:
                 continue
             shared = plan.build(nn.Identity(), bounds=(0.0, 1.0), seed=0).shared_runs(plan.budgets)
-            last = rows[rows["budget"].isin([members[-1] for members in shared])]
+            last = rows[rows["budget_index"].isin([members[-1] for members in shared])]
             per_clip = last.groupby(["fold", "clip"])["gradients"].sum()
             spent.setdefault(profile, {}).setdefault(str(name), []).extend(per_clip.tolist())
     return {
