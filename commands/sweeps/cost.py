@@ -199,15 +199,16 @@ def measured_pace(points: Iterable[Point], estimate: Estimate) -> Pace:
         for architecture, run in point.runs.items():
             rows = [] if architecture in BASELINES else (read_json(run.summary_file) or {}).get("folds", [])
             for row in rows:
-                if (str(run.path), row["fold"]) not in seen:
+                if row.get("seconds") and (str(run.path), row["fold"]) not in seen:
                     seen.add((str(run.path), row["fold"]))
                     taken[0] += float(row["seconds"])
                     expected[0] += estimate.training(point, architecture, corpus)
         summary = read_json(point.path / "attacks" / "summary.json") if point.attacked and point.is_attacked() else None
         if summary is not None and (str(point.path), 0) not in seen:
             seen.add((str(point.path), 0))
-            taken[1] += sum(float(row["seconds"]) for row in summary["attacks"])
-            folds = sorted({int(row["fold"]) for row in summary["attacks"]})
+            timed = [row for row in summary["attacks"] if row.get("seconds")]
+            taken[1] += sum(float(row["seconds"]) for row in timed)
+            folds = sorted({int(row["fold"]) for row in timed})
             expected[1] += estimate.attacking(point, point.architectures[:1], corpus, folds).attacks
     training, attacks = (
         spent / seconds if spent and seconds else None for spent, seconds in zip(taken, expected, strict=True)
