@@ -22,6 +22,7 @@ from commands.errors import UsageError
 from commands.flags import SEVEN
 from commands.sweeps.cli import SweepCLI, matches
 from commands.sweeps.file import SweepFile
+from commands.sweeps.flags import read_sweep_command
 from commands.sweeps.local_runner import Grid, GridPoint, last_line
 from commands.sweeps.point import Point
 from commands.sweeps.point_cli import PointCLI, setting
@@ -396,11 +397,11 @@ def test_an_impossible_sweep_is_refused_in_a_sentence(change, message, light_swe
 
 def test_impossible_flags_are_refused_in_a_sentence(light_sweep, tmp_path):
     with pytest.raises(UsageError, match=r"expected a sweep in .*none.yaml, found: No such file"):
-        SweepCLI([str(tmp_path / "none.yaml")])
+        SweepCLI(read_sweep_command([str(tmp_path / "none.yaml")]))
     with pytest.raises(UsageError, match="expected --jobs of at least 1, got 0"):
-        SweepCLI([str(light_sweep), "--jobs", "0"])
+        SweepCLI(read_sweep_command([str(light_sweep), "--jobs", "0"]))
     with pytest.raises(UsageError, match="expected --only KEY=VALUE, data=ESC10 for example, got 'ESC10'"):
-        SweepCLI([str(light_sweep), "--only", "ESC10"])
+        SweepCLI(read_sweep_command([str(light_sweep), "--only", "ESC10"]))
     for wrong, message in (
         (["--clips", "0"], "expected --clips of at least 1, got 0"),
         (["--budgets", "huge"], "expected a profile of budgets among .* got 'huge'"),
@@ -410,7 +411,7 @@ def test_impossible_flags_are_refused_in_a_sentence(light_sweep, tmp_path):
             sweep.main([str(light_sweep), "--dry-run", *wrong])
     light_sweep.write_text("a: [")
     with pytest.raises(UsageError, match="expected YAML in"):
-        SweepCLI([str(light_sweep)])
+        SweepCLI(read_sweep_command([str(light_sweep)]))
 
 
 def grid_point(tmp_path, name, program):
