@@ -2,20 +2,24 @@
 
 Maps of 64 x 64 and larger fit every architecture; 128 x 128 is what the representations make. A new architecture is
 one file with a builder and one line in :data:`ARCHITECTURES`, from which the command line takes the names that it
-allows. Classifiers without gradients (SVM, random forest) stand in :mod:`classifiers.baselines`. Losses, optimisers and
-training belong in ``lightning_modules``, and what makes a map in ``representations``.
+allows. :mod:`classifiers.own_model` says what a network outside the project has to be. Classifiers without gradients
+(SVM, random forest) stand in :mod:`classifiers.baselines`. Losses, optimisers and training belong in
+``lightning_modules``, and what makes a map in ``representations``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+import torch
 from torch import nn
 
 from classifiers.crnn import build_crnn
+from classifiers.own_model import build_own_model
 from classifiers.resnet56 import build_resnet56
 from classifiers.sb_cnn import build_sb_cnn
 from classifiers.torchvision_nets import build_alexnet, build_googlenet, build_resnet18, build_resnet34
+from storage.untrusted import named_builder
 
-__all__ = ["ARCHITECTURES", "build_classifier", "count_parameters"]
+__all__ = ["ARCHITECTURES", "build_classifier", "count_parameters", "find_architecture"]
 
 ARCHITECTURES: dict[str, Callable[[int, bool], nn.Module]] = {
     "resnet18": build_resnet18,
@@ -28,26 +32,57 @@ ARCHITECTURES: dict[str, Callable[[int, bool], nn.Module]] = {
 }
 
 
-def build_classifier(architecture: str, num_classes: int, pretrained: bool = False) -> nn.Module:
+def find_architecture(architecture: object, allowed: Collection[str] = ()) -> Callable[..., nn.Module]:
+    """Find what builds an architecture, without building anything.
+
+    Args:
+        architecture: a name in :data:`ARCHITECTURES`, or the import path of a class or function as
+            :mod:`classifiers.own_model` describes it.
+        allowed: packages that an import path may lead to; nothing outside them is imported.
+
+    Raises:
+        ValueError: if it is neither, or leads to something else.
+    """
+    return named_builder(architecture, "an architecture", nn.Module, ARCHITECTURES, allowed)
+
+
+def build_classifier(
+    architecture: str,
+    num_classes: int,
+    pretrained: bool = False,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    allowed: Collection[str] = (),
+) -> nn.Module:
     """Build a classifier of one-channel maps.
 
     The module has the same parameters, under the same names, whether ``pretrained`` or not, so that a checkpoint is
     loaded into the untrained one without a network.
 
     Args:
-        architecture: a name in :data:`ARCHITECTURES`.
+        architecture: as in :func:`find_architecture`.
         num_classes: number of logits, at least 2.
         pretrained: start from ImageNet weights instead of random ones.
+        input_shape: shape of one map ``(channels, rows, columns)``, for a network outside the project.
+        allowed: packages that an import path may lead to.
 
     Raises:
-        ValueError: for an unknown name, for fewer than two classes, and for ``pretrained`` where no weights exist.
+        ValueError: for an unknown architecture, for fewer than two classes, for ``pretrained`` where no weights exist,
+            and for a network outside the project that cannot be used.
         DataError: if the ImageNet weights are neither on this machine nor to be downloaded.
     """
-    if architecture not in ARCHITECTURES:
-        raise ValueError(f"expected architecture to be one of {', '.join(ARCHITECTURES)}, got {architecture!r}")
+    builder = find_architecture(architecture, allowed)
     if num_classes < 2:
         raise ValueError(f"expected num_classes of at least 2, got {num_classes}")
-    return ARCHITECTURES[architecture](num_classes, pretrained)
+    if architecture in ARCHITECTURES:
+        # Channels last is the layout that convolutions are fastest in, on CPUs and GPUs alike.
+        return builder(num_classes, pretrained).to(memory_format=torch.channels_last)
+    if pretrained:
+        raise ValueError(
+            f"expected pretrained=False for {architecture}, got True; --model.weights names the weights of a network "
+            "outside the project"
+        )
+    return build_own_model(builder, architecture, num_classes, input_shape)
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -7,10 +7,12 @@ import sys
 from argparse import HelpFormatter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace
 
+from commands.config_file import as_yaml, settings_in
 from commands.errors import UsageError
 from commands.help import Example, Group, help_text
 from commands.nearest_flag import meant, unknown_flag
@@ -72,6 +74,18 @@ class OneSentenceParser(ArgumentParser):
     ) -> Namespace:
         """Parse a command line, that of the process by default."""
         return super().parse_args(self.spelt_out(sys.argv[1:] if args is None else args), namespace, **kwargs)
+
+    def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
+        """Parse a file of settings (``--config``)."""
+        try:
+            content = self.read_config(Path(path))
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        return self.parse_string(content, str(path), *args, **kwargs)
+
+    def read_config(self, path: Path) -> str:
+        """The settings of a file as YAML; a parser whose flags stand for classes looks at what the file names."""
+        return as_yaml(settings_in(path))
 
     def spelt_out(self, arguments: Iterable[str]) -> list[str]:
         """A command line as jsonargparse writes it: ``--overwrite true``, ``--attacks '["fgsm", "cwa"]'``."""

@@ -9,7 +9,10 @@ import yaml
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
+from classifiers import find_architecture
 from classifiers.baselines import BASELINES
+from commands.config_classes import refuse_foreign_names
+from commands.config_file import NOT_SETTINGS, as_yaml, packages_named, settings_in
 from commands.errors import (
     LARGEST_SEED,
     UsageError,
@@ -29,6 +32,7 @@ from lightning_modules.trained_classifier import NOT_FROM_A_FILE, build_data
 from lightning_modules.weight_average import WeightAverage
 from storage import RunFolder
 from storage.provenance import is_launched
+from storage.trained_run import sha256
 
 # Settings that say where and how fast, not what: a run may be continued with others.
 INCIDENTAL = ("root", "fold", "num_workers", "cache_dir", "cache_maps", "download")
@@ -44,7 +48,22 @@ NOT_OF_BASELINES: dict[str, Any] = {
 
 
 class TrainParser(OneSentenceParser, LightningArgumentParser):
-    """Lightning's parser with this project's flags and errors."""
+    """Lightning's parser with this project's flags and errors.
+
+    Attributes:
+        named: packages that the command line names, from which files of settings may name classes.
+    """
+
+    named: tuple[str, ...] = ()
+
+    def read_config(self, path: Path) -> str:
+        """The settings of a file as YAML, if it names nothing that the command line does not."""
+        settings = settings_in(path)
+        try:
+            refuse_foreign_names(settings, self.named, path.parent)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        return as_yaml(settings)
 
 
 class TrainCLI(LightningCLI):
@@ -53,6 +72,9 @@ class TrainCLI(LightningCLI):
     Args:
         args: command line; that of the process by default.
         checkpoint: content of a checkpoint whose settings, once they are checked, replace the defaults.
+
+    Attributes:
+        packages: packages that the command line names, from which a network outside the project may come.
     """
 
     program = "train.py"
@@ -62,6 +84,7 @@ class TrainCLI(LightningCLI):
         self.checkpoint = checkpoint
         arguments = list(sys.argv[1:] if args is None else args)
         check_names(arguments)
+        self.packages = packages_named(arguments)
         if checkpoint is not None and _downloads(arguments):
             raise UsageError("expected --data.root with --data.download: nothing is written to a recorded folder")
         super().__init__(
@@ -85,9 +108,12 @@ class TrainCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the flags of the cross-validation and tie the model to its data."""
         assert isinstance(parser, TrainParser)
+        parser.named = self.packages
         for settings in self.own_flags:
             parser.add_flags(settings)
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+        parser.link_arguments("data.input_shape", "model.input_shape", apply_on="instantiate")
+        parser.link_arguments("allow_import", "model.allow_import")
         parser.link_arguments("seed", "data.init_args.seed")
         parser.link_arguments("seed", "model.seed")
         parser.set_defaults({"data": {"class_path": "datamodules.SyntheticSounds"}})
@@ -96,7 +122,9 @@ class TrainCLI(LightningCLI):
             recorded = recipe["data"]["init_args"]
             init_args = {name: value for name, value in recorded.items() if name not in ("seed", *NOT_FROM_A_FILE)}
             init_args["fold"] = self.checkpoint["fold"]
-            model = {key: value for key, value in recipe["model"].items() if key not in ("num_classes", "seed")}
+            # Where weights once came from is nothing to read again.
+            linked = ("num_classes", "input_shape", "seed", "weights", "pretrained")
+            model = {key: value for key, value in recipe["model"].items() if key not in linked}
             parser.set_defaults(
                 {
                     "seed": recipe["data"]["init_args"]["seed"],
@@ -114,6 +142,8 @@ class TrainCLI(LightningCLI):
             self.parser.dump(self.config, skip_link_targets=False, skip_none=False, format="yaml")
         )
         model = self.settings["model"]
+        # Not what the classifier is, but what its user trusts.
+        model.pop("allow_import", None)
         self._check_architecture()
         if model["learning_rate"] is None:
             # The record of a run says the number.
@@ -121,9 +151,23 @@ class TrainCLI(LightningCLI):
 
     def _check_architecture(self) -> None:
         # A name in a file of settings; one on the command line was looked at before.
-        architecture, known = self.settings["model"]["architecture"], CHOICES["--model.architecture"]
+        model, known = self.settings["model"], CHOICES["--model.architecture"]
+        architecture = model["architecture"]
         if architecture not in known:
-            raise UsageError(f"expected --model.architecture to be one of {', '.join(known)}, got {architecture!r}")
+            if "." not in architecture:
+                raise UsageError(f"expected --model.architecture to be one of {', '.join(known)}, got {architecture!r}")
+            try:
+                find_architecture(architecture, self.packages)
+            except ValueError as error:
+                raise UsageError(f"--model.architecture: {error}") from error
+        imported = self.settings["trainer"]["max_epochs"] == 0
+        if imported and architecture in known and model["weights"] is None:
+            raise UsageError(
+                f"expected --model.weights with --trainer.max_epochs 0, got none: a {architecture} that is neither "
+                "trained nor given weights answers at random"
+            )
+        if architecture in BASELINES and model["weights"] is not None:
+            raise UsageError(f"expected no --model.weights with {architecture}, which is fitted, not loaded")
         groups = {"model": self.settings["model"], "data": self.settings["data"]["init_args"]}
         for flag, off in NOT_OF_BASELINES.items():
             group, name = flag.removeprefix("--").split(".")
@@ -152,7 +196,7 @@ class TrainCLI(LightningCLI):
         try:
             # Other settings are said before that the run is finished, which would invite to delete another experiment.
             run.open(
-                {**self.settings, "table_digest": table_digest},
+                {**self.reproducible, "table_digest": table_digest},
                 identity=self.identity,
                 overwrite=settings["overwrite"] and not launched,
             )
@@ -171,6 +215,11 @@ class TrainCLI(LightningCLI):
                 f"expected the run {name} to lie in {runs}, got a link to {(runs / name).resolve()}; "
                 "choose another --name, or the folder that it leads to with --runs_dir"
             )
+
+    @property
+    def reproducible(self) -> dict[str, Any]:
+        """The settings that a run's ``config.yaml`` repeats: all but what a file may not ask for."""
+        return {name: value for name, value in self.settings.items() if name not in NOT_SETTINGS}
 
     @property
     def default_name(self) -> str:
@@ -201,6 +250,9 @@ class TrainCLI(LightningCLI):
         require_number("--early_stopping.patience", settings["early_stopping"]["patience"], 0)
         packages_to_import(settings["allow_import"])
         require_folder("--runs_dir", settings["runs_dir"])
+        weights = settings["model"]["weights"]
+        if weights is not None and not Path(weights).is_file():
+            raise UsageError(f"expected a file of weights as --model.weights, found none at {weights}")
         require_folder("--data.cache_dir", settings["data"]["init_args"].get("cache_dir"))
         if settings["name"] is not None:
             self.check_name(settings["name"])
@@ -244,7 +296,11 @@ class TrainCLI(LightningCLI):
         """The settings that decide a run's result; where files lie and how many processes work does not."""
         data = {key: value for key, value in self.recipe["data"]["init_args"].items() if key not in INCIDENTAL}
         trainer = {key: self.settings["trainer"][key] for key in ("max_epochs", "max_steps", "precision")}
+        weights = self.settings["model"]["weights"]
+        # A run goes on with the file of weights that it was started with, not with another one of its name.
+        loaded = {} if weights is None else {"weights": {"weights_sha256": sha256(Path(weights))}}
         return {
+            **loaded,
             "data": {"class_path": self.recipe["data"]["class_path"], **data},
             "model": self.recipe["model"],
             "trainer": trainer,
@@ -261,6 +317,7 @@ class TrainCLI(LightningCLI):
         """
         config = self.config.clone()
         config["data"]["init_args"]["fold"] = fold
+        config["model"]["allow_import"] = list(self.packages)
         seed_everything(self.settings["seed"], workers=True, verbose=False)
         try:
             self.built = self.parser.instantiate_classes(config)

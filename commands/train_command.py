@@ -17,6 +17,7 @@ from commands.errors import packages_to_import, quieten
 from commands.retest import retest
 from commands.train_cli import TrainCLI
 from lightning_modules.cross_validation import CrossValidation
+from lightning_modules.imported_model import ImportedModel
 from lightning_modules.progress import CrossValidationProgress
 from lightning_modules.recorded_split import refuse_changed_table
 from lightning_modules.trained_classifier import load_classifier, read_checkpoint
@@ -57,7 +58,9 @@ def train(args: Sequence[str] | None) -> dict[str, Any]:
     run = cli.open_run(data.number_of_folds, data.table.digest)
     refuse_changed_table(run, data)
     pending = [fold for fold in cli.chosen_folds(data.number_of_folds) if run.record(fold) is None]
-    training = {name: cli.identity[name] for name in ("trainer", "early_stopping", "weight_average")}
+    identity = cli.identity
+    groups = ("trainer", "early_stopping", "weight_average", "weights")
+    training = {name: identity[name] for name in groups if name in identity}
     validation = CrossValidation(
         run, cli.recipe, training=training, seed=cli.settings["seed"], folds=data.number_of_folds
     )
@@ -67,7 +70,10 @@ def train(args: Sequence[str] | None) -> dict[str, Any]:
     else:
         progress = CrossValidationProgress(pending)
         for fold in pending:
-            train_fold(cli, fold, run, [validation, progress])
+            if cli.settings["trainer"]["max_epochs"] == 0:
+                import_fold(cli, fold, validation)
+            else:
+                train_fold(cli, fold, run, [validation, progress])
     summary = validation.write_summary(data)
     show(run, summary)
     return summary
@@ -107,6 +113,17 @@ def train_fold(cli: TrainCLI, fold: int, run: RunFolder, shared: list[Callback])
     trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
     trainer.test(model, datamodule=data, ckpt_path=str(run.checkpoint(fold)), weights_only=True, verbose=False)
     wandb.finish()
+
+
+def import_fold(cli: TrainCLI, fold: int, validation: CrossValidation) -> None:
+    """Test a model that was trained elsewhere (``--trainer.max_epochs 0``) and record it as a trained fold."""
+    model, data = cli.build(fold)
+    trainer = cli.build_trainer(
+        logger=False,
+        default_root_dir=str(validation.run.fold(fold)),
+        callbacks=[validation, ImportedModel(validation, fold)],
+    )
+    trainer.test(model, datamodule=data, verbose=False)
 
 
 def test_again(args: Sequence[str] | None, checkpoint: str, allowed: Sequence[str]) -> dict[str, Any]:

@@ -26,8 +26,8 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "enable_model_summary": False,
     "deterministic": "warn",
 }
-# Given by links: the seed decides all of them, the corpus the number of classes, --folds the fold.
-LINKED = ("data.seed", "model.seed", "model.num_classes")
+# Given by links: the seed decides all of them, the corpus the number of classes and the maps' shape, --folds the fold.
+LINKED = ("data.seed", "model.seed", "model.num_classes", "model.input_shape", "model.allow_import")
 # Flags of jsonargparse itself, which only the second look understands.
 LATER = ("config", "print_config", "data.help", "data.representation.help")
 EXAMPLES = (
@@ -155,7 +155,8 @@ def show_help(program: str, names: TrainNames, *, trainer: bool) -> NoReturn:
         name: Flag(name[2:], str, None, f"one of {', '.join(CHOICES[name])}, or an import path") for name in CHOICES
     }
     model = [flag for flag in names.model if flag.name != "model.architecture"]
-    architecture = Flag("model.architecture", str, "resnet18", f"one of {', '.join(CHOICES['--model.architecture'])}")
+    architectures = f"one of {', '.join(CHOICES['--model.architecture'])}, or an import path"
+    architecture = Flag("model.architecture", str, "resnet18", architectures)
     data = [flag for flag in names.data if flag.name != "data.representation"]
     point = program != Path("train.py").name
     print(

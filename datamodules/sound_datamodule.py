@@ -170,6 +170,14 @@ class SoundDataModule(LightningDataModule):
         return len(self.table.class_names)
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input of a classifier, ``(channels, rows, columns)``."""
+        if self.representation.resize is not None:
+            return (1, *self.representation.resize)
+        with torch.no_grad():
+            return tuple(self.representation(torch.zeros(1, 1, self.waveforms.samples)).shape[1:])
+
+    @property
     def waveforms(self) -> WaveformCache:
         """The decoded, resampled and augmented clips."""
         if self._waveforms is None:

@@ -69,6 +69,10 @@ class CrossValidation(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the fold's clips down and tell the model what its checkpoints say of their data."""
+        self.begin_fold(trainer, pl_module)
+
+    def begin_fold(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """As :meth:`on_fit_start`; a model that was trained elsewhere begins with its test."""
         self.started = time.monotonic()
         data = data_of(trainer)
         if trainer.is_global_zero:
@@ -148,9 +152,14 @@ class CrossValidation(Callback):
             "n_validation": len(split.validation),
             "leakage": data.leakage,
             "validation": data.validation,
-            "weights": "lowest validation loss" if data.validation == "fold" else "last epoch",
+            "weights": self._weights(data),
             "checkpoint": str(self.run.checkpoint(data.fold).relative_to(self.run.path)),
         }
+
+    def _weights(self, data: SoundDataModule) -> str:
+        if self.training["trainer"]["max_epochs"] == 0:
+            return "trained elsewhere"
+        return "lowest validation loss" if data.validation == "fold" else "last epoch"
 
     def finish(self, data: SoundDataModule, record: dict[str, Any]) -> None:
         """Mark the fold as finished and bring the summary up to date."""

@@ -1,7 +1,7 @@
 """The system that the Trainer trains: a classifier of maps, its loss, its augmentation and its optimiser."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from classifiers import build_classifier, count_parameters
+from classifiers.weights_file import load_weights
 from datamodules import Batch, SoundDataModule
 from datamodules.batches import clip_seeds
 from lightning_modules.map_augmentation import mask_bands, mix_up, roll_in_time
@@ -44,8 +45,10 @@ class SoundClassifier(LightningModule):
 
     Args:
         num_classes: number of classes.
-        architecture: a name in :data:`classifiers.ARCHITECTURES`; train.py also takes the name of a baseline.
+        architecture: a name in :data:`classifiers.ARCHITECTURES`, or the import path of a class or function that builds
+            a network (:mod:`classifiers.own_model`); train.py also takes the name of a baseline.
         pretrained: start from ImageNet weights where torchvision has them.
+        weights: file of weights to start from (:mod:`classifiers.weights_file`): a state dict or ``*.safetensors``.
         instance_norm: the classifier first gives each clip's map mean 0 and deviation 1 over rows and columns (Ulyanov
             et al. 2016). MFCC maps, scaled by their clip's extremes, differ in level for reasons that say little of
             the sound. Attacks and their bounds see the map in [0, 1], in front of it.
@@ -62,9 +65,12 @@ class SoundClassifier(LightningModule):
         time_mask_width: largest width of such a band, as a share of the columns.
         class_weights: ``balanced`` multiplies the loss of a clip by n / (K n_c), n training clips, n_c of them of its
             class, K classes, so that each class weighs the same; validation judges without weights.
+        input_shape: shape of one map ``(channels, rows, columns)``, which a network outside the project may ask for.
+        allow_import: packages that an import path may lead to; no checkpoint keeps it.
 
     Raises:
-        ValueError: if a setting is impossible.
+        ValueError: if a setting is impossible, or a network outside the project cannot be used.
+        DataError: if the file of weights does not fit.
     """
 
     RANGES: ClassVar[dict[str, tuple[Callable[[float], bool], str]]] = {
@@ -81,6 +87,7 @@ class SoundClassifier(LightningModule):
         num_classes: int,
         architecture: str = "resnet18",
         pretrained: bool = False,
+        weights: str | None = None,
         instance_norm: bool = False,
         learning_rate: float | None = None,
         weight_decay: float = 1e-2,
@@ -94,6 +101,8 @@ class SoundClassifier(LightningModule):
         time_masks: int = 0,
         time_mask_width: float = 0.15,
         class_weights: Literal["none", "balanced"] = "none",
+        input_shape: tuple[int, ...] | None = None,
+        allow_import: Sequence[str] = (),
     ) -> None:
         super().__init__()
         for name, count in (("frequency_masks", frequency_masks), ("time_masks", time_masks)):
@@ -111,10 +120,13 @@ class SoundClassifier(LightningModule):
         self.check_settings(
             label_smoothing=label_smoothing, mixup=mixup, weight_decay=weight_decay, learning_rate=learning_rate
         )
-        self.save_hyperparameters()
+        self.save_hyperparameters(ignore=["allow_import"])
         self.hparams["learning_rate"] = learning_rate
-        # Channels last is the layout that convolutions are fastest in, on CPUs and GPUs alike.
-        self.classifier = build_classifier(architecture, num_classes, pretrained).to(memory_format=torch.channels_last)
+        self.classifier = build_classifier(
+            architecture, num_classes, pretrained, input_shape=input_shape, allowed=allow_import
+        )
+        if weights is not None:
+            load_weights(self.classifier, weights, architecture)
         if instance_norm:
             self.classifier = nn.Sequential(nn.InstanceNorm2d(1), self.classifier)
         # Counted before anybody freezes the classifier to attack it.

@@ -1,5 +1,6 @@
 """A checkpoint read back: the classifier, and the corpus and representation it was trained on."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from jsonargparse import ArgumentParser
 from torch import Tensor
 
-from classifiers import ARCHITECTURES
+from classifiers import find_architecture
 from datamodules import CORPORA, SoundDataModule
 from datamodules.split_record import SplitRecord
 from lightning_modules.sound_classifier import SoundClassifier
@@ -17,6 +18,8 @@ from representations import REPRESENTATIONS, Representation
 from storage import DataError
 from storage.untrusted import check_values, constructor_types, named_class, shortened
 
+MOST_CELLS = 4096 * 4096
+"""Cells of the largest map that a representation makes."""
 NOT_FROM_A_FILE = ("cache_dir", "download")
 """Settings by which a recipe could have something written somewhere: only a command line gives them."""
 
@@ -129,8 +132,10 @@ def load_classifier(path: Path | str, allowed: Sequence[str] = ()) -> TrainedCla
     """
     checkpoint = read_checkpoint(path)
     split = recorded_split(checkpoint, path)
-    settings = {**checkpoint["hyper_parameters"], "pretrained": False}
+    # The weights are those of the checkpoint: nothing is read or downloaded because a checkpoint names it.
+    settings = {**checkpoint["hyper_parameters"], "pretrained": False, "weights": None}
     known = constructor_types(SoundClassifier)
+    del known["allow_import"]
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise DataError(
@@ -140,8 +145,9 @@ def load_classifier(path: Path | str, allowed: Sequence[str] = ()) -> TrainedCla
     weights = checkpoint["state_dict"]
     try:
         check_recipe(checkpoint["recipe"], allowed)
-        _check_architecture(settings, checkpoint.get("class_names"))
-        model = SoundClassifier(**check_values(settings, known, "the classifier"))
+        check_values(settings, known, "the classifier")
+        _check_architecture(settings, checkpoint.get("class_names"), allowed)
+        model = SoundClassifier(**settings, allow_import=allowed)
     except ValueError as error:
         raise DataError(f"expected a checkpoint that can be rebuilt at {path}, found another: {error}") from error
     try:
@@ -202,8 +208,10 @@ def check_recipe(recipe: dict[str, Any], allowed: Sequence[str] = ()) -> None:
     """
     check_recipe_form(recipe)
     _parts_of(recipe, allowed)
+    annotations = constructor_types(SoundClassifier)
+    del annotations["allow_import"]
     model = {name: value for name, value in recipe["model"].items() if name != "architecture"}
-    check_values(model, constructor_types(SoundClassifier), "the classifier")
+    check_values(model, annotations, "the classifier")
 
 
 def data_of_recipe(recipe: dict[str, Any], replaced: Mapping[str, Any], allowed: Sequence[str] = ()) -> SoundDataModule:
@@ -255,11 +263,11 @@ def _check_form(checkpoint: dict[str, Any]) -> None:
         raise ValueError(f"expected the names of the classes, got {shortened(names)}")
 
 
-def _check_architecture(settings: Mapping[str, Any], class_names: Any) -> None:
-    """Before anything is built: the number of classes decides how much memory that takes."""
-    architecture, classes = settings.get("architecture", "resnet18"), settings.get("num_classes")
-    if architecture not in list(ARCHITECTURES):
-        known = ", ".join(ARCHITECTURES)
-        raise ValueError(f"expected an architecture, one of {known}, got {shortened(architecture)}")
+def _check_architecture(settings: Mapping[str, Any], class_names: Any, allowed: Sequence[str]) -> None:
+    """Before anything is built: the numbers of classes and cells decide how much memory that takes."""
+    find_architecture(settings.get("architecture", "resnet18"), allowed)
+    classes, shape = settings.get("num_classes"), settings.get("input_shape")
     if classes != len(class_names):
         raise ValueError(f"expected num_classes of {len(class_names)}, as there are names, got {shortened(classes)}")
+    if shape is not None and not (all(side > 0 for side in shape) and 0 < math.prod(shape) <= MOST_CELLS):
+        raise ValueError(f"expected input_shape of at least 1 and at most {MOST_CELLS} cells, got {shortened(shape)}")

@@ -12,6 +12,7 @@ from storage.errors import DataError
 
 ADDED_LATER: dict[str, Any] = {
     "model.instance_norm": False,
+    "model.weights": None,
     "model.frequency_masks": 0,
     "model.frequency_mask_width": 0.15,
     "model.time_masks": 0,

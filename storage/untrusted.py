@@ -1,9 +1,9 @@
-"""What a file may make this program do: nothing but choose among known classes and give them plain values.
+"""What a file may make this program do: choose among known classes and give them plain values, and nothing else.
 
 A checkpoint or a stored result comes from anywhere. A class that it names is looked up among the project's own; any
 other module is imported only if it lies under a package that the command line allows, and only a class of the expected
-kind is used. The values that it gives are compared with the annotations of the constructor that takes them; no value is
-ever understood as the name of something to import.
+kind, or a function that is defined in such a package, is used. The values that it gives are compared with the
+annotations of the constructor that takes them; no value is ever understood as the name of something to import.
 """
 
 import importlib
@@ -39,18 +39,75 @@ def named_class(name: Any, expected: type[T], known: Collection[type[T]], allowe
         if name in (one.__name__, f"{one.__module__}.{one.__name__}", f"{one.__module__.split('.')[0]}.{one.__name__}"):
             return one
     short = ", ".join(one.__name__ for one in known)
-    module, _, attribute = name.rpartition(".")
-    if not all(part.isidentifier() for part in name.split(".")) or not module:
-        raise ValueError(f"expected a {expected.__name__}, one of {short} or an import path, got {shortened(name)}")
-    if not any(module == package or module.startswith(f"{package}.") for package in allowed):
-        raise ValueError(
-            f"expected a {expected.__name__}, one of {short}, got {shortened(name)}, which is not imported because a "
-            f"file names it; --allow-import {name.split('.')[0]} allows that, if you trust it"
-        )
-    found = imported(module, attribute)
+    found = _allowed_object(name, f"a {expected.__name__}, one of {short}", allowed)
     if not (isinstance(found, type) and issubclass(found, expected)):
         raise ValueError(f"expected a subclass of {expected.__name__}, got {shortened(name)}, which is none")
     return found
+
+
+def named_builder(
+    name: Any, kind: str, expected: type[T], known: Mapping[str, Callable[..., T]], allowed: Collection[str] = ()
+) -> Callable[..., T]:
+    """Find the class or function that a file names as the one that builds an object.
+
+    Args:
+        name: a name in ``known``, or an import path (``package.module.function``).
+        kind: what the name stands for, in words with their article, for error messages.
+        expected: what is to be built.
+        known: the project's own builders by name, found without importing anything.
+        allowed: packages, or dotted beginnings of modules, from which the user lets files name builders.
+
+    Returns:
+        The builder. Of an allowed package it is a subclass of ``expected``, or a function that is defined in an allowed
+        package; what the package has imported from elsewhere (``from os import system``) is no such function.
+
+    Raises:
+        ValueError: if it is neither known nor allowed, cannot be imported, or is something else. Nothing of a module
+            that is not allowed is executed, and nothing that was found is called.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"expected {kind}, got {shortened(name)}")
+    if name in known:
+        return known[name]
+    found = _allowed_object(name, f"{kind}, one of {', '.join(known)}", allowed)
+    if isinstance(found, type) and issubclass(found, expected):
+        return found
+    if inspect.isfunction(found) and _lies_under(found.__module__ or "", allowed):
+        return found
+    packages = " or ".join(allowed)
+    raise ValueError(
+        f"expected {kind}: a subclass of {expected.__name__}, or a function that is defined in {packages}, got "
+        f"{shortened(name)}, which is {_origin(found)}"
+    )
+
+
+def is_import_path(name: Any) -> bool:
+    """Whether a value is text that can name an object of a module: identifiers with dots between them."""
+    return isinstance(name, str) and "." in name and all(part.isidentifier() for part in name.split("."))
+
+
+def _allowed_object(name: str, wanted: str, allowed: Collection[str]) -> Any:
+    """The object at an import path, if its module lies under an allowed package; ``wanted`` says what it should be."""
+    module, _, attribute = name.rpartition(".")
+    if not is_import_path(name):
+        raise ValueError(f"expected {wanted} or an import path, got {shortened(name)}")
+    if not _lies_under(module, allowed):
+        raise ValueError(
+            f"expected {wanted}, got {shortened(name)}, which is not imported because a "
+            f"file names it; --allow-import {name.split('.')[0]} allows that, if you trust it"
+        )
+    return imported(module, attribute)
+
+
+def _lies_under(module: str, packages: Collection[str]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def _origin(found: Any) -> str:
+    """What was found, in words, and where it is defined if that can be told."""
+    kind = "a class" if isinstance(found, type) else "a function" if inspect.isroutine(found) else type(found).__name__
+    module = getattr(found, "__module__", None)
+    return f"{kind} of {module}" if isinstance(module, str) else kind
 
 
 def imported(module: str, attribute: str) -> Any:

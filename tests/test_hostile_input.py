@@ -19,6 +19,8 @@ import report
 import sweep
 import train
 import transfer
+from classifiers import build_classifier
+from classifiers.weights_file import load_weights
 from commands.errors import run_command
 from datamodules import ESC10
 from datamodules.synthetic_sounds import write_synthetic_corpus
@@ -159,6 +161,8 @@ CHECKPOINTS = [
     ("hyper_parameters/architecture", "resnet1000", "expected an architecture, one of resnet18, .* got 'resnet1000'"),
     ("hyper_parameters/architecture", "os.system", "expected an architecture, one of resnet18, .* got 'os.system'"),
     ("hyper_parameters/architecture", "alexnet", "expected the weights of a alexnet in .*, found others"),
+    ("hyper_parameters/input_shape", [1, 10**9], "expected input_shape of at least 1 and at most .*, got .1, 1000"),
+    ("hyper_parameters/input_shape", [1, -2], "expected input_shape of at least 1 and at most .*, got .1, -2"),
     ("hyper_parameters/num_classes", 10**9, "expected num_classes of 10, as there are names, got 1000000000"),
     ("hyper_parameters/mixup", NAN, "expected mixup of the classifier to be a finite number, got nan"),
     ("hyper_parameters/learning_rate", -1.0, "expected a learning rate above 0, got -1.0"),
@@ -413,6 +417,16 @@ FLAGS = [
     (train, ["--data.num_workers", "-1"], "expected num_workers from 0 to 1024, got -1"),
     (train, ["--model.mixup", "nan"], "model.mixup: expected float, got nan"),
     (train, ["--model.learning_rate", "inf"], "model.learning_rate: expected float, got inf"),
+    (
+        train,
+        ["--trainer.max_epochs", "0"],
+        "expected --model.weights with --trainer.max_epochs 0, got none: a resnet56",
+    ),
+    (
+        train,
+        ["--model.architecture", "rbf_svm", "--model.weights", "{file}"],
+        "expected no --model.weights with",
+    ),
     (train, ["--allow-import", "a b"], "expected --allow-import to name packages, mypackage for example, got 'a b'"),
     (train, ["--test-only", "nowhere.ckpt", "--allow-import", "a/b"], "expected --allow-import to name packages"),
     (attack, ["--seed", "-1"], "expected --seed from 0 to 4294967295, got -1"),
@@ -451,8 +465,148 @@ def test_flags(corpus, tmp_path, said, program, flags, sentence):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+OWN = "tests.own_networks"
+OWN_MODELS = [
+    (f"{OWN}.no_module", "expected .*no_module to return a torch.nn.Module, got function"),
+    (f"{OWN}.raising", r"expected .*raising\(num_classes=10\) to build a network, got KeyError: 'no such thing'"),
+    (f"{OWN}.too_many", r"expected .*too_many to return logits of shape \(2, 10\) .* 10 classes, got \(2, 11\)"),
+    (f"{OWN}.half", "expected .*half to be built in float32, got conv.weight in float16; call float"),
+    (f"{OWN}.elsewhere", "expected .*elsewhere to be built on the CPU, got conv.weight on meta"),
+    (f"{OWN}.Several", "expected .*Several to return one tensor of logits, got tuple"),
+    (f"{OWN}.Softmax", "expected .*Softmax to return logits, got probabilities .*: leave out its softmax"),
+    (f"{OWN}.AlwaysTraining", "expected .*AlwaysTraining in evaluation mode after eval.*, got the module itself in"),
+    (f"{OWN}.Broken", "expected .*Broken to return finite logits, got NaN or infinity"),
+    (f"{OWN}.OtherName", r"expected .*OtherName to take num_classes, got the parameters \(n_out\)"),
+    (f"{OWN}.colours_only", r"expected .*colours_only to take inputs of shape \(batch, 1, 128, 128\), got RuntimeErr"),
+    (f"{OWN}.NOT_CALLABLE", "a subclass of Module, or a function that is defined in tests, got .*, which is int"),
+    (f"{OWN}.OwnSTFT.cells", "expected tests.own_networks.OwnSTFT.cells to be importable, got ModuleNotFoundError"),
+    (f"{OWN}.Absent", "expected tests.own_networks.Absent to be importable, got AttributeError"),
+    ("nowhere.at.all", "expected nowhere.at.all to be importable, got ModuleNotFoundError"),
+    ("os.system", "expected an architecture: a subclass of Module, or a function .* got 'os.system', which is"),
+    ("builtins.eval", "got 'builtins.eval', which is a function of builtins"),
+    ("a-b.Net", "expected an architecture, one of resnet18, .* or an import path, got 'a-b.Net'"),
+]
+
+
+@pytest.mark.parametrize(("architecture", "sentence"), OWN_MODELS)
+def test_networks_of_somebody(corpus, tmp_path, said, architecture, sentence):
+    flags = train_flags(tmp_path, "--data.root", corpus, "--data.split", "official", "--trainer.max_epochs", "0")
+    code, found = said(train.main, [*flags, "--model.architecture", architecture])
+    assert code == 2
+    assert re.search(sentence, found), found
+
+
+def weights_of(network):
+    return build_classifier(network, 10, input_shape=(1, 16, 16), allowed=["tests"]).state_dict()
+
+
+WEIGHTS = [
+    (lambda path: None, 2, "expected a file of weights as --model.weights, found none at"),
+    (lambda path: path.write_bytes(b""), 1, "expected weights in .*, found a file that cannot be read as a state dict"),
+    (lambda path: path.write_bytes(b"cos\nsystem\n(S'true'\ntR."), 1, "a file that cannot be read as a state dict"),
+    (lambda path: torch.save(torch.nn.Linear(2, 2), path), 1, "save module.state_dict.., not the module"),
+    (lambda path: torch.save([torch.ones(2)], path), 1, "expected weights by name in .*, found list"),
+    (lambda path: torch.save({}, path), 1, "expected weights by name in .*, found nothing"),
+    (lambda path: torch.save({"epoch": 3}, path), 1, "expected tensors by name in .*, found int under 'epoch'"),
+    (
+        lambda path: torch.save({"fc.weight": torch.ones(2)}, path),
+        1,
+        "expected the weights of tests.own_networks.ThreeChannels in .*, found no conv.bias, conv.weight, fc.bias; "
+        r"fc.weight \(2,\) instead of \(10, 396\)",
+    ),
+    (
+        lambda path: torch.save({**weights_of(f"{OWN}.ThreeChannels"), "head.bias": torch.ones(2)}, path),
+        1,
+        "found head.bias, which it does not have",
+    ),
+    (
+        lambda path: torch.save({**weights_of(f"{OWN}.ThreeChannels"), "fc.bias": torch.full((10,), NAN)}, path),
+        1,
+        "expected finite weights in .*, found NaN or infinity in fc.bias",
+    ),
+    (
+        lambda path: torch.save({**weights_of(f"{OWN}.ThreeChannels"), "fc.bias": torch.ones(10).int()}, path),
+        1,
+        "expected fc.bias in torch.float32 in .*, found torch.int32",
+    ),
+]
+
+
+@pytest.mark.parametrize(("write", "code", "sentence"), WEIGHTS)
+def test_files_of_weights(corpus, tmp_path, said, write, code, sentence):
+    write(tmp_path / "weights.pt")
+    flags = train_flags(tmp_path, "--data.root", corpus, "--data.split", "official", "--trainer.max_epochs", "0")
+    flags += ["--model.architecture", f"{OWN}.ThreeChannels", "--model.weights", tmp_path / "weights.pt"]
+    ended, found = said(train.main, flags)
+    assert ended == code
+    assert re.search(sentence, found), found
+
+
+def test_a_broken_safetensors_file(tmp_path):
+    (tmp_path / "one.safetensors").write_bytes(b"\xff" * 64)
+    with pytest.raises(DataError, match=r"expected weights in .*one.safetensors, found no safetensors file"):
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "one.safetensors", "it")
+
+
+# Each would import the module `attacker`, or read another file, if it were believed.
+CONFIGS = [
+    ("seed: 1\nseed: 2", "expected YAML in .*, found: seed twice, the second time in line 2"),
+    ("model: {mixup: 0.1, mixup: 0.2}", "expected YAML in .*, found: mixup twice, the second time in line 1"),
+    ("data: attacker.Corpus", "got 'attacker.Corpus', which is not imported because a file names it; --allow-import"),
+    ("data: {class_path: attacker.Corpus}", "got 'attacker.Corpus', which is not imported because a file names it"),
+    ("data: {representation: attacker.Rep}", "expected a Representation, one of .* got 'attacker.Rep', which is not"),
+    ("data: {init_args: {representation: {class_path: attacker.Rep}}}", "got 'attacker.Rep', which is not imported"),
+    ("data: {init_args: {unknown: attacker.Rep}}", "expected a number or a word as unknown, got 'attacker.Rep'"),
+    ("data: '{class_path: attacker.Corpus}'", "or an import path, got {class_path: attacker.Corpus}"),
+    ("data: other.yaml", "got 'other.yaml', which is not imported because a file names it"),
+    ("data.class_path: attacker.Corpus", "expected settings in groups, got the key 'data.class_path'"),
+    ("model: other.yaml", "expected settings of model by name, got 'other.yaml'"),
+    ("model: {architecture: attacker.Net}", "got 'attacker.Net', which is not imported because a file names it"),
+    ("trainer: other.yaml", "expected a number or a word as trainer, got 'other.yaml'"),
+    ("trainer: {callbacks: [attacker.Callback]}", "expected a number or a word as callbacks, got 'attacker.Callback'"),
+    ("trainer: {callbacks: {class_path: attacker.Call}}", "expected no class outside the project, got 'attacker.Call'"),
+    ("trainer: {strategy: attacker.Strategy}", "expected a number or a word as strategy, got 'attacker.Strategy'"),
+    (
+        "trainer: {callbacks: {class_path: LambdaCallback, init_args: {on_fit_start: attacker.run}}}",
+        "expected a number or a word as on_fit_start, got 'attacker.run'",
+    ),
+    ("allow_import: [attacker]\ndata: attacker.Corpus", "got 'attacker.Corpus', which is not imported because a file"),
+    ("!!python/object/apply:os.system ['true']", "expected YAML in .*, found: could not determine a constructor"),
+    ("- 1", "expected a mapping in .*, found list"),
+]
+
+
+@pytest.mark.parametrize(("content", "sentence"), CONFIGS)
+def test_files_of_settings(tmp_path, monkeypatch, said, content, sentence):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "attacker.py").write_text("open('executed', 'w').close()\n")
+    (tmp_path / "other.yaml").write_text("class_path: attacker.Corpus\n")
+    (tmp_path / "config.yaml").write_text(content)
+    for allowed in ([], ["--allow-import", "another", "attack"]):
+        code, found = said(train.main, ["--config", "config.yaml", *allowed])
+        assert code == 2
+        assert re.search(sentence, found), found
+    assert not (tmp_path / "executed").exists()
+    assert "attacker" not in sys.modules
+
+
 def test_there_are_at_least_eighty_cases():
-    tables = (CHECKPOINTS, FILES, BUDGETS, ATTACKS, SWEEPS, STORED, REPORTED, TABLES, SOUNDS, FLAGS)
+    tables = (
+        OWN_MODELS,
+        WEIGHTS,
+        CONFIGS,
+        CHECKPOINTS,
+        FILES,
+        BUDGETS,
+        ATTACKS,
+        SWEEPS,
+        STORED,
+        REPORTED,
+        TABLES,
+        SOUNDS,
+        FLAGS,
+    )
     assert sum(map(len, tables)) >= 80
 
 
@@ -501,6 +655,67 @@ def test_what_the_command_line_allows_is_used_if_it_is_of_the_kind(checkpoint, t
         path = importing(checkpoint, tmp_path, monkeypatch, "hostile_two", name)
         with pytest.raises(DataError, match=f"expected a subclass of Representation, got 'hostile_two.{name}'"):
             load_classifier(path, ["hostile_two"])
+
+
+NETWORKS_OF_SOMEBODY = """
+from os import popen, system
+from subprocess import Popen
+from pathlib import Path
+from torch import nn
+Path(__file__).with_name("executed").touch()
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        Path(__file__).with_name("called").touch()
+def net(num_classes):
+    return Net(num_classes)
+nested = [system]
+"""
+
+
+@pytest.mark.parametrize("place", ["hyper_parameters/architecture", f"{MODEL}/architecture"])
+@pytest.mark.parametrize("name", ["os.system", "builtins.eval", "hostile_nets.Net", "hostile_nets.system"])
+def test_no_architecture_of_a_file_is_imported_or_called_unless_the_command_line_allows_it(
+    checkpoint, tmp_path, monkeypatch, said, place, name
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "hostile_nets.py").write_text(NETWORKS_OF_SOMEBODY)
+    torch.save(put(checkpoint, place, name), tmp_path / "one.ckpt")
+    for allowed in ([], ["--allow-import", "hostile", "hostile_nets_of_another", "posix"]):
+        code, found = said(
+            train.main, ["--test-only", "one.ckpt", "--data.cache_dir", tmp_path / "cache", "--seed", "0", *allowed]
+        )
+        assert code in (1, 2)
+        assert f"got '{name}', which is not imported because a file names it; --allow-import" in found
+    assert not (tmp_path / "executed").exists()
+    assert "hostile_nets" not in sys.modules
+
+
+def test_of_an_allowed_package_only_what_builds_a_network_is_called(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "hostile_six.py").write_text(NETWORKS_OF_SOMEBODY)
+    path = tmp_path / "one.ckpt"
+    # What the package has imported from elsewhere, and what is nothing to call.
+    for name in ("system", "popen", "Popen", "Path", "nested", "nn"):
+        torch.save(put(checkpoint, "hyper_parameters/architecture", f"hostile_six.{name}"), path)
+        with pytest.raises(DataError, match=f"a function that is defined in hostile_six, got 'hostile_six.{name}'"):
+            load_classifier(path, ["hostile_six"])
+    assert not (tmp_path / "called").exists()
+    for name in ("Net", "net"):
+        torch.save(put(checkpoint, "hyper_parameters/architecture", f"hostile_six.{name}"), path)
+        with pytest.raises(DataError, match=f"expected the weights of a hostile_six.{name} in .*, found others"):
+            load_classifier(path, ["hostile_six"])
+    assert (tmp_path / "called").exists()
+
+
+def test_a_checkpoint_names_no_file_of_weights_and_gives_no_leave_to_import(checkpoint, tmp_path):
+    torch.save(put(checkpoint, "hyper_parameters/weights", "/etc/passwd"), tmp_path / "one.ckpt")
+    load_classifier(tmp_path / "one.ckpt")
+    for place in ("hyper_parameters", MODEL):
+        torch.save(put(checkpoint, f"{place}/allow_import", ["os"]), tmp_path / "one.ckpt")
+        with pytest.raises(DataError, match="allow_import"):
+            load_classifier(tmp_path / "one.ckpt")
 
 
 def test_a_recipe_chooses_no_folder_that_is_written_to(checkpoint, tmp_path, monkeypatch):

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from classifiers import ARCHITECTURES
+from classifiers.baselines import BASELINES
 from commands.attack_cli import read_plans
+from commands.config_file import packages_named
 from commands.errors import UsageError
 from commands.flags import PointFlags, TrainFlags, check_attack_numbers
 from commands.parser import check_names
-from commands.train_cli import TrainCLI
+from commands.train_cli import TrainCLI, TrainParser
 from datamodules import CORPORA
 from lightning_modules.sound_classifier import default_learning_rate
 from representations import REPRESENTATIONS
@@ -56,7 +58,7 @@ class PointCLI(TrainCLI):
         self.arguments = list(args)
         for model in self.settings["transfer"]:
             architecture, colon, epochs = model.partition(":")
-            if architecture not in ARCHITECTURES:
+            if architecture not in ARCHITECTURES and "." not in architecture:
                 known = ", ".join(ARCHITECTURES)
                 raise UsageError(f"expected --transfer to name some of {known}, got {architecture!r}")
             if colon and not (epochs.isdecimal() and int(epochs) > 0):
@@ -69,6 +71,8 @@ class PointCLI(TrainCLI):
 
     def _parse(self, args: Sequence[str]) -> None:
         check_names(args)
+        assert isinstance(self.parser, TrainParser)
+        self.packages = self.parser.named = packages_named(args)
         self.config = self.parser.parse_args(list(args))
         self.instantiate_classes()
 
@@ -77,8 +81,11 @@ class PointCLI(TrainCLI):
         """Packages that the point's own command line names classes of; its checkpoints will name the same."""
         data = self.settings["data"]
         representation = data["init_args"].get("representation") or {}
-        own = [path.rpartition(".") for path in (data["class_path"], representation.get("class_path", "STFT"))]
-        foreign = [module for module, _, name in own if name not in {*CORPORA, *REPRESENTATIONS}]
+        paths = [data["class_path"], representation.get("class_path", "STFT")]
+        own = [path.rpartition(".") for path in (*paths, self.settings["model"]["architecture"])]
+        known = {*CORPORA, *REPRESENTATIONS, *ARCHITECTURES, *BASELINES}
+        # What a package offers may be defined in another of its modules.
+        foreign = [module.split(".")[0] for module, _, name in own if name not in known]
         return list(dict.fromkeys([*self.settings["allow_import"], *foreign]))
 
     @property

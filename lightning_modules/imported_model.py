@@ -1,0 +1,32 @@
+"""A model that was trained elsewhere: its checkpoint is written when it is tested, with all that a trained one says."""
+
+import warnings
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from lightning_modules.cross_validation import CrossValidation
+
+
+class ImportedModel(Callback):
+    """Writes the checkpoint of a fold that has no epochs to train, before its test marks the fold as finished.
+
+    Args:
+        validation: the run's cross-validation, which says where checkpoints lie and what they say of their data.
+        fold: number of the fold, from 1.
+    """
+
+    def __init__(self, validation: CrossValidation, fold: int) -> None:
+        self.validation = validation
+        self.path = validation.run.checkpoint(fold)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the checkpoint, and say what cannot be known of it."""
+        self.validation.begin_fold(trainer, pl_module)
+        self.validation.epochs = 0
+        trainer.save_checkpoint(self.path, weights_only=True)
+        if trainer.is_global_zero:
+            warnings.warn(
+                "which clips this model was trained on is not known; its test is honest only if it has never seen a "
+                "recording of the test part, which split.csv lists",
+                stacklevel=2,
+            )
