@@ -98,7 +98,9 @@ class TrainNames:
         return any(name == flag for name, _, _ in self.given) or not any(name == "--config" for name, *_ in self.given)
 
     def _class(self, module: str, name: str, prefix: str) -> list[Flag]:
-        name = name if _is_name(name) else {"data": "SoundDataModule"}.get(prefix, "Representation")
+        # A class of the user's own takes at least what its base class takes.
+        bases = {"data": "SoundDataModule", "data.representation": "Representation"}
+        name = name if _is_name(name) else bases.get(prefix, name)
         found = [flag.under(prefix) for flag in constructor_flags(module, name)]
         return [flag for flag in found if flag.name not in LINKED]
 
@@ -134,7 +136,9 @@ def look_at(program: str, arguments: Sequence[str] | None, *more: type) -> Train
         elif name in own:
             looked_at += [flag, *values]
         elif name in table and table[name].annotation is not Any and not flag.split("=", 1)[0].endswith("+"):
-            parser.add_argument(f"--{name}", type=table[name].annotation)
+            # A flag that is given again overrides itself.
+            if name not in parser.names():
+                parser.add_argument(f"--{name}", type=table[name].annotation)
             looked_at += [flag, *values]
         elif name not in known and not names.takes_anything(name):
             raise UsageError(unknown_flag(flag, known, program))
