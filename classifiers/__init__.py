@@ -17,9 +17,10 @@ from classifiers.own_model import build_own_model
 from classifiers.resnet56 import build_resnet56
 from classifiers.sb_cnn import build_sb_cnn
 from classifiers.torchvision_nets import build_alexnet, build_googlenet, build_resnet18, build_resnet34
+from classifiers.weights_file import load_weights
 from storage.untrusted import named_builder
 
-__all__ = ["ARCHITECTURES", "build_classifier", "count_parameters", "find_architecture"]
+__all__ = ["ARCHITECTURES", "build_classifier", "count_parameters", "find_architecture", "load_weights"]
 
 ARCHITECTURES: dict[str, Callable[[int, bool], nn.Module]] = {
     "resnet18": build_resnet18,

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torchvision.models import mobilenet_v3_small
 
 from attacks import DeepFool
-from classifiers import build_classifier
-from classifiers.weights_file import load_weights
+from classifiers import build_classifier, load_weights
 
 
 class Pictures(nn.Module):

@@ -1,6 +1,5 @@
 """What every representation has in common: the door it checks, the tables it keeps, the size it returns."""
 
-import inspect
 from collections.abc import Callable, Hashable
 from typing import Any, Literal, get_args
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from representations.decibels import RANGE_DB
 from representations.map_change import change_before_resize, gains_of_cells
 from representations.resampling import averaging_weights, resample_axis
+from storage.untrusted import constructor_types
 
 ResizeMethod = Literal["bilinear", "bilinear_antialias", "power_mean"]
 """How the native map becomes one of the wanted size, see :class:`Representation`."""
@@ -86,8 +86,8 @@ class Representation(nn.Module):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The constructor's arguments as plain values, and the class name under ``class``."""
-        arguments = list(inspect.signature(type(self).__init__).parameters)[1:]
+        """The constructor's arguments, those handed on to base classes too, and the class name under ``class``."""
+        arguments = constructor_types(type(self))
         values = {name: getattr(self, name) for name in arguments}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         return {"class": type(self).__name__, **plain}
