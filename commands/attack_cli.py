@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from attacks.budgets import read_profile
 from attacks.plan import AttackPlan, plan_attack
 from attacks.torchattacks_adapter import TorchAttacksAttack
 from commands.attack_run import AttackRun
+from commands.config_file import NOT_SETTINGS, as_yaml, settings_in
 from commands.errors import UsageError
 from commands.flags import AttackFlags
 from commands.named_runs import named_runs
 from commands.trainer import check_trainer
 from metrics.trust_checks import SQUARE, UNBOUNDED
+from storage import write_text
 from storage.attack_store import DEFAULT_PRECISION, AttackStore
 from storage.trained_run import TrainedRun
 from storage.untrusted import allowed_packages
@@ -108,9 +110,30 @@ class AttackCLI:
             try:
                 for run in runs:
                     run.open(overwrite=self.settings["overwrite"])
+                    self.write_config(run)
             except ValueError as error:
                 raise UsageError(str(error)) from error
             yield
+
+    @rank_zero_only
+    def write_config(self, run: AttackRun) -> None:
+        """Write the flags that repeat all attacks of a folder of results, earlier commands' too, into ``config.yaml``.
+
+        Raises:
+            UsageError: if the file of an earlier command cannot be read.
+        """
+        file = run.store.path / "config.yaml"
+        try:
+            earlier = settings_in(file) if file.is_file() else {}
+        except ValueError as error:
+            raise UsageError(f"{error}; remove it") from error
+        named = {field.name for field in fields(AttackFlags)} - set(NOT_SETTINGS)
+        settings = {name: value for name, value in self.settings.items() if name in named}
+        checkpoints = [str(trained.path) for _, trained in sorted(run.trained.items())]
+        settings["checkpoints"] = list(dict.fromkeys([*earlier.get("checkpoints", []), *checkpoints]))
+        settings["attacks"] = list(dict.fromkeys([*earlier.get("attacks", []), *settings["attacks"]]))
+        # A repetition goes where its own command says.
+        write_text(file, as_yaml({**settings, "folds": "all", "output": None}))
 
     def build_trainer(self, **settings: Any) -> Trainer:
         """A Trainer for tests that may differentiate."""

@@ -12,14 +12,14 @@ class ThreeChannels(nn.Module):
 
     def __init__(self, num_classes: int, dropout: float = 0.1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 12, kernel_size=3, stride=2)
+        self.conv = nn.Conv2d(3, 6, kernel_size=3)
+        self.norm = nn.BatchNorm2d(6)
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(12 * 11 * 3, num_classes)
+        self.fc = nn.Linear(6 * 22, num_classes)
 
     def forward(self, maps):
         pictures = F.interpolate(maps.expand(-1, 3, -1, -1), size=(24, 24), mode="bilinear", align_corners=False)
-        features = F.adaptive_avg_pool2d(self.conv(pictures).relu(), (11, 3))
-        return self.fc(self.dropout(features.flatten(1)))
+        return self.fc(self.dropout(self.norm(self.conv(pictures)).relu().mean(3).flatten(1)))
 
 
 class OwnSTFT(STFT):

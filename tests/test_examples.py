@@ -25,7 +25,8 @@ def test_attack_your_own_model_prints_fooling_gradients_and_size(capsys):
 
 def test_own_representation_is_a_map_in_the_box_that_attacks_and_train_py_take(capsys, monkeypatch):
     found = runpy.run_path(str(EXAMPLES / "own_representation.py"), run_name="__main__")
-    assert re.search(r"\(4, 1, 16000\) -> \(4, 1, 128, 128\), from 0\.\d\d to [01]\.\d\d", capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert re.search(r"sounds \(4, 1, 16000\) -> maps \(4, 1, 128, 128\), 0\.\d\d to [01]\.\d\d", printed)
     representation, sounds = found["representation"], found["sounds"]
     # The fourth root of the power, from a transform of its own.
     spectrum = np.fft.rfft(np.hanning(1025)[:-1] * np.pad(sounds[0, 0].numpy(), 512)[5 * 512 : 5 * 512 + 1024])

@@ -36,11 +36,20 @@ def trained(tmp_path_factory):
     flags = [
         *("--data", "ESC10", "--data.representation", "tests.own_networks.OwnSTFT"),
         *("--data.representation.sample_rate", "8000", "--data.representation.resize", "16", "--folds", "1"),
-        *("--data.augmentation", "none", "--data.split", "official", "--data.root", str(folder / "corpus")),
+        *(
+            "--data.augmentation",
+            "none",
+            "--data.batch_size",
+            "10",
+            "--data.split",
+            "official",
+            "--data.root",
+            str(folder / "corpus"),
+        ),
         *("--data.cache_dir", str(folder / "cache"), "--runs_dir", str(folder / "runs"), "--wandb.mode", "disabled"),
         *("--model.architecture", OWN, "--trainer.accelerator", "cpu"),
     ]
-    learning = ["--trainer.max_epochs", "12", "--model.learning_rate", "0.03", "--model.mixup", "0"]
+    learning = ["--trainer.max_epochs", "10", "--model.learning_rate", "0.02", "--model.mixup", "0"]
     train.main([*flags, *learning, "--name", "here"])
     state = torch.load(folder / "runs" / "here" / "fold1" / "best.ckpt", weights_only=True)["state_dict"]
     # As DataParallel would have saved it.
@@ -107,6 +116,13 @@ def test_attacks_transfers_and_the_report_take_it_by_its_name(trained, capsys):
     summary = attack.main(["--checkpoints", runs[0], *flags, "--allow-import", "tests"])["elsewhere"]
     assert summary["architecture"] == OWN
     assert summary["means"]["deepfool"]["fooling_rate"] == 1
+    # Attacks repeat themselves from the file beside their results.
+    attacks = trained / "runs" / "elsewhere" / "attacks"
+    repeated = ["--config", str(attacks / "config.yaml"), "--output", str(trained / "again"), "--allow-import", "tests"]
+    attack.main(repeated)
+    folders = (attacks, trained / "again")
+    first, second = (pd.read_parquet(folder / "outcomes.parquet").drop(columns="seconds") for folder in folders)
+    pd.testing.assert_frame_equal(first, second)
     carried = transfer.main(["--checkpoints", *runs, *flags, "--allow-import", "tests"])["elsewhere"]
     # The target has the source's weights: what fools the one fools the other.
     ratios = [row["ratio"] for row in carried["rows"] if row["target_run"] == "here" and row["fold"] is None]
