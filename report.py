@@ -5,7 +5,7 @@ python report.py runs --output report
 
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from rich.table import Table
 from commands.errors import LARGEST_SEED, UsageError, require_folder, require_number, run_command
 from commands.parser import OneSentenceParser
 from reporting.estimates import attack_fooling_rate
+from reporting.own_runs import in_percent
 from reporting.page import Report, build_report
 from reporting.runs import Run, read_runs
 from reporting.selection import Selection, select_runs
-from reporting.tables.formats import ours
 from reporting.tables.table import Table as PaperTable
 
 
@@ -72,9 +72,11 @@ def parse(args: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def show(selection: Selection, report: Report) -> None:
-    """Print one's own runs, what of the paper's tables they measure, the verdicts, what is left out, and the path."""
+    """Print the runs, which is most robust, what of the paper is measured, what is left out and why, and the path."""
     console = Console()
     console.print(_own_runs(selection, report))
+    if report.answer:
+        console.print(report.answer, highlight=False, markup=False)
     measured = [(table.title, *_measured(table)) for table in report.tables]
     if any(number for _, number, _ in measured):
         summary = Table(title="The paper's tables")
@@ -90,71 +92,28 @@ def show(selection: Selection, report: Report) -> None:
                 f"{row[0]:5} {row[2]:10} {row[3]} ({row[1]}: {row[5]} {row[6]})", highlight=False, markup=False
             )
     for name, why in sorted(selection.left_out.items()):
-        console.print(f"left out {name}: {why}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"left out of the paper's tables: {name}: {why}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"report in {report.page}", soft_wrap=True)
 
 
 def _own_runs(selection: Selection, report: Report) -> Table:
-    """One line a setting that was trained: what it is and what came out."""
-    attacked = sum(run.attacks is not None for run in selection.runs)
+    """One line per run: what it is and what came out."""
+    attacked = sum(one.run.attacks is not None for one in report.own)
     budgets = selection.profile or "none"
-    title = f"{len(selection.runs)} runs, {attacked} attacked; split={selection.split}, budgets: {budgets}"
+    title = f"{len(report.own)} runs, {attacked} attacked; tables: split={selection.split}, budgets: {budgets}"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    headings = (
-        "runs",
-        "corpus",
-        "representation",
-        "classifier",
-        "folds",
-        "accuracy %",
-        "fooled %",
-    )
-    for heading in headings:
+    for heading in ("run", "corpus", "representation", "classifier", "folds", "accuracy %", "fooled %"):
         table.add_column(heading, overflow="fold")
-    runs = {run.name: run for run in selection.runs}
-    for row in report.overview.rows:
-        corpus, classifier = row.labels[:2]
-        shown = {quantity.name: ours(quantity) for cell in row.cells for quantity in cell}
-        folds = [
-            f"{run.summary['folds_finished']} of {run.summary['folds_in_all']}"
-            for run in map(runs.get, row.runs)
-            if run
-        ]
-        table.add_row(
-            *map(
-                escape,
-                (
-                    ", ".join(row.runs),
-                    corpus,
-                    _what_differs(row.runs, runs),
-                    classifier,
-                    ", ".join(dict.fromkeys(folds)),
-                ),
-            ),
-            shown["accuracy"],
-            _fooled([run for run in selection.runs if run.name in row.runs]),
-        )
+    for one in report.own:
+        words = (one.run.name, one.corpus, one.representation, one.architecture, one.folds)
+        table.add_row(*map(escape, words), in_percent(one.accuracy), _fooled(one.run))
     return table
 
 
-def _what_differs(names: Sequence[str], runs: Mapping[str, Run]) -> str:
-    """The representation of some runs, and its settings that are not the same for every run of that representation."""
-    own = next((runs[name].settings for name in names if name in runs), None)
-    if own is None:
-        return "-"
-    rivals = [run.settings for run in runs.values() if run.settings["representation"] == own["representation"]]
-    differing = [
-        f"{key} {value}"
-        for key, value in own.items()
-        if key != "architecture" and any(rival.get(key) != value for rival in rivals)
-    ]
-    return ", ".join([str(own["representation"]), *differing])
-
-
-def _fooled(runs: Sequence[Run]) -> str:
+def _fooled(run: Run) -> str:
     """Mean fooling rate over whatever attacks ran, with their number; a dash without one."""
-    attacks = dict.fromkeys(attack for run in runs if run.attacks for attack in run.attacks.means)
-    rates = [rate.value for attack in attacks if (rate := attack_fooling_rate(runs, attack)) is not None]
+    attacks = run.attacks.means if run.attacks else {}
+    rates = [rate.value for attack in attacks if (rate := attack_fooling_rate([run], attack)) is not None]
     if not rates:
         return "-"
     return f"{100 * statistics.fmean(rates):.1f} ({len(rates)} attack{'s' if len(rates) > 1 else ''})"

@@ -2,10 +2,9 @@
 
 import base64
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -13,13 +12,15 @@ from reporting.accuracy import Accuracies
 from reporting.association import associate, paper_points, run_points
 from reporting.claims.all_claims import all_findings
 from reporting.claims.claim import Finding
-from reporting.distinct_clips import attacked_clips
 from reporting.figures.association import MEASURES, association_figure
 from reporting.figures.curves import cost_curves, security_curves
 from reporting.figures.figure import ReportFigure
 from reporting.figures.paper_figures import study_figure
 from reporting.figures.spectrograms import spectrogram_figure
-from reporting.names import CORPUS_NAMES, NAMES
+from reporting.names import NAMES
+from reporting.own_runs import OwnRun, ends_in_percent, in_percent, own_runs, run_tables
+from reporting.page_data import page_data
+from reporting.ranking import Ranking, most_telling, rankings
 from reporting.selection import Selection
 from reporting.sounds import SoundPair, sound_pairs
 from reporting.studies import BEYOND, FIGURES
@@ -33,6 +34,12 @@ from reporting.tables.trust import SHOWN_CHECKS, deviations_table, leakage_table
 from reporting.verdicts import VERDICTS
 from storage import write_text
 
+PICKED = 6
+"""Runs that are compared when the page is opened; more curves than that are hard to tell apart."""
+
+Drawn = tuple[ReportFigure, bytes, bytes]
+"""A figure with its PNG and PDF."""
+
 
 @dataclass(frozen=True)
 class PageContent:
@@ -40,20 +47,26 @@ class PageContent:
 
     Attributes:
         selection: runs that it is made of.
+        own: every run that was read, with what was measured.
+        ranked: the order of the runs of each corpus under each attack and budget.
         tables: Tables I to V.
         more_tables: comparisons beyond them.
         overview: every setting.
-        figures: figures with their PNG.
+        own_figures: example maps and curves of the runs.
+        paper_figures: figures beside the paper's.
         findings: judged claims.
         plain: claims, differences, tests, leakage, checks and deviations by key.
         sounds: clips to listen to.
     """
 
     selection: Selection
+    own: Sequence[OwnRun]
+    ranked: Sequence[Ranking]
     tables: Sequence[Table]
     more_tables: Sequence[Table]
     overview: Table
-    figures: Sequence[tuple[ReportFigure, bytes]]
+    own_figures: Sequence[Drawn]
+    paper_figures: Sequence[Drawn]
     findings: Sequence[Finding]
     plain: dict[str, PlainTable]
     sounds: Sequence[SoundPair]
@@ -69,6 +82,8 @@ class Report:
         figures: all figures, also those with nothing to draw.
         plain: claims, differences, tests, leakage, checks and deviations by key.
         overview: every setting that was trained.
+        own: every run that was read, with what was measured.
+        answer: which run is most robust, in a sentence; None where nothing was attacked.
     """
 
     page: Path
@@ -76,70 +91,8 @@ class Report:
     figures: tuple[ReportFigure, ...]
     plain: dict[str, PlainTable]
     overview: Table
-
-
-def write_page(content: PageContent, path: Path) -> None:
-    """Write the page to a file.
-
-    Args:
-        content: what it shows.
-        path: the HTML file.
-    """
-    environment = Environment(
-        loader=PackageLoader("reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"data_uri": data_uri, "file_uri": lambda file, kind: data_uri(file.read_bytes(), kind)}
-    formats = {name: getattr(table_formats, name) for name in ("ours", "interval", "counted", "paper")}
-    environment.globals |= {"formats": formats, "names": NAMES, "shown_checks": SHOWN_CHECKS}
-    text = environment.get_template("report.html").render(
-        **vars(content), facts=_facts(content), verdicts=_verdicts(content)
-    )
-    write_text(path, text)
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """Content as part of the page."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _facts(content: PageContent) -> list[tuple[str, str]]:
-    runs = content.selection.runs
-    corpora = dict.fromkeys(CORPUS_NAMES.get(run.corpus, run.corpus) for run in runs)
-    attacked = sum(run.attacks is not None for run in runs)
-    counted = attacked_clips(runs)
-    printed = [cell for cell in _quantities(content.tables) if cell.paper is not None]
-    measured = sum(cell.ours is not None for cell in printed)
-    # Of someone's own runs the paper has no numbers.
-    compared = [("numbers of Tables I to V", f"{measured} of {len(printed)} measured")] if measured else []
-    left_out = content.selection.left_out
-    return [
-        ("runs", f"{len(runs)}, {attacked} of them attacked"),
-        ("corpora", ", ".join(corpora)),
-        ("split", content.selection.split),
-        ("budgets", content.selection.profile or "no attack yet"),
-        (
-            "attacked clips, right when clean",
-            f"{counted.clips:,}" + (f" of {counted.recordings:,} recordings" if counted.recordings else ""),
-        ),
-        *compared,
-        *([("left out", f"{len(left_out)} runs or their attacks, named under Deviations")] if left_out else []),
-    ]
-
-
-def _verdicts(content: PageContent) -> list[tuple[str, dict[str, int]]]:
-    """How many claims hold, by whose numbers."""
-    counted = {whose: Counter[str]() for whose in ("paper", "ours")}
-    for finding in content.findings:
-        counted["paper" if finding.numbers == "paper" else "ours"][finding.verdict] += 1
-    return [(whose, {verdict: counts[verdict] for verdict in VERDICTS}) for whose, counts in counted.items()]
-
-
-def _quantities(tables: Sequence[Table]) -> list[Any]:
-    return [quantity for table in tables for row in table.rows for cell in row.cells for quantity in cell]
+    own: tuple[OwnRun, ...]
+    answer: str | None
 
 
 def build_report(selection: Selection, output: Path, *, label: int | None = None, seed: int = 0) -> Report:
@@ -158,6 +111,8 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
         DataError: if a file of a run cannot be read.
     """
     accuracies = Accuracies(seed)
+    own = own_runs(selection, accuracies)
+    ranked = rankings(own, seed)
     tables = (*(paper_table(number, selection, accuracies) for number in (1, 2, 3, 4)), transfer_table(selection))
     more = [setting_table(key, selection, accuracies) for key in BEYOND]
     every = overview(selection, accuracies)
@@ -170,24 +125,102 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
     ]
     plain = [claims_table(findings), differences_table(selection, accuracies), association_table(tests)]
     plain += [leakage_table(selection), trust_table(selection), deviations_table(selection)]
-    figures = []
-    for figure in _figures(selection, accuracies, label):
-        figures.append((figure, figure.write(output / "figures")))
-    association = association_figure(selection, paper, ours)
-    figures.append((association, association.write(output / "figures")))
+    own_figures = [spectrogram_figure(selection, label), security_curves(selection), cost_curves(selection)]
+    paper_figures = [study_figure(key, selection, accuracies) for key in FIGURES]
+    paper_figures.append(association_figure(selection, paper, ours))
     for table in (*tables, *more, every):
         write_table(table, output / "tables")
     for words in plain:
         words.write(output / "tables")
     by_key = {table.key: table for table in plain}
-    content = PageContent(selection, tables, more, every, figures, findings, by_key, sound_pairs(selection.runs))
+    content = PageContent(
+        selection,
+        own,
+        ranked,
+        tables,
+        more,
+        every,
+        [(figure, *figure.write(output / "figures")) for figure in own_figures],
+        [(figure, *figure.write(output / "figures")) for figure in paper_figures],
+        findings,
+        by_key,
+        sound_pairs(selection.found),
+    )
     write_page(content, output / "index.html")
-    return Report(output / "index.html", tables, tuple(figure for figure, _ in figures), by_key, every)
+    chosen = most_telling(ranked)
+    answer = chosen.sentence if chosen else None
+    return Report(output / "index.html", tables, (*own_figures, *paper_figures), by_key, every, tuple(own), answer)
 
 
-def _figures(selection: Selection, accuracies: Accuracies, label: int | None) -> Iterator[ReportFigure]:
-    for key in FIGURES:
-        yield study_figure(key, selection, accuracies)
-    yield spectrogram_figure(selection, label)
-    yield cost_curves(selection)
-    yield security_curves(selection)
+def write_page(content: PageContent, path: Path) -> None:
+    """Write the page to a file.
+
+    Args:
+        content: what it shows.
+        path: the HTML file.
+    """
+    environment = Environment(
+        loader=PackageLoader("reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "data_uri": data_uri,
+        "file_uri": lambda file, kind: data_uri(file.read_bytes(), kind),
+        "text_uri": lambda text, kind: data_uri(text.encode(), kind),
+    }
+    formats = {name: getattr(table_formats, name) for name in ("ours", "interval", "counted", "paper", "as_csv")}
+    environment.globals |= {
+        "formats": formats,
+        "names": NAMES,
+        "shown_checks": SHOWN_CHECKS,
+        "percent": in_percent,
+        "ends": ends_in_percent,
+    }
+    chosen = most_telling(content.ranked)
+    numbers = [q for table in content.tables for row in table.rows for cell in row.cells for q in cell]
+    printed = [quantity for quantity in numbers if quantity.paper is not None]
+    text = environment.get_template("report.html").render(
+        runs=content.own,
+        chosen=chosen,
+        other_answers=[
+            one.sentence for one in content.ranked if chosen and one.threat == chosen.threat and one is not chosen
+        ],
+        threats=list(dict.fromkeys(threat for run in content.own for threat in run.threats)),
+        picked=_picked(content.own, chosen),
+        data=page_data(content.own, content.ranked, chosen),
+        downloads={name: data_uri(csv.encode(), "text/csv") for name, csv in run_tables(content.own).items()},
+        own_figures=content.own_figures,
+        paper_figures=content.paper_figures,
+        sounds=content.sounds,
+        plain=content.plain,
+        overview=content.overview,
+        overview_open=len(content.overview.rows) < len(content.own),
+        tables=content.tables,
+        more_tables=content.more_tables,
+        verdicts=_verdicts(content.findings),
+        measured=sum(quantity.ours is not None for quantity in printed),
+        printed=len(printed),
+    )
+    write_text(path, text)
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Content as part of the page."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _picked(runs: Sequence[OwnRun], chosen: Ranking | None) -> set[int]:
+    """Places of the runs that are compared when the page is opened: the most robust ones."""
+    best = chosen.runs[:PICKED] if chosen else ()
+    return {place for place, run in enumerate(runs) if any(run is one for one in best)}
+
+
+def _verdicts(findings: Sequence[Finding]) -> list[tuple[str, dict[str, int]]]:
+    """How many claims hold, by whose numbers."""
+    counted = {whose: Counter[str]() for whose in ("paper", "ours")}
+    for finding in findings:
+        counted["paper" if finding.numbers == "paper" else "ours"][finding.verdict] += 1
+    return [(whose, {verdict: counts[verdict] for verdict in VERDICTS}) for whose, counts in counted.items()]

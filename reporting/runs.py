@@ -16,7 +16,8 @@ SKIPPED = {"wandb", "attacks", "transfer", "lightning_logs"}
 DEPTH = 3
 """Folders of runs may themselves be sorted into folders, this deep."""
 REMEDY = "run the command that wrote it again with this version, with --overwrite"
-PER_FOLD = ("fold", "attack", "budget_index", "fooling_rate", "batch_gradients")
+PER_FOLD = ["fold", "attack", "budget_index", "budget", "fooling_rate", "target_rate", "batch_gradients"]
+PER_FOLD += ["median_linf", "median_l2", "median_snr_db"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class AttackResults:
         curve: one row an attack and budget: fooling rate, AUC and cost, means over folds.
         checks: trust checks that failed or could not be judged.
         checks_passed: number of trust checks that hold.
-        budgets: one row a fold, attack and budget: fooling rate and cost.
+        budgets: one row per fold, attack and budget: fooling rate, target rate, median sizes and cost.
         recordings: distinct recordings of the clips of S; None where a run of an earlier version does not say it.
+        space: what the attacks change, ``map`` or ``sound``.
     """
 
     profile: str
@@ -50,6 +52,7 @@ class AttackResults:
     checks_passed: int
     budgets: list[dict[str, Any]] = field(default_factory=list, repr=False)
     recordings: int | None = None
+    space: str = "map"
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,7 @@ def _attack_results(summary: Mapping[str, Any]) -> AttackResults:
         checks_passed=len(checks) - len(failed),
         budgets=[{name: row[name] for name in PER_FOLD} for row in summary["budgets"]],
         recordings=summary.get("recordings"),
+        space=str(summary.get("space", "map")),
     )
 
 

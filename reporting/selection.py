@@ -18,7 +18,8 @@ class Selection:
         split: the split of all of them.
         profile: the profile of budgets of all of their attacks; None where nothing was attacked.
         repetitions: runs that were left out because another one has their setting and seed, with its name.
-        left_out: what is not shown, by name of the run, and why, with the flag that shows it where there is one.
+        left_out: what tables do not compare, by name of the run, and why, with the flag that shows it if there is one.
+        found: all runs that were read, with all of their attacks.
     """
 
     runs: tuple[Run, ...]
@@ -26,6 +27,7 @@ class Selection:
     profile: str | None
     repetitions: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    found: tuple[Run, ...] = ()
 
     @property
     def attack_flags(self) -> str:
@@ -71,6 +73,7 @@ def select_runs(runs: Sequence[Run], split: str | None = None, profile: str | No
         profile=profile,
         repetitions=repetitions,
         left_out=_left_out(runs, split, profile, repetitions),
+        found=tuple(runs),
     )
 
 

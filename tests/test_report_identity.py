@@ -189,13 +189,13 @@ def test_the_console_shows_ones_own_runs_and_what_is_left_out(tmp_path, capsys, 
     # The sampling rate is that of every run, so it tells none from another.
     assert cells[:3] == ["mine", "Birds", "Cochleagram"]
     assert cells[3:] == ["ResNet-18", "2 of 2", f"{accuracy:.1f}", f"{rate:.1f} (1 attack)"]
-    assert "left out again: setting and seed are those of mine, which is shown" in said
-    assert "left out drawn: its split is random, not official; --split random shows it" in said
+    assert "left out of the paper's tables: again: setting and seed are those of mine, which is shown" in said
+    assert "left out of the paper's tables: drawn: its split is random, not official; --split random shows it" in said
     # The paper has no numbers of this corpus.
     assert "numbers measured" not in said
     page = made.page.read_text()
-    assert "measured</dd>" not in page
-    assert "2 runs or their attacks, named under Deviations" in page
+    assert '<details class="part">' in page
+    assert re.findall(r'<tr data-run="\d+">.*?<span>(\w+)</span>', page, flags=re.DOTALL) == ["again", "drawn", "mine"]
     assert "again: setting and seed are those of mine, which is shown." in page
 
 

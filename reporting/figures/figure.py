@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -29,6 +30,7 @@ class ReportFigure:
         drawing: the figure, None where there is nothing to draw.
         numbers: one dictionary a drawn point, with the runs it came from.
         commands: what fills what is missing.
+        why: why there is nothing to draw; empty where there is, or where no run belongs to it.
     """
 
     key: str
@@ -38,6 +40,7 @@ class ReportFigure:
     drawing: Figure | None
     numbers: list[dict[str, Any]] = field(repr=False)
     commands: tuple[str, ...] = ()
+    why: str = ""
 
     def png(self) -> bytes:
         """The drawing as a picture; empty without one."""
@@ -48,24 +51,42 @@ class ReportFigure:
         self.drawing.savefig(file, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
         return file.getvalue()
 
-    def write(self, folder: Path) -> bytes:
+    def pdf(self) -> bytes:
+        """The drawing with TrueType fonts, as journals ask for; empty without one."""
+        if self.drawing is None:
+            return b""
+        file = io.BytesIO()
+        # By default matplotlib embeds Type 3 fonts, which many journals refuse.
+        with rc_context({"pdf.fonttype": 42}):
+            self.drawing.savefig(file, format="pdf", metadata={"CreationDate": None, "Producer": None})
+        return file.getvalue()
+
+    def csv(self) -> str:
+        """The numbers that are drawn, one line per point."""
+        file = io.StringIO()
+        names = list(dict.fromkeys(key for row in self.numbers for key in row))
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.numbers)
+        return file.getvalue()
+
+    def write(self, folder: Path) -> tuple[bytes, bytes]:
         """Write PNG, PDF and CSV, where there is something to draw.
 
         Returns:
-            The PNG.
+            The PNG and the PDF; both empty where there is nothing to draw.
         """
-        picture = self.png()
+        png, pdf = self.png(), self.pdf()
         if self.drawing is not None:
-            with write_atomically(folder / f"{self.key}.png") as temporary:
-                temporary.write_bytes(picture)
-            with write_atomically(folder / f"{self.key}.pdf") as temporary:
-                self.drawing.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Producer": None})
-            write_text(folder / f"{self.key}.csv", _as_csv(self.numbers))
+            for suffix, content in (("png", png), ("pdf", pdf)):
+                with write_atomically(folder / f"{self.key}.{suffix}") as temporary:
+                    temporary.write_bytes(content)
+            write_text(folder / f"{self.key}.csv", self.csv())
         else:
             # What an earlier report drew from runs that are no longer there.
             for suffix in ("png", "pdf", "csv"):
                 (folder / f"{self.key}.{suffix}").unlink(missing_ok=True)
-        return picture
+        return png, pdf
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -73,11 +94,3 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
-
-
-def _as_csv(rows: list[dict[str, Any]]) -> str:
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue()

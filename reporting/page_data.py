@@ -1,0 +1,119 @@
+"""What the page draws in the browser: the measured numbers of the runs as JSON, rounded to four digits."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reporting.estimates import Estimate
+from reporting.names import NAMES
+from reporting.outcomes import SIZES, Threat
+from reporting.own_runs import Measured, OwnRun, ends_in_percent, in_percent
+from reporting.ranking import Ranking
+
+POINTS = 24
+"""Points of a curve over clips; more of them would not be seen on a screen and make the page large."""
+
+
+def page_data(runs: Sequence[OwnRun], rankings: Sequence[Ranking], chosen: Ranking | None) -> str:
+    """The content of the page's data element, safe inside HTML.
+
+    Args:
+        runs: rows of the table of runs.
+        rankings: one per corpus, attack and budget.
+        chosen: the ranking that is shown first.
+    """
+    threats = list(dict.fromkeys(threat for run in runs for threat in run.threats))
+    places = {threat: place for place, threat in enumerate(threats)}
+    content = {
+        "threats": [_threat(threat) for threat in threats],
+        "runs": [_run(run, places) for run in runs],
+        "rankings": [
+            {"corpus": one.corpus, "split": one.split, "threat": places[one.threat], "sentence": one.sentence}
+            for one in rankings
+        ],
+        "chosen": rankings.index(chosen) if chosen else None,
+    }
+    # No tag can end the element, whatever a run or a class is called.
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")
+
+
+def _threat(threat: Threat) -> dict[str, Any]:
+    return {
+        "attack": threat.attack,
+        "name": NAMES.get(threat.attack, threat.attack),
+        "budget": threat.in_words,
+        "delta": threat.settings.get("delta"),
+    }
+
+
+def _run(run: OwnRun, places: dict[Threat, int]) -> dict[str, Any]:
+    attacks = list(dict.fromkeys(threat.attack for threat in run.threats))
+    tested = np.sum(run.confusion, axis=1).tolist() if run.confusion else []
+    found: dict[str, Any] = {
+        "name": run.run.name,
+        "corpus": run.corpus,
+        "space": run.space,
+        "representation": run.representation,
+        "architecture": run.architecture,
+        "accuracy": _estimate(run.accuracy),
+        "classes": run.classes,
+        "confusion": run.confusion,
+        "tested": tested,
+        "measured": {str(places[threat]): _measured(found) for threat, found in run.threats.items()},
+        "curves": {},
+        "attacked": [],
+        "staying": {},
+    }
+    if run.attacked is not None:
+        labels = run.attacked.clips["label"].to_numpy(int)
+        found["attacked"] = np.bincount(labels, minlength=len(run.classes)).tolist()
+        found["staying"] = {
+            str(places[threat]): [round(value, 2) for value in run.attacked.right_by_class(threat, len(run.classes))]
+            for threat in run.threats
+        }
+        found["curves"] = {
+            attack: {size: _thinned(*run.attacked.smallest_sizes(attack, size)) for size in SIZES} for attack in attacks
+        }
+    return found
+
+
+def _measured(found: Measured) -> dict[str, Any]:
+    return {
+        "robust": _estimate(found.robust),
+        "fooled": _estimate(found.fooled),
+        "sizes": {name: _rounded(value) for name, value in found.sizes.items()},
+        "gradients": _rounded(found.gradients),
+        "target": _rounded(found.target_rate),
+    }
+
+
+def _estimate(found: Estimate | None) -> list[float | int | str | None] | None:
+    """Value, both ends of its interval, distinct clips, and the first two as they are printed."""
+    if found is None:
+        return None
+    ends = (_rounded(found.low), _rounded(found.high))
+    return [_rounded(found.value), *ends, found.n, in_percent(found), ends_in_percent(found)]
+
+
+def _thinned(sizes: NDArray[np.float64], shares: NDArray[np.float64]) -> list[list[float | None]]:
+    """Pairs of size and share: every step of the curve, or as many as a screen shows, first and last among them."""
+    # Several clips of one size are one step.
+    if not len(sizes):
+        return []
+    last = np.append(np.flatnonzero(np.diff(sizes)), len(sizes) - 1)
+    kept = (
+        last[np.unique(np.linspace(0, len(last) - 1, min(POINTS, len(last))).round().astype(int))]
+        if len(last)
+        else last
+    )
+    return [[_rounded(sizes[k]), _rounded(shares[k])] for k in kept]
+
+
+def _rounded(value: Any) -> float | None:
+    """Four significant digits; None where there is no finite number."""
+    if value is None or not np.isfinite(float(value)):
+        return None
+    return float(f"{float(value):.4g}")
