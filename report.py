@@ -86,11 +86,11 @@ def show(selection: Selection, report: Report) -> None:
             if number:
                 summary.add_row(title, f"{number} of {whole}")
         console.print(summary)
-    for row in report.plain["claims"].rows:
-        if row[1] != "paper" and row[2] != "missing":
-            console.print(
-                f"{row[0]:5} {row[2]:10} {row[3]} ({row[1]}: {row[5]} {row[6]})", highlight=False, markup=False
-            )
+        # Of runs that measure nothing of the paper's tables its claims say nothing either.
+        for row in report.plain["claims"].rows:
+            if row[1] != "paper" and row[2] != "missing":
+                said = f"{row[0]:5} {row[2]:10} {row[3]} ({row[1]}: {row[5]} {row[6]})"
+                console.print(said, highlight=False, markup=False)
     for name, why in sorted(selection.left_out.items()):
         console.print(f"left out of the paper's tables: {name}: {why}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"report in {report.page}", soft_wrap=True)
@@ -102,8 +102,8 @@ def _own_runs(selection: Selection, report: Report) -> Table:
     budgets = selection.profile or "none"
     title = f"{len(report.own)} runs, {attacked} attacked; tables: split={selection.split}, budgets: {budgets}"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("run", "corpus", "representation", "classifier", "folds", "accuracy %", "fooled %"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("run", "corpus", "representation", "classifier", "folds", "accuracy %", "fooled % (attacks)"):
+        table.add_column(heading, overflow="fold", min_width=12 if heading == "run" else None)
     for one in report.own:
         words = (one.run.name, one.corpus, one.representation, one.architecture, one.folds)
         table.add_row(*map(escape, words), in_percent(one.accuracy), _fooled(one.run))
@@ -111,12 +111,12 @@ def _own_runs(selection: Selection, report: Report) -> Table:
 
 
 def _fooled(run: Run) -> str:
-    """Mean fooling rate over whatever attacks ran, with their number; a dash without one."""
+    """Mean fooling rate over the attacks that ran, with their number; a dash without one."""
     attacks = run.attacks.means if run.attacks else {}
     rates = [rate.value for attack in attacks if (rate := attack_fooling_rate([run], attack)) is not None]
     if not rates:
         return "-"
-    return f"{100 * statistics.fmean(rates):.1f} ({len(rates)} attack{'s' if len(rates) > 1 else ''})"
+    return f"{100 * statistics.fmean(rates):.1f} ({len(rates)})"
 
 
 def _measured(table: PaperTable) -> tuple[int, int]:

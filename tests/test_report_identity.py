@@ -188,7 +188,7 @@ def test_the_console_shows_ones_own_runs_and_what_is_left_out(tmp_path, capsys, 
     cells = re.split(r" {2,}", line.strip())
     # The sampling rate is that of every run, so it tells none from another.
     assert cells[:3] == ["mine", "Birds", "Cochleagram"]
-    assert cells[3:] == ["ResNet-18", "2 of 2", f"{accuracy:.1f}", f"{rate:.1f} (1 attack)"]
+    assert cells[3:] == ["ResNet-18", "2 of 2", f"{accuracy:.1f}", f"{rate:.1f} (1)"]
     assert "left out of the paper's tables: again: setting and seed are those of mine, which is shown" in said
     assert "left out of the paper's tables: drawn: its split is random, not official; --split random shows it" in said
     # The paper has no numbers of this corpus.

@@ -20,12 +20,84 @@ from reporting.sounds import sound_pairs
 from storage import DataError
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PDFTOTEXT = shutil.which("pdftotext")
 BROWSER = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
 
 # Run in the page by the test: what a reader would click, see and hear.
 PROBE = """
+// Text that does not stand out from what is behind it (WCAG 2.1).
+function faint() {
+  const numbers = (colour) => colour.match(/[0-9.]+/g).map(Number);
+  const luminance = (colour) => {
+    const parts = numbers(colour).slice(0, 3).map((one) => one / 255)
+      .map((one) => (one <= 0.03928 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const ground = (one) => {
+    for (let at = one; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (colour.startsWith("rgb(")) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const found = new Set();
+  for (const one of document.querySelectorAll("body *")) {
+    const own = Array.from(one.childNodes).some((node) => node.nodeType === 3 && node.textContent.trim());
+    const colour = getComputedStyle(one).color;
+    if (!own || one.namespaceURI.endsWith("svg") || one.disabled || /SCRIPT|OPTION/.test(one.tagName)) continue;
+    const [low, high] = [luminance(colour), luminance(ground(one))].sort((a, b) => a - b);
+    if ((high + 0.05) / (low + 0.05) < 4.5) found.add(`${one.tagName}.${one.className}: ${colour} on ${ground(one)}`);
+  }
+  return Array.from(found);
+}
 window.addEventListener("load", async () => {
-  const found = { tables: [], audio: [], errors: window.faults };
+  const found = { tables: [], audio: [], errors: window.faults, inner: window.innerWidth };
+  const byId = (id) => document.getElementById(id);
+  found.folded = Array.from(document.querySelectorAll("details.part"), (part) => !part.open);
+  found.runsTop = byId("runs-table").getBoundingClientRect().top / window.innerHeight;
+  for (const part of document.querySelectorAll("details")) part.open = true;
+  found.faint = faint();
+  const tabbed = "a[href], button, input:not(:disabled), select, summary, audio, .chart, .scroll";
+  found.unreachable = Array.from(document.querySelectorAll(tabbed), (one) => one.tabIndex).filter((k) => k < 0).length;
+  // Another attack and budget: the answer, the columns and the curves follow.
+  const robust = () => Array.from(document.querySelectorAll('[data-field="robust"] strong'), (one) => one.textContent);
+  found.threats = Array.from(byId("threat").options, (option) => {
+    byId("threat").value = option.value;
+    byId("threat").dispatchEvent(new Event("change"));
+    return [option.textContent, byId("answer").textContent, robust()];
+  });
+  byId("threat").value = String(data.rankings[data.chosen].threat);
+  byId("threat").dispatchEvent(new Event("change"));
+  const chart = document.querySelector("#size-chart .chart");
+  const reading = document.querySelector("#size-chart .reading");
+  const press = (key) => {
+    chart.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    return reading.textContent;
+  };
+  chart.focus();
+  found.chartFocused = document.activeElement === chart;
+  found.readings = [press("ArrowRight"), press("ArrowRight"), press("ArrowDown")];
+  found.sizes = Array.from(byId("size").options, (option) => {
+    byId("size").value = option.value;
+    byId("size").dispatchEvent(new Event("change"));
+    return Array.from(chart.querySelectorAll("path[stroke-dasharray]"), (path) => path.getAttribute("d"));
+  });
+  const curves = () => chart.querySelectorAll("path[stroke-dasharray]").length;
+  found.compared = ["none", "all"].map((which) => {
+    document.querySelector(`[data-compare="${which}"]`).click();
+    return curves();
+  });
+  byId("filter").value = "dwt";
+  byId("filter").dispatchEvent(new Event("input"));
+  found.filtered = Array.from(byId("runs-table").tBodies[0].rows).filter((row) => !row.hidden).length;
+  byId("filter").value = "";
+  byId("filter").dispatchEvent(new Event("input"));
+  const text = (id) => Array.from(byId(id).tBodies[0].rows, (row) => Array.from(row.cells, (cell) => cell.textContent));
+  found.classes = Array.from(byId("class-run").options, (option) => {
+    byId("class-run").value = option.value;
+    byId("class-run").dispatchEvent(new Event("change"));
+    return [option.textContent, text("robustness-by-class"), text("confusion")];
+  });
   found.wide = document.documentElement.scrollWidth > document.documentElement.clientWidth;
   found.images = Array.from(document.images, (image) => [image.naturalWidth > 0, image.alt.length > 20]);
   for (const table of document.querySelectorAll("table.sortable")) {
@@ -134,12 +206,13 @@ def test_what_a_run_is_called_is_text_and_no_markup(page):
 def test_every_table_and_figure_explains_itself(page):
     text = page.read_text(encoding="utf-8")
     tables = re.findall(r"<table.*?</table>", text, flags=re.DOTALL)
-    assert len(tables) == 17
-    for table in tables:
+    assert len(tables) == 21
+    # Two tables are filled in the browser, for the run that is chosen.
+    for table in (one for one in tables if 'id="confusion"' not in one and 'id="robustness-by-class"' not in one):
         assert len(re.search(r"<caption>(.*?)</caption>", table, flags=re.DOTALL)[1]) > 10
         assert "<thead>" in table
         assert 'scope="col"' in table
-    figures = re.findall(r"<figure.*?</figure>", text, flags=re.DOTALL)
+    figures = re.findall(r"<figure(?! id=\"\w+-chart\").*?</figure>", text, flags=re.DOTALL)
     assert all(len(re.search(r"<figcaption>(.*?)</figcaption>", one, flags=re.DOTALL)[1]) > 10 for one in figures)
     missing = next(one for one in figures if 'id="figure3_lifter"' in one)
     assert "python sweep.py configs/sweeps/figure3_lifter.yaml --budgets smoke" in html.unescape(missing)
@@ -166,7 +239,8 @@ def test_text_stands_out_in_light_and_dark(page):
     themes = [
         dict(re.findall(r"--(\w+): (#\w{6})", block)) for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     ]
-    assert len(themes) == 2
+    # Light, dark and print.
+    assert len(themes) == 3
     for theme in themes:
         for name in ("text", "muted", "link", "holds", "fails", "undecided", "missing"):
             for ground in ("background", "surface"):
@@ -208,28 +282,77 @@ def test_a_broken_map_or_sound_is_named(tmp_path):
         sound_pairs([read_run(path)])
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-@pytest.mark.parametrize("width", [1280, 390])
-def test_in_a_browser_tables_sort_sounds_have_a_length_and_nothing_complains(page, tmp_path, width):
-    probed = tmp_path / "probed.html"
+def in_browser(page, folder, width, *flags):
+    """What the probe finds in a window of a width, and what the browser complains of."""
+    probed = folder / "probed.html"
     faults = "<script>window.faults = []; addEventListener('error', (e) => faults.push(e.message), true);</script>"
     text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{faults}")
     probed.write_text(text.replace("</body>", f"<script>{PROBE}</script></body>"), encoding="utf-8")
     # Chromium refuses windows narrower than 500 pixels unless it is told that the device is small.
     size = (f"--window-size={width},900", "--timeout=20000", "--enable-logging=stderr", "--v=0")
-    command = [CHROMIUM, *BROWSER, *size, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", probed.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    command = [CHROMIUM, *BROWSER, *flags, *size, f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
+    done = subprocess.run([*command, probed.as_uri()], capture_output=True, text=True, timeout=300, check=True)
     complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    assert complaints == []
     found = json.loads(html.unescape(re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, flags=re.DOTALL)[1]))
-    assert found["errors"] == []
+    return found, complaints
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_in_a_browser_everything_answers_and_nothing_complains(page, runs, tmp_path, width, dark):
+    found, complaints = in_browser(
+        page, tmp_path, width, *(["--blink-settings=preferredColorScheme=0"] if dark else [])
+    )
+    assert complaints == found["errors"] == []
     assert not found["wide"]
+    assert found["faint"] == []
+    assert found["unreachable"] == 0
+    assert found["runsTop"] < 1
+    # Two of the paper's rows are measured, so its part is not folded.
+    assert found["folded"] == [False]
     assert len(found["images"]) >= 4
     assert all(all(image) for image in found["images"])
     assert [duration for duration, _ in found["audio"]] == [1.5, 1.5]
     assert all("1-dog-A-0" in label for _, label in found["audio"])
     assert found["said"].endswith("descending.")
-    assert len(found["tables"]) == 17
+    check_comparison(found, runs)
+    check_tables(found, width)
+
+
+def check_comparison(found, runs):
+    """The answer, the columns, the curves and the classes follow what is chosen."""
+    names = ["<b>google", "dwt", "mfcc", "stft", "stft-512"]
+    attacked = {name: read_run(runs / name).attacks for name in ("dwt", "stft", "stft-512")}
+    assert len(found["threats"]) == 10
+    for said, answer, robust in found["threats"]:
+        attack = said.split(":")[0]
+        assert f"under {attack} with {said.split(': ')[1]}" in answer
+        assert [value == "-" for value in robust] == [name not in attacked for name in names]
+        measured = {name: float(value) for name, value in zip(names, robust, strict=True) if value != "-"}
+        best = re.search(r"([\w-]+) (?:is the most robust|leads)", answer)[1]
+        assert measured[best] == max(measured.values())
+    assert found["chartFocused"]
+    assert re.fullmatch(r"[\w-]+, delta [\d.]+.*: fooled [\d.]+ %.*", found["readings"][0])
+    assert len(set(found["readings"])) == 3
+    assert all(len(curves) == 3 for curves in found["sizes"])
+    assert found["compared"] == [0, 3]
+    assert found["filtered"] == 1
+    for name, by_class, confusion in found["classes"]:
+        answers = pd.concat(pd.read_csv(file) for file in sorted((runs / name).glob("fold*/predictions.csv")))
+        counts = pd.crosstab(answers["label"], answers["prediction"])
+        for row in confusion:
+            for column, value in enumerate(row[1:]):
+                there = int(row[0]) in counts.index and column in counts.columns
+                assert int(value) == (counts.loc[int(row[0]), column] if there else 0)
+        for row in by_class:
+            some = answers[answers["label"] == int(row[0])]
+            assert int(row[1]) == len(some)
+            assert float(row[2]) == pytest.approx(100 * (some["label"] == some["prediction"]).mean(), abs=0.051)
+
+
+def check_tables(found, width):
+    """Tables sort by keyboard, keep their first column in sight, and say on a phone which row it is."""
+    assert len(found["tables"]) == 19
     for table in found["tables"]:
         assert table["focused"]
         (up, rising), (down, falling) = table["up"], table["down"]
@@ -249,3 +372,20 @@ def test_in_a_browser_tables_sort_sounds_have_a_length_and_nothing_complains(pag
     assert any(table["numeric"] and len(set(table["up"][1])) > 2 for table in found["tables"])
     assert sum(table["scrolled"] > 200 for table in found["tables"]) >= (7 if width == 390 else 3)
     assert sum(table["said"] is not None for table in found["tables"]) == 11
+
+
+@pytest.mark.skipif(CHROMIUM is None or PDFTOTEXT is None, reason="needs Chromium and pdftotext")
+def test_paper_loses_no_column(page, tmp_path):
+    printed = tmp_path / "page.pdf"
+    command = [CHROMIUM, *BROWSER, f"--user-data-dir={tmp_path / 'profile'}", "--no-pdf-header-footer"]
+    subprocess.run([*command, f"--print-to-pdf={printed}", page.as_uri()], capture_output=True, timeout=300, check=True)
+    boxes = subprocess.run([PDFTOTEXT, "-bbox", printed, "-"], capture_output=True, text=True, check=True).stdout
+    width = float(re.search(r'<page width="([\d.]+)"', boxes)[1])
+    assert width == pytest.approx(842, abs=1)
+    rights = [float(right) for right in re.findall(r'<word .*?xMax="([\d.]+)"', boxes)]
+    assert len(rights) > 1000
+    assert max(rights) <= width - 10
+    words = " ".join(re.findall(r"<word [^>]*>(.*?)</word>", boxes))
+    # The last columns of the widest tables.
+    for heading in ("classifier folds budgets note", "mean of the six runs", "DWT, AlexNet"):
+        assert heading in words
