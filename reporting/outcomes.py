@@ -1,7 +1,6 @@
 """What the attacks of a run did to each clip, read once, and the questions that the page asks of it."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,7 +10,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from metrics.intervals import FEWEST_RECORDINGS, effective_trials, mid_p_ends
+from metrics.recordings import effective_number
 from reporting.accuracy import Accuracies, TestedFold
+from reporting.estimates import Estimate
 from reporting.runs import Run
 from storage import read_rows
 
@@ -66,23 +68,43 @@ class AttackedClips:
     def by_threat(self) -> dict[Threat, pd.DataFrame]:
         """Rows of each attack and budget, in the order of the profile."""
         ordered = self.rows.sort_values("budget_index", kind="stable").groupby(["attack", "budget"], sort=False)
-        found = {Threat(str(attack), _sorted(str(budget))): rows for (attack, budget), rows in ordered}
+        found = {
+            Threat(str(attack), json.dumps(json.loads(str(budget)), sort_keys=True)): rows
+            for (attack, budget), rows in ordered
+        }
         return {threat: rows for threat, rows in found.items() if not threat.attack.startswith("check_")}
 
     def still_right(self, threat: Threat) -> list[TestedFold]:
-        """Whether each attacked test clip is right when clean and stays right, by fold."""
+        """Whether each attacked test clip is right when clean and stays right, on the folds that were attacked so."""
         rows = self.by_threat[threat].set_index(["fold", "clip"])["success"]
+        there = set(rows.index.get_level_values("fold"))
         folds = []
-        for _, clips in self.clips.groupby("fold"):
-            keys = pd.MultiIndex.from_arrays([clips["fold"], clips["clip"]])
-            # Where an attack is averaged over targets, success is a share of them.
-            right = clips["clean_correct"].to_numpy(float) * (1 - rows.reindex(keys).fillna(0).to_numpy(float))
-            folds.append(_tested(clips, right))
+        for fold, clips in self.clips.groupby("fold"):
+            if fold in there:
+                keys = pd.MultiIndex.from_arrays([clips["fold"], clips["clip"]])
+                # Where an attack is averaged over targets, success is a share of them.
+                right = clips["clean_correct"].to_numpy(float) * (1 - rows.reindex(keys).fillna(0).to_numpy(float))
+                folds.append(
+                    TestedFold(
+                        int(clips["fold"].iloc[0]), tuple(clips["name"]), tuple(clips["recording"]), torch.tensor(right)
+                    )
+                )
         return folds
 
-    def fooled(self, threat: Threat) -> list[TestedFold]:
-        """Whether each clip that is right when clean is fooled, by fold."""
-        return [_tested(rows, rows["success"].to_numpy(float)) for _, rows in self.by_threat[threat].groupby("fold")]
+    def rates(self, attack: str) -> dict[Threat, tuple[Estimate, Estimate]]:
+        """Robust accuracy and fooling rate under each budget of an attack, means over folds with their intervals.
+
+        Args:
+            attack: name of the attack.
+        """
+        threats = [threat for threat in self.by_threat if threat.attack == attack]
+        rows = pd.concat([self.by_threat[threat].assign(place=k) for k, threat in enumerate(threats)])
+        success = rows.pivot_table(index=["fold", "clip"], columns="place", values="success", sort=True)
+        right = self.clips.set_index(["fold", "clip"])
+        fooled = _shares(success.to_numpy().T, right.loc[success.index])
+        tested = right[right.index.get_level_values("fold").isin(success.index.get_level_values("fold"))]
+        stays = tested["clean_correct"].to_numpy(float) * (1 - success.reindex(tested.index).fillna(0).to_numpy().T)
+        return dict(zip(threats, zip(_shares(stays, tested), fooled, strict=True), strict=True))
 
     def smallest_sizes(self, attack: str, size: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The share of clips that an attack fools with a perturbation of at most a size, over all of its budgets.
@@ -96,22 +118,28 @@ class AttackedClips:
         Returns:
             Sizes from small to large perturbations, and the mean over folds of the share fooled at each.
         """
-        rows = self.rows[self.rows["attack"] == attack]
+        rows = self._by_attack[attack]
         sign = -1.0 if size == "snr_db" else 1.0
-        there = rows.assign(size=np.where(rows["success"] > 0, sign * rows[size], np.inf))
-        smallest = there.groupby(["fold", "clip"])["size"].min()
-        folds = smallest.index.get_level_values("fold")
-        weights = 1 / (folds.nunique() * smallest.groupby(folds).transform("size"))
-        order = np.argsort(smallest.to_numpy(), kind="stable")
-        sizes, shares = smallest.to_numpy()[order], np.cumsum(weights.to_numpy()[order])
-        finite = np.isfinite(sizes)
-        return sign * sizes[finite], shares[finite]
+        clips, place = np.unique(rows[["fold", "clip"]].to_numpy(np.int64), axis=0, return_inverse=True)
+        smallest = np.full(len(clips), np.inf)
+        sizes = np.where(rows["success"].to_numpy() > 0, sign * rows[size].to_numpy(float), np.inf)
+        np.minimum.at(smallest, place.reshape(-1), sizes)
+        folds, fold, counts = np.unique(clips[:, 0], return_inverse=True, return_counts=True)
+        order = np.argsort(smallest, kind="stable")
+        shares = np.cumsum(1 / (len(folds) * counts[fold.reshape(-1)[order]]))
+        finite = np.isfinite(smallest[order])
+        return sign * smallest[order][finite], shares[finite]
+
+    @cached_property
+    def _by_attack(self) -> dict[str, pd.DataFrame]:
+        return {str(attack): rows for attack, rows in self.rows.groupby("attack")}
 
     def right_by_class(self, threat: Threat, classes: int) -> list[float]:
         """Number of attacked test clips of each class that are right when clean and stay right, over all folds."""
-        right = np.concatenate([fold.correct.numpy() for fold in self.still_right(threat)])
-        labels = np.concatenate([clips["label"].to_numpy(int) for _, clips in self.clips.groupby("fold")])
-        return [float(value) for value in np.bincount(labels, weights=right, minlength=classes)]
+        success = self.by_threat[threat].set_index(["fold", "clip"])["success"]
+        clips = self.clips.set_index(["fold", "clip"])
+        stays = clips["clean_correct"].to_numpy(float) * (1 - success.reindex(clips.index).fillna(0).to_numpy(float))
+        return [float(value) for value in np.bincount(clips["label"].to_numpy(int), stays, minlength=classes)]
 
 
 def read_attacked(run: Run) -> AttackedClips | None:
@@ -129,7 +157,7 @@ def read_attacked(run: Run) -> AttackedClips | None:
 
 
 class RobustAccuracies(Accuracies):
-    """Robust accuracies of runs under one threat: the share of test clips that are right when clean and stay right.
+    """Robust accuracies of runs under one threat, so that two runs are compared clip by clip.
 
     Args:
         attacked: what was read of each run, by name.
@@ -144,23 +172,36 @@ class RobustAccuracies(Accuracies):
 
     def tested(self, run: Run) -> list[TestedFold]:
         """Which clips of a run stay right; nothing where it was not attacked so."""
-        return list(self._folds(run)) if self.threat in self.attacked[run.name].by_threat else []
-
-    def _folds(self, run: Run) -> Iterator[TestedFold]:
-        yield from self.attacked[run.name].still_right(self.threat)
+        found = self.attacked[run.name]
+        return found.still_right(self.threat) if self.threat in found.by_threat else []
 
 
-class FoolingRates(RobustAccuracies):
-    """Fooling rates of runs under one threat: of the clips that are right when clean, the share that is fooled."""
+def _shares(happened: NDArray[np.float64], clips: pd.DataFrame) -> list[Estimate]:
+    """Means over folds of shares of clips, with the interval of :func:`metrics.intervals.share_interval`.
 
-    def _folds(self, run: Run) -> Iterator[TestedFold]:
-        yield from self.attacked[run.name].fooled(self.threat)
+    Args:
+        happened: whether it happened to a clip, in [0, 1], ``(shares, clips)``.
+        clips: the clips, by fold and clip, with their ``name`` and ``recording``.
+    """
+    folds, fold, counts = np.unique(clips.index.get_level_values("fold"), return_inverse=True, return_counts=True)
+    weights = 1 / (len(folds) * counts[fold])
+    values = happened @ weights
+    in_fold = np.stack([happened[:, fold == k].mean(axis=1) for k in range(len(folds))], axis=1)
+    recordings, recording = np.unique(clips["recording"], return_inverse=True)
+    # How the mean changes with the weight of each clip, and so of each recording.
+    influence = (happened - in_fold[:, fold]) * weights
+    of_recording = np.stack([np.bincount(recording, one, minlength=len(recordings)) for one in influence])
+    distinct = clips.drop_duplicates("name")
+    effective = effective_number(torch.tensor(distinct.groupby("recording").size().to_numpy()))
+    low, high = np.full((2, len(values)), np.nan)
+    if effective >= FEWEST_RECORDINGS - 1e-9:
+        trials = effective_trials(values, np.square(of_recording).sum(axis=1), effective)
+        low, high = mid_p_ends(values * trials, trials)
+    return [
+        Estimate(value, _end(low[k]), _end(high[k]), None, len(distinct), (), recordings=len(recordings))
+        for k, value in enumerate(values.tolist())
+    ]
 
 
-def _tested(clips: pd.DataFrame, right: NDArray[np.float64]) -> TestedFold:
-    """What became of the clips of one fold."""
-    return TestedFold(int(clips["fold"].iloc[0]), tuple(clips["name"]), tuple(clips["recording"]), torch.tensor(right))
-
-
-def _sorted(budget: str) -> str:
-    return json.dumps(json.loads(budget), sort_keys=True)
+def _end(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

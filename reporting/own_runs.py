@@ -14,7 +14,7 @@ from metrics.attack_summary import THE_SIX
 from reporting.accuracy import Accuracies
 from reporting.estimates import Estimate
 from reporting.names import CORPUS_NAMES, NAMES
-from reporting.outcomes import AttackedClips, FoolingRates, RobustAccuracies, Threat, read_attacked
+from reporting.outcomes import AttackedClips, Threat, read_attacked
 from reporting.runs import Run
 from reporting.selection import Selection
 from reporting.tables.formats import number
@@ -37,7 +37,7 @@ class Measured:
     """
 
     robust: Estimate
-    fooled: Estimate | None
+    fooled: Estimate
     sizes: dict[str, float | None]
     gradients: float | None
     target_rate: float | None
@@ -109,19 +109,15 @@ def own_runs(selection: Selection, accuracies: Accuracies) -> list[OwnRun]:
     """
     runs = selection.found
     attacked = {run.name: rows for run in runs if (rows := read_attacked(run)) is not None}
-    threats = {threat for rows in attacked.values() for threat in rows.by_threat}
-    robust = {threat: RobustAccuracies(attacked, threat, accuracies.seed) for threat in threats}
-    fooling = {threat: FoolingRates(attacked, threat, accuracies.seed) for threat in threats}
     found = []
     for run in runs:
         rows = attacked.get(run.name)
         measured = {}
-        summaries = _by_threat(run)
-        for threat in sorted(rows.by_threat, key=_place) if rows else ():
-            estimate = robust[threat].mean([run])
-            if estimate is not None:
-                fooled = fooling[threat].mean([run])
-                measured[threat] = _measured(estimate, fooled, summaries.get(threat, []))
+        if rows is not None:
+            summaries = _by_threat(run)
+            for attack in sorted({threat.attack for threat in rows.by_threat}, key=_place):
+                for threat, (robust, fooled) in rows.rates(attack).items():
+                    measured[threat] = _measured(robust, fooled, summaries.get(threat, []))
         confusion, classes = _confusion(run)
         found.append(
             OwnRun(
@@ -149,7 +145,7 @@ def what_differs(run: Run, runs: Sequence[Run]) -> str:
     return ", ".join([run.representation, *differing])
 
 
-def _measured(robust: Estimate, fooled: Estimate | None, rows: Sequence[Mapping[str, Any]]) -> Measured:
+def _measured(robust: Estimate, fooled: Estimate, rows: Sequence[Mapping[str, Any]]) -> Measured:
     """Two rates, and what the summary of the attacks says of a threat on each fold, as means over folds."""
     sizes = {name: _mean([row[column] for row in rows]) for name, column in SIZES.items()}
     gradients = _mean([row["batch_gradients"] for row in rows])
@@ -171,8 +167,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return statistics.fmean(there) if there else None
 
 
-def _place(threat: Threat) -> tuple[int, str]:
-    return (ORDER.index(threat.attack) if threat.attack in ORDER else len(ORDER), threat.attack)
+def _place(attack: str) -> tuple[int, str]:
+    return (ORDER.index(attack) if attack in ORDER else len(ORDER), attack)
 
 
 def _confusion(run: Run) -> tuple[list[list[int]], tuple[str, ...]]:
@@ -230,7 +226,7 @@ def run_tables(runs: Sequence[OwnRun]) -> dict[str, str]:
         for threat, measured in one.threats.items():
             robust, fooled = measured.robust, measured.fooled
             rates = [robust.value, robust.low, robust.high, robust.n]
-            rates += [fooled.value, fooled.low, fooled.high, fooled.n, fooled.recordings] if fooled else [None] * 5
+            rates += [fooled.value, fooled.low, fooled.high, fooled.n, fooled.recordings]
             rest = [*measured.sizes.values(), measured.gradients, measured.target_rate]
             rows["attacks"].append([run.name, one.space, threat.attack, threat.budget, *rates, *rest])
     return {name: _as_csv(some) for name, some in rows.items()}

@@ -37,6 +37,9 @@ from storage import write_text
 PICKED = 6
 """Runs that are compared when the page is opened; more curves than that are hard to tell apart."""
 
+SHOWN_ATTACKS = 2500
+"""Lines of the table of attacks and budgets that the page shows; its CSV holds all of them."""
+
 Drawn = tuple[ReportFigure, bytes, bytes]
 """A figure with its PNG and PDF."""
 
@@ -190,6 +193,8 @@ def write_page(content: PageContent, path: Path) -> None:
         ],
         threats=list(dict.fromkeys(threat for run in content.own for threat in run.threats)),
         picked=_picked(content.own, chosen),
+        attack_rows=[(run, *row) for run in content.own for row in run.threats.items()],
+        shown_attacks=SHOWN_ATTACKS,
         data=page_data(content.own, content.ranked, chosen),
         downloads={name: data_uri(csv.encode(), "text/csv") for name, csv in run_tables(content.own).items()},
         own_figures=content.own_figures,
