@@ -14,7 +14,7 @@ TEXT = {
     "corpus", "representation", "quantity", "runs", "interval", "classifier", "setting", "less", "study", "source",
     "verdict", "numbers", "claim", "the paper says", "effect", "n", "how judged", "measure", "split", "run", "result",
     "kind", "check", "where", "what", "how", "what was found, and what to do", "mother wavelet", "norm", "augmentation",
-    "magnitude", "attack", "settings", "name", "note", "target", "folds", "resize",
+    "magnitude", "attack", "budget", "name", "note", "target", "folds", "resize",
 }  # fmt: skip
 """Columns of words; in all others a cell is empty or a number."""
 
