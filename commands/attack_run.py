@@ -93,6 +93,7 @@ class AttackRun:
             "subsets": {str(fold): self.clips for fold in self.trained},
             "checkpoints": {str(fold): sha256(trained.path) for fold, trained in self.trained.items()},
             "test_clips": {str(fold): _digest(data) for fold, data in self.data.items()},
+            "class_names": list(next(iter(self.trained.values())).split.class_names),
             "recipe": next(iter(self.trained.values())).recipe,
             "made_by": {plan.name: maker for plan in self.plans},
         }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,11 @@ from lightning_modules.sound_classifier import SoundClassifier
 from lightning_modules.trained_classifier import check_recipe_form, load_classifier, read_checkpoint
 from metrics.attack_summary import CHECK
 from storage import DataError
+from storage.rows import with_label_names
 from storage.trained_run import TrainedRun, sha256
+
+COPIED = ["fold", "attack", "budget_index", "budget", "clip", "name", "recording", "label", "target_label"]
+"""Columns of the source's outcomes that stand in the rows of a transfer too."""
 
 
 @dataclass(frozen=True)
@@ -187,35 +192,50 @@ def _clean_maps(attack: AttackRun, fold: int, clips: NDArray[np.int64]) -> dict[
     return maps
 
 
-def _judged(place: Any, outcomes: pd.DataFrame, clean: Mapping[int, Tensor], target: Target) -> pd.DataFrame:
-    numbers = outcomes["clip"].unique().tolist()
-    answers, logits = target.judge(torch.stack([clean[clip] for clip in numbers]))
-    known = {clip: (int(answers[k]), None if logits is None else logits[k].numpy()) for k, clip in enumerate(numbers)}
-    columns = ["fold", "attack", "budget_index", "budget", "clip", "recording", "label", "target_label"]
-    frames = []
-    for _, rows in outcomes.groupby(["attack", "clip"], sort=False):
-        rows = rows.sort_values("budget_index")
-        fold, attack, clip = int(rows["fold"].iloc[0]), str(rows["attack"].iloc[0]), int(rows["clip"].iloc[0])
-        file: Path = place(fold, attack, clip)
-        adversarial = torch.from_numpy(np.load(file))[rows["budget_index"].tolist()]
-        judged, judged_logits = target.judge(adversarial)
-        answer, clean_logits = known[clip]
-        frame = rows[columns].assign(
-            target_run=target.run,
-            target_architecture=target.architecture,
-            target_checkpoint=target.checkpoint,
-            clean_correct_source=True,
-            clean_correct_target=answer == rows["label"].to_numpy(),
-            source_success=rows["success"] > 0,
-            target_success=judged != rows["label"].to_numpy(),
-            source_reached_target_label=rows["target_hit"] > 0,
-            target_reached_target_label=judged == rows["target_label"].to_numpy(),
-            target_prediction=judged,
-        )
-        # Columns of arrays, or of nothing.
-        adversarial_logits: list[Any] = [None] * len(rows) if judged_logits is None else list(judged_logits.numpy())
-        of_clean: list[Any] = [clean_logits] * len(rows)
-        frame["target_logits_clean"] = pd.Series(of_clean, index=frame.index, dtype=object)
-        frame["target_logits_adversarial"] = pd.Series(adversarial_logits, index=frame.index, dtype=object)
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+def _judged(
+    adversarials_file: Callable[[int, str, int], Path],
+    outcomes: pd.DataFrame,
+    clean: Mapping[int, Tensor],
+    target: Target,
+) -> pd.DataFrame:
+    """One row per outcome: what a target model answers for the clean clip and for its adversarial.
+
+    Args:
+        adversarials_file: from fold, attack and clip to the file of its adversarials at every budget.
+        outcomes: outcomes of the source on one fold.
+        clean: clean map of each clip.
+        target: the model that judges.
+    """
+    outcomes = outcomes.sort_values(["attack", "clip", "budget_index"], ignore_index=True)
+    clips, place = np.unique(outcomes["clip"].to_numpy(), return_inverse=True)
+    answers, clean_logits = target.judge(torch.stack([clean[clip] for clip in clips.tolist()]))
+    budgets = outcomes["budget_index"].to_numpy(copy=True)
+    judged = np.empty(len(outcomes), dtype=np.int64)
+    # Columns of vectors, or of nothing.
+    of_clean, of_adversarial = (np.full(len(outcomes), None, dtype=object) for _ in range(2))
+    fold = int(outcomes["fold"].iloc[0])
+    # One file for each attack and clip; its rows lie together.
+    starts = np.flatnonzero(~outcomes.duplicated(["attack", "clip"]))
+    for start, end in itertools.pairwise([*starts.tolist(), len(outcomes)]):
+        file = adversarials_file(fold, str(outcomes["attack"].iloc[start]), int(clips[place[start]]))
+        rows, adversarials = slice(start, end), torch.from_numpy(np.load(file))
+        judged[rows], logits = target.judge(adversarials[budgets[rows]])
+        if logits is not None and clean_logits is not None:
+            for row, one in enumerate(logits.numpy(), start):
+                of_clean[row], of_adversarial[row] = clean_logits[place[start]].numpy(), one
+    labels, target_labels = outcomes["label"].to_numpy(), outcomes["target_label"].to_numpy()
+    rows_judged = outcomes[COPIED].assign(
+        target_run=target.run,
+        target_architecture=target.architecture,
+        target_checkpoint=target.checkpoint,
+        clean_correct_source=True,
+        clean_correct_target=answers[place] == labels,
+        source_success=outcomes["success"] > 0,
+        target_success=judged != labels,
+        source_reached_target_label=outcomes["target_hit"] > 0,
+        target_reached_target_label=judged == target_labels,
+        target_prediction=judged,
+        target_logits_clean=of_clean,
+        target_logits_adversarial=of_adversarial,
+    )
+    return with_label_names(rows_judged, target.split.class_names)

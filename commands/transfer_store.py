@@ -9,9 +9,11 @@ import pandas as pd
 from metrics.transfer_summary import summarise_transfer
 from storage import in_this_version, plain_numbers, read_rows, write_json, write_rows
 from storage.provenance import git_commit, package_versions
+from storage.rows import with_label_names
 from storage.schema import READABLE
 
 SAME = ("schema_version", "profile", "seed", "clips", "recipe")
+FROM_ATTACKS = ("corpus", "class_names", "split", "representation", *SAME, "checkpoints")
 CELL = ["target_run", "fold", "attack"]
 
 
@@ -37,13 +39,14 @@ class TransferStore:
         Returns:
             The content of ``summary.json``.
         """
-        rows = self._with_earlier(rows, crafted)
+        # Rows of version 2 do not name classes.
+        rows = with_label_names(self._with_earlier(rows, crafted), crafted["class_names"])
         write_rows(self.path / "rows.parquet", rows)
         cells = summarise_transfer(rows)
         for cell in cells:
             cell |= _of_source(crafted, cell["fold"], cell["attack"])
         summary = {
-            **{name: crafted[name] for name in ("corpus", "split", "representation", *SAME, "checkpoints")},
+            **{name: crafted[name] for name in FROM_ATTACKS},
             "source_run": str(rows["source_run"].iloc[0]),
             "source_architecture": str(rows["source_architecture"].iloc[0]),
             "path": str(self.path),

@@ -18,10 +18,11 @@ from lightning_modules.attack_rows import attack_batch
 from lightning_modules.cross_validation import data_of
 from metrics.cost import reporting_batch
 from storage.attack_store import AttackStore
+from storage.rows import with_label_names
 
 
 class AttackEvaluation(LightningModule):
-    """Attacks the test clips of one fold that its classifier gets right, and stores one row a clip and budget.
+    """Attacks the test clips of one fold that its classifier gets right, and stores one row per clip and budget.
 
     What an attack made of a batch is stored as soon as it is finished, so a killed evaluation continues there, with
     other batches or processes if need be. A clip's rows depend on neither its batch mates nor the number of processes.
@@ -115,9 +116,10 @@ class AttackEvaluation(LightningModule):
         """Add what the corpus table says of each clip."""
         clips = rows["clip"].to_numpy()
         places = torch.tensor([self.places[clip] for clip in clips.tolist()])
-        return rows.assign(
+        rows = rows.assign(
             fold=self.fold,
             name=[self.table.names[clip] for clip in clips],
             recording=self.table.sources[clips],
             reporting_batch=reporting_batch(places, self.reporting_batch_size).numpy(),
         )
+        return with_label_names(rows, self.table.class_names)

@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -13,8 +13,11 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from datamodules import Batch, SoundDataModule
 from lightning_modules.sound_classifier import SoundClassifier
 from metrics.classification import class_scores
-from storage import SCHEMA_VERSION, RunFolder, write_atomically, write_json
+from storage import SCHEMA_VERSION, DataError, RunFolder, write_atomically, write_json
+from storage.columns import columns_of
 from storage.provenance import git_commit, package_versions
+from storage.rows import with_label_names
+from storage.summaries import FoldRecord
 
 
 class CrossValidation(Callback):
@@ -142,11 +145,11 @@ class CrossValidation(Callback):
             }
         )
         with write_atomically(self.run.fold(data.fold) / "predictions.csv") as file:
-            predictions.to_csv(file, index=False)
+            with_label_names(predictions, table.class_names).to_csv(file, index=False)
         return {
             "fold": data.fold,
             "accuracy": float((predictions["label"] == predictions["prediction"]).mean()),
-            **class_scores(predictions["label"], predictions["prediction"], len(table.class_names)),
+            **class_scores(predictions["label"], predictions["prediction"], table.class_names),
             "n_test": len(predictions),
             "n_train": len(split.train),
             "n_validation": len(split.validation),
@@ -175,8 +178,7 @@ class CrossValidation(Callback):
             fold was finished by a version that did not write them), the folds' records, leakage, number of tests,
             parameters, seed, versions and commit.
         """
-        records = [self.run.record(fold) for fold in self.run.finished_folds()]
-        rows = [record for record in records if record is not None]
+        rows = [self._finished(fold, data.table.class_names) for fold in self.run.finished_folds()]
         accuracies = [row["accuracy"] for row in rows]
         summary = {
             "schema_version": SCHEMA_VERSION,
@@ -206,6 +208,24 @@ class CrossValidation(Callback):
         write_json(self.run.summary_file, summary)
         return summary
 
+    def _finished(self, fold: int, class_names: Sequence[str]) -> FoldRecord:
+        """The record of a finished fold.
+
+        Raises:
+            DataError: if its file lacks what a fold's record says.
+        """
+        record = self.run.record(fold) or {}
+        missing = [column.name for column in columns_of(FoldRecord) if column.required and column.name not in record]
+        if missing:
+            raise DataError(
+                f"expected {missing[0]} in the record of a fold in {self.run.record_file(fold)}, found none; "
+                "remove that file to train the fold again"
+            )
+        if isinstance(record.get("recall"), list):
+            # Version 2 gave recalls in the order of the labels.
+            record["recall"] = dict(zip(class_names, record["recall"], strict=False))
+        return cast(FoldRecord, record)
+
 
 def mean_scores(records: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -> dict[str, Any]:
     """Means over folds of what :func:`~metrics.classification.class_scores` gives; None where there is none.
@@ -226,9 +246,7 @@ def mean_scores(records: Sequence[Mapping[str, Any]], class_names: Sequence[str]
     return {
         "balanced_accuracy_mean": mean([record["balanced_accuracy"] for record in scored]),
         "macro_f1_mean": mean([record["macro_f1"] for record in scored]),
-        "recall_mean": {
-            name: mean([record["recall"][label] for record in scored]) for label, name in enumerate(class_names)
-        },
+        "recall_mean": {name: mean([record["recall"][name] for record in scored]) for name in class_names},
     }
 
 

@@ -1,28 +1,38 @@
 """How well the classes of a test part are recognised, beside accuracy."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import f1_score, recall_score
 
 
-def class_scores(labels: ArrayLike, predictions: ArrayLike, num_classes: int) -> dict[str, Any]:
+class ClassScores(TypedDict):
+    """Scores of a test part, each in [0, 1], as scikit-learn defines them.
+
+    Attributes:
+        balanced_accuracy: mean recall of the classes that the labels have.
+        macro_f1: mean F1 of the classes that labels or predictions have.
+        recall: recall of each class by its name, None where the labels do not have it.
+    """
+
+    balanced_accuracy: float
+    macro_f1: float
+    recall: dict[str, float | None]
+
+
+def class_scores(labels: ArrayLike, predictions: ArrayLike, class_names: Sequence[str]) -> ClassScores:
     """Recall of every class, balanced accuracy and macro-F1, in float64, as scikit-learn defines them.
 
     Args:
         labels: true classes ``(clips,)``, at least one clip.
         predictions: predicted classes ``(clips,)``.
-        num_classes: number of classes, 0 to ``num_classes - 1``.
-
-    Returns:
-        ``balanced_accuracy``, the mean recall of the classes that the labels have; ``macro_f1``, the mean F1 of the
-        classes that labels or predictions have; ``recall``, a list with the recall of each class, None where the labels
-        do not have it.
+        class_names: names of the classes, by their number.
     """
-    recall = recall_score(labels, predictions, labels=range(num_classes), average=None, zero_division=np.nan)
+    recall = recall_score(labels, predictions, labels=range(len(class_names)), average=None, zero_division=np.nan)
     return {
         "balanced_accuracy": float(np.nanmean(recall)),
         "macro_f1": float(f1_score(labels, predictions, average="macro", zero_division=0.0)),
-        "recall": [None if np.isnan(value) else float(value) for value in recall],
+        "recall": {name: None if np.isnan(one) else float(one) for name, one in zip(class_names, recall, strict=True)},
     }

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from storage import SCHEMA_VERSION, DataError, read_rows, write_atomically, write_json, write_rows
 from storage.folder_lock import alone_in
+from storage.rows import with_label_names
 from storage.schema import require_readable
 
 ROW_KEY = ["fold", "attack", "budget_index", "clip"]
@@ -194,7 +195,7 @@ class AttackStore:
         if not frames:
             return pd.DataFrame()
         rows = pd.concat(frames, ignore_index=True)
-        return rows.drop_duplicates(ROW_KEY).sort_values(ROW_KEY, ignore_index=True)
+        return self._named(rows).drop_duplicates(ROW_KEY).sort_values(ROW_KEY, ignore_index=True)
 
     def clips(self) -> pd.DataFrame:
         """Clean predictions of all tested clips, each fold and clip once."""
@@ -202,7 +203,7 @@ class AttackStore:
         if not frames:
             return pd.DataFrame()
         rows = pd.concat(frames, ignore_index=True)
-        return rows.drop_duplicates(CLEAN_KEY).sort_values(CLEAN_KEY, ignore_index=True)
+        return self._named(rows).drop_duplicates(CLEAN_KEY).sort_values(CLEAN_KEY, ignore_index=True)
 
     def merge(self) -> None:
         """Put all parts into the two tables and remove them."""
@@ -210,6 +211,11 @@ class AttackStore:
             if len(rows):
                 write_rows(path, rows)
         shutil.rmtree(self.path / "parts", ignore_errors=True)
+
+    def _named(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Add the names of classes, which rows of version 2 do not have, where the settings tell them."""
+        names = self.stored_settings().get("class_names")
+        return rows if names is None else with_label_names(rows, names)
 
     def _frames(self, merged: Path, columns: list[str] | None, *, clean: bool) -> Iterator[pd.DataFrame]:
         parts = sorted((self.path / "parts").glob("fold*.parquet"))

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow
 import pyarrow.parquet
@@ -16,6 +17,8 @@ VERSION_KEY = b"schema_version"
 """Key of the schema version among the metadata of a Parquet file."""
 Condition = tuple[str, str, Any]
 """A column, a comparison (``==``, ``in``, ...) and what the column is compared with."""
+LABELS = ("label", "target_label", "prediction", "target_prediction")
+"""Columns that hold a class by its number; the name of the class stands beside each as ``<column>_name``."""
 
 
 def write_rows(path: Path, rows: pd.DataFrame) -> None:
@@ -61,6 +64,23 @@ def read_rows(
             f"expected rows in {path}, found a file that cannot be read ({_reason(error)}); {remedy}"
         ) from error
     return rows.rename(columns=RENAMED) if version == 2 else rows
+
+
+def with_label_names(rows: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
+    """Add a column of class names after each column of class numbers that a table has.
+
+    Args:
+        rows: a table; columns of names that it has already are written anew.
+        class_names: name of each class, by its number; a number below 0 stands for no class and gets None.
+    """
+    rows = rows.drop(columns=[f"{column}_name" for column in LABELS if f"{column}_name" in rows])
+    names = np.array([*class_names, None], dtype=object)
+    for column in LABELS:
+        if column in rows:
+            numbers = rows[column].to_numpy(np.int64)
+            named = names[np.where(numbers < 0, len(class_names), numbers)]
+            rows.insert(list(rows).index(column) + 1, f"{column}_name", named)
+    return rows
 
 
 def _reason(error: Exception) -> str:

@@ -1,8 +1,8 @@
 """The version of the files that hold results, and the conversion of files of the version before.
 
 Version 3 calls the position of a budget in its profile ``budget_index`` and its settings ``budget``; version 2 called
-them ``budget`` and ``settings``. Nothing else differs, so files of version 2 are read under the names of version 3. The
-numbers of version 1 mean something else, and are refused.
+them ``budget`` and ``settings``, and had no names of classes beside their numbers. All numbers are the same, so files
+of version 2 are read under the names of version 3. The numbers of version 1 mean something else, and are refused.
 """
 
 from collections.abc import Iterable, Mapping

@@ -85,10 +85,10 @@ def test_the_scores_of_training_agree_with_what_an_attack_finds_clean(seed, fold
     summary, records = summarise(rows, tested), []
     for entry in summary["folds"]:
         own = tested[tested["fold"] == entry["fold"]]
-        records.append(class_scores(own["label"], own["prediction"], 4))
+        records.append(class_scores(own["label"], own["prediction"], ["a", "b", "c", "d"]))
         scores, counts = records[-1], own["label"].value_counts()
         # Recalls weighed by their clips are the accuracy.
-        recalls = {label: recall for label, recall in enumerate(scores["recall"]) if recall is not None}
+        recalls = {label: recall for label, recall in enumerate(scores["recall"].values()) if recall is not None}
         assert set(recalls) == set(counts.index)
         assert entry["accuracy"] == pytest.approx(sum(counts[k] * r for k, r in recalls.items()) / len(own), abs=1e-12)
         assert scores["balanced_accuracy"] == pytest.approx(np.mean(list(recalls.values())), abs=1e-12)
@@ -99,8 +99,8 @@ def test_the_scores_of_training_agree_with_what_an_attack_finds_clean(seed, fold
     assert summary["accuracy_on_attacked"] == pytest.approx(np.mean([e["accuracy"] for e in summary["folds"]]))
     means = mean_scores(records, ["a", "b", "c", "d"])
     assert means["balanced_accuracy_mean"] == pytest.approx(np.mean([one["balanced_accuracy"] for one in records]))
-    for label, name in enumerate("abcd"):
-        known = [one["recall"][label] for one in records if one["recall"][label] is not None]
+    for name in "abcd":
+        known = [one["recall"][name] for one in records if one["recall"][name] is not None]
         assert means["recall_mean"][name] == (pytest.approx(np.mean(known)) if known else None)
 
 

@@ -74,11 +74,11 @@ def test_weights_are_those_of_scikit_learn():
 
 def test_scores_by_hand_and_by_scikit_learn():
     labels, predictions = [0, 0, 0, 0, 1, 1, 3], [0, 0, 0, 1, 1, 0, 3]
-    scores = class_scores(labels, predictions, 4)
-    assert scores["recall"] == [0.75, 0.5, None, 1.0]
+    scores = class_scores(labels, predictions, list("abcd"))
+    assert scores["recall"] == {"a": 0.75, "b": 0.5, "c": None, "d": 1.0}
     assert scores["balanced_accuracy"] == pytest.approx(0.75) == balanced_accuracy_score(labels, predictions)
     assert scores["macro_f1"] == pytest.approx((0.75 + 0.5 + 1.0) / 3)
-    means = mean_scores([scores, {**scores, "recall": [0.25, 0.5, 1.0, None]}], list("abcd"))
+    means = mean_scores([scores, {**scores, "recall": {"a": 0.25, "b": 0.5, "c": 1.0, "d": None}}], list("abcd"))
     assert means["recall_mean"] == {"a": 0.5, "b": 0.5, "c": 1.0, "d": 1.0}
     assert mean_scores([scores, {}], ["a"])["balanced_accuracy_mean"] is None
 

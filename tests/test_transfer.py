@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,21 @@ from commands.errors import UsageError
 from lightning_modules.trained_classifier import load_classifier
 from metrics.attack_summary import THE_SIX
 from metrics.transfer_summary import summarise_transfer
+from storage.columns import differing_columns
+from storage.summaries import (
+    AttackedFoldNumbers,
+    AttackNumbers,
+    AttackSummary,
+    BudgetNumbers,
+    CheckRecord,
+    CostNumbers,
+    FoldRecord,
+    MeanNumbers,
+    RunSummary,
+    TransferCell,
+    TransferSummary,
+)
+from storage.tables import CleanRow, OutcomeRow, PredictionRow, SplitRow, TransferRow
 from tests.trained_run_fixture import write_trained_run
 
 BUDGETS = """
@@ -49,17 +63,61 @@ def judged(runs):
     return summaries, pd.read_parquet(runs / "runs" / "first" / "transfer" / "budgets" / "rows.parquet")
 
 
+def require_described(described, names):
+    assert differing_columns(described, list(names)) == []
+
+
+def test_every_column_and_key_that_a_run_writes_is_described(runs, judged):
+    summaries, rows = judged
+    folder = runs / "runs" / "first"
+    outcomes, clips = (pd.read_parquet(folder / "attacks" / f"{name}.parquet") for name in ("outcomes", "clips"))
+    of_budgets = {name for text in outcomes["budget"].unique() for name in json.loads(text)}
+    require_described(OutcomeRow, set(outcomes) - (of_budgets - {"iterations"}))
+    require_described(CleanRow, clips)
+    require_described(TransferRow, rows)
+    for name, described in (("split", SplitRow), ("predictions", PredictionRow)):
+        require_described(described, pd.read_csv(folder / "fold1" / f"{name}.csv"))
+
+    for run in ("first", "forest"):
+        summary = json.loads((runs / "runs" / run / "summary.json").read_text())
+        require_described(RunSummary, summary)
+        for record in summary["folds"]:
+            require_described(FoldRecord, record)
+        assert list(summary["folds"][0]["recall"]) == list(summary["recall_mean"]) == summary["class_names"]
+    attacked = json.loads((folder / "attacks" / "summary.json").read_text())
+    require_described(AttackSummary, attacked)
+    entries = {AttackedFoldNumbers: "folds", BudgetNumbers: "budgets", AttackNumbers: "attacks", CheckRecord: "checks"}
+    for described, key in entries.items():
+        assert attacked[key]
+        for entry in attacked[key]:
+            require_described(described, entry)
+    for mean in attacked["means"].values():
+        require_described(MeanNumbers, mean)
+        require_described(CostNumbers, mean["cost_auc90"])
+    require_described(TransferSummary, summaries["first"])
+    for cell in summaries["first"]["rows"]:
+        require_described(TransferCell, cell)
+
+
+def test_class_names_stand_beside_class_numbers(runs, judged):
+    _, rows = judged
+    folder = runs / "runs" / "first"
+    names = json.loads((folder / "summary.json").read_text())["class_names"]
+    tables = [rows, *(pd.read_parquet(folder / "attacks" / f"{name}.parquet") for name in ("outcomes", "clips"))]
+    tables.append(pd.read_csv(folder / "fold1" / "predictions.csv"))
+    for table in tables:
+        for column in {"label", "target_label", "prediction", "target_prediction"} & set(table):
+            expected = ["-" if number < 0 else names[number] for number in table[column]]
+            assert table[f"{column}_name"].fillna("-").tolist() == expected
+    assert (rows["target_label"] < 0).any()
+
+
 def test_every_convnet_is_a_source_and_everything_a_target(runs, judged):
     summaries, rows = judged
     assert set(summaries) == {"first", "second"}
     for name, summary in summaries.items():
         assert summary == json.loads((runs / "runs" / name / "transfer" / "budgets" / "summary.json").read_text())
         assert {cell["target_run"] for cell in summary["rows"]} == {"first", "second", "forest"}
-    documented = (Path(transfer.__file__).parent / "docs" / "definitions.md").read_text(encoding="utf-8")
-    outcomes = pd.read_parquet(runs / "runs" / "first" / "attacks" / "outcomes.parquet")
-    clips = pd.read_parquet(runs / "runs" / "first" / "attacks" / "clips.parquet")
-    columns = {*rows.columns, *outcomes.columns, *clips.columns}
-    assert {column for column in columns if f"`{column}`" not in documented} == set()
     assert set(rows["attack"]) == {"fgsm", "bim_b", "deepfool"}
     assert set(rows["fold"]) == {1, 2}
 

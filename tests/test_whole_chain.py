@@ -190,7 +190,8 @@ def test_parts_predictions_and_the_scores_of_training(chain, corpus, clean, run)
         }
         require_same({name: record[name] for name in expected}, expected)
         recall = recall_score(truth, said, average=None)
-        assert record["recall"] == pytest.approx(recall)
+        assert list(record["recall"].values()) == pytest.approx(recall)
+        assert list(record["recall"]) == summary["class_names"]
         scores.append((*list(expected.values())[:3], *recall))
         weights = torch.load(folder / "best.ckpt", weights_only=True)["state_dict"]
         learned_numbers = [v.numel() for k, v in weights.items() if not k.endswith(("_mean", "_var", "_tracked"))]

@@ -1,0 +1,121 @@
+"""The columns of every table of results, with meaning and unit; ``docs/definitions.md`` is written from them.
+
+A column is ``Annotated[type, meaning]`` or ``Annotated[type, meaning, unit]``.
+"""
+
+from typing import Annotated, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+Logits = NDArray[np.float32]
+
+
+class _Place(TypedDict):
+    """What an outcome is about: a clip, attacked with one budget of one attack."""
+
+    fold: Annotated[int, "number of the fold, from 1"]
+    attack: Annotated[str, "name of the attack; `check_...` was run for the trust checks only"]
+    budget_index: Annotated[int, "position of the budget in its profile, from 0"]
+    budget: Annotated[str, "settings of the budget, as JSON"]
+    clip: Annotated[int, "position of the clip in the fold's record, from 0"]
+    name: Annotated[str, "file name of the clip"]
+    recording: Annotated[str, "recording that the clip was cut from"]
+    label: Annotated[int, "true class"]
+    label_name: Annotated[str | None, "its name"]
+    target_label: Annotated[int, "class to reach, -1 in an untargeted attack"]
+    target_label_name: Annotated[str | None, "its name, missing in an untargeted attack"]
+
+
+class OutcomeRow(_Place):
+    """``attacks/outcomes.parquet``: one row per fold, attack, budget and clip of S.
+
+    Each setting of a budget (``delta``, ``steps``, ...) is a column too, unless it has the name of one of these.
+    """
+
+    seed: Annotated[int, "seed of targets and of whatever else is random"]
+    prediction: Annotated[int, "class of the adversarial"]
+    prediction_name: Annotated[str | None, "its name"]
+    logits_clean: Annotated[Logits, "logits of the clean map `(classes,)`"]
+    logits_adversarial: Annotated[Logits, "logits of the adversarial `(classes,)`"]
+    success: Annotated[float, "class of the adversarial differs from the label", "0 or 1; a share over targets"]
+    success_65: Annotated[float, "success with a probability of at least 0.65", "0 or 1; a share over targets"]
+    success_8bit: Annotated[float, "success that rounding to 256 levels leaves", "0 or 1; a share over targets"]
+    target_hit: Annotated[float, "the adversarial's class is the target label", "0 or 1; a share over targets"]
+    noise_success: Annotated[float, "success of random noise of the perturbation's norm", "0 or 1"]
+    iterations: Annotated[float, "updates of the iterate", "count"]
+    gradients: Annotated[float, "gradient rows spent on the clip", "count"]
+    full_jacobian_gradients: Annotated[float, "the same with one row per class for each Jacobian", "count"]
+    zero_gradients: Annotated[float, "of the gradients, those that are exactly zero", "count"]
+    forward_rows: Annotated[float, "forward passes of the clip", "count"]
+    l2: Annotated[float, "Euclidean norm of the perturbation", "units of the map"]
+    linf: Annotated[float, "largest change of a value", "units of the map"]
+    l0: Annotated[float, "values that changed by more than 1e-6", "count"]
+    snr_db: Annotated[float, "signal-to-noise ratio of the map", "dB"]
+    confirmed: Annotated[bool, "judged again alone, the adversarial gets the same class"]
+    in_bounds: Annotated[bool, "the adversarial lies in [0, 1] and within delta"]
+    hook_agrees: Annotated[bool, "the gradients reported for the batch are those that its hook counted"]
+    reporting_batch: Annotated[int, "reporting batch of the clip, from 0"]
+    seconds: Annotated[float, "the clip's share of the time of its batch, over budgets too", "s"]
+
+
+class CleanRow(TypedDict):
+    """``attacks/clips.parquet``: one row per fold and attacked test clip, those that are wrong when clean included."""
+
+    fold: Annotated[int, "number of the fold, from 1"]
+    clip: Annotated[int, "position of the clip in the fold's record, from 0"]
+    name: Annotated[str, "file name of the clip"]
+    recording: Annotated[str, "recording that the clip was cut from"]
+    label: Annotated[int, "true class"]
+    label_name: Annotated[str | None, "its name"]
+    prediction: Annotated[int, "class of the clean clip"]
+    prediction_name: Annotated[str | None, "its name"]
+    clean_correct: Annotated[bool, "whether the two are the same: the clip belongs to S"]
+    logits_clean: Annotated[Logits, "logits of the clean map `(classes,)`"]
+    reporting_batch: Annotated[int, "reporting batch of the clip, from 0"]
+
+
+class TransferRow(_Place):
+    """``transfer/<name>/rows.parquet``: one row per fold, attack, budget, clip and target model."""
+
+    source_run: Annotated[str, "name of the run that the adversarial was made for"]
+    source_architecture: Annotated[str, "its architecture"]
+    target_run: Annotated[str, "name of the run that judges the adversarial"]
+    target_architecture: Annotated[str, "its architecture"]
+    target_checkpoint: Annotated[str, "digest of the judge's file", "SHA-256"]
+    clean_correct_source: Annotated[bool, "the source classifies the clean clip correctly; always true"]
+    clean_correct_target: Annotated[bool, "the target model classifies the clean clip correctly"]
+    source_success: Annotated[bool, "the adversarial fools the source"]
+    target_success: Annotated[bool, "the adversarial fools the target model"]
+    source_reached_target_label: Annotated[bool, "the source answers the target label"]
+    target_reached_target_label: Annotated[bool, "the target model answers the target label"]
+    target_prediction: Annotated[int, "class that the target model gives the adversarial"]
+    target_prediction_name: Annotated[str | None, "its name"]
+    target_logits_clean: Annotated[
+        Logits | None, "the target model's logits of the clean map; missing for an SVM or a forest"
+    ]
+    target_logits_adversarial: Annotated[Logits | None, "the target model's logits of the adversarial; as before"]
+
+
+class SplitRow(TypedDict):
+    """``fold<k>/split.csv``: one row per clip of the corpus."""
+
+    clip: Annotated[str, "file name of the clip"]
+    recording: Annotated[str, "recording that the clip was cut from"]
+    label: Annotated[int, "true class"]
+    class_name: Annotated[str, "its name"]
+    part: Annotated[str, "`train`, `validation` or `test`"]
+
+
+class PredictionRow(TypedDict):
+    """``fold<k>/predictions.csv``: one row per test clip."""
+
+    clip: Annotated[str, "file name of the clip"]
+    recording: Annotated[str, "recording that the clip was cut from"]
+    label: Annotated[int, "true class"]
+    label_name: Annotated[str, "its name"]
+    prediction: Annotated[int, "predicted class"]
+    prediction_name: Annotated[str, "its name"]
+
+
+TABLES: tuple[type, ...] = (SplitRow, PredictionRow, CleanRow, OutcomeRow, TransferRow)
