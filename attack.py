@@ -4,13 +4,16 @@ python attack.py --checkpoints runs/esc10-stft --attacks fgsm bim_a bim_b deepfo
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from commands.allocator import keep_freed_memory
 from commands.errors import run_command, starting
 
+if TYPE_CHECKING:
+    from storage.summaries import AttackSummary
 
-def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+
+def main(args: Sequence[str] | None = None) -> "dict[str, AttackSummary]":
     """Attack what is not finished yet and summarise every run.
 
     Args:

@@ -4,13 +4,16 @@ python train.py --data ESC10 --data.root DIR --data.representation STFT --model.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from commands.allocator import keep_freed_memory
 from commands.errors import run_command, starting
 
+if TYPE_CHECKING:
+    from storage.summaries import RetestRecord, RunSummary
 
-def main(args: Sequence[str] | None = None) -> dict[str, Any]:
+
+def main(args: Sequence[str] | None = None) -> "RunSummary | RetestRecord":
     """Train the folds that are not finished yet, test each on its test part, and summarise.
 
     Args:

@@ -4,13 +4,16 @@ python transfer.py --checkpoints runs/esc10-stft runs/esc10-stft-googlenet runs/
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from commands.allocator import keep_freed_memory
 from commands.errors import run_command, starting
 
+if TYPE_CHECKING:
+    from storage.summaries import TransferSummary
 
-def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+
+def main(args: Sequence[str] | None = None) -> "dict[str, TransferSummary]":
     """Attack every ConvNet that is not attacked yet, and let all classifiers judge what came out.
 
     Args:

@@ -1,7 +1,5 @@
 """What attack.py does: attack every fold of every run, and say what came out."""
 
-from typing import Any
-
 import wandb
 from pytorch_lightning.utilities import rank_zero_only
 from rich.box import SIMPLE_HEAD
@@ -19,9 +17,10 @@ from lightning_modules.weights_and_biases import (
     save_examples,
     set_config,
 )
+from storage.summaries import AttackSummary
 
 
-def attack(flags: AttackFlags) -> dict[str, dict[str, Any]]:
+def attack(flags: AttackFlags) -> dict[str, AttackSummary]:
     """Attack what is not finished yet and summarise every run.
 
     Args:
@@ -48,7 +47,7 @@ def attack(flags: AttackFlags) -> dict[str, dict[str, Any]]:
 
 
 @rank_zero_only
-def finish(cli: AttackCLI, name: str, run: AttackRun) -> dict[str, Any]:
+def finish(cli: AttackCLI, name: str, run: AttackRun) -> AttackSummary:
     """Write, log and print a run's summary."""
     summary = run.write_summary()
     save_examples(run.store.path, run.examples)
@@ -62,7 +61,7 @@ def finish(cli: AttackCLI, name: str, run: AttackRun) -> dict[str, Any]:
     return summary
 
 
-def show(name: str, run: AttackRun, summary: dict[str, Any]) -> None:
+def show(name: str, run: AttackRun, summary: AttackSummary) -> None:
     """Print a table of the attacks, the checks that failed, and where the results lie."""
     console = Console()
     table = Table(
@@ -77,8 +76,8 @@ def show(name: str, run: AttackRun, summary: dict[str, Any]) -> None:
         cost = mean["cost_auc90"]
         # Fewer than ten recordings have no interval.
         low, rate, high = (
-            None if mean[f"fooling_rate{end}"] is None else 100 * mean[f"fooling_rate{end}"]
-            for end in ("_low", "", "_high")
+            None if share is None else 100 * share
+            for share in (mean["fooling_rate_low"], mean["fooling_rate"], mean["fooling_rate_high"])
         )
         table.add_row(
             attack,

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from pytorch_lightning import Trainer
@@ -22,6 +22,7 @@ from metrics.trust_checks import SQUARE, Check, check_outcomes
 from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
 from storage.attack_store import DEFAULT_PRECISION, AttackStore
 from storage.provenance import git_commit, is_launched, package_versions
+from storage.summaries import AttackSummary
 from storage.trained_run import TrainedRun, sha256
 
 logger = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ class AttackRun:
         for name, example in evaluation.examples.items():
             self.examples.setdefault(name, example)
 
-    def write_summary(self) -> dict[str, Any]:
+    def write_summary(self) -> AttackSummary:
         """Compute every number and check from the rows, and write ``summary.json``.
 
         Raises:
@@ -186,7 +187,7 @@ class AttackRun:
         summary |= {name: stored[name] for name in ("recipe", "checkpoints", "made_by")}
         summary = json.loads(json.dumps(plain_numbers(summary)))
         write_json(self.store.summary_file, summary)
-        return summary
+        return cast(AttackSummary, summary)
 
     def _current(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Leave out folds on which fewer clips are attacked than on the others, until they are attacked again."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pytorch_lightning import Trainer
 from rich.console import Console
@@ -11,9 +10,10 @@ from datamodules import SoundDataModule
 from lightning_modules.recorded_split import seen_clips
 from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
 from storage import DataError, write_json
+from storage.summaries import RetestRecord
 
 
-def retest(path: Path | str, data: SoundDataModule, trainer: Trainer, allowed: Sequence[str] = ()) -> dict[str, Any]:
+def retest(path: Path | str, data: SoundDataModule, trainer: Trainer, allowed: Sequence[str] = ()) -> RetestRecord:
     """Measure a checkpoint's accuracy on the test part of some data.
 
     On the split that the checkpoint was trained on, the test part is the one that it recorded, without the clips that
@@ -45,7 +45,7 @@ def retest(path: Path | str, data: SoundDataModule, trainer: Trainer, allowed: S
         raise DataError(f"expected the classes of the checkpoint ({', '.join(expected)}), found {', '.join(found)}")
     data.check()
     accuracy = float(trainer.test(trained.model, datamodule=data, verbose=False)[0]["test/accuracy"])
-    result = {
+    result: RetestRecord = {
         "checkpoint": str(path),
         "corpus": data.corpus,
         "split": data.split_protocol,

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import wandb
 from pytorch_lightning import Callback
@@ -24,6 +23,7 @@ from lightning_modules.trained_classifier import load_classifier, read_checkpoin
 from lightning_modules.weight_average import WeightAverage
 from lightning_modules.weights_and_biases import WandbRecord, fold_logger
 from storage import RunFolder
+from storage.summaries import RetestRecord, RunSummary
 
 # Warnings about intended behaviour.
 NOISE = (
@@ -34,7 +34,7 @@ NOISE = (
 )
 
 
-def train(args: Sequence[str] | None) -> dict[str, Any]:
+def train(args: Sequence[str] | None) -> RunSummary | RetestRecord:
     """Train the folds that are not finished yet, test each on its test part, and summarise.
 
     Args:
@@ -126,7 +126,7 @@ def import_fold(cli: TrainCLI, fold: int, validation: CrossValidation) -> None:
     trainer.test(model, datamodule=data, verbose=False)
 
 
-def test_again(args: Sequence[str] | None, checkpoint: str, allowed: Sequence[str]) -> dict[str, Any]:
+def test_again(args: Sequence[str] | None, checkpoint: str, allowed: Sequence[str]) -> RetestRecord:
     """Test a trained checkpoint on the data that the flags describe, by default those it was trained for.
 
     Args:
@@ -151,7 +151,7 @@ def test_again(args: Sequence[str] | None, checkpoint: str, allowed: Sequence[st
 
 
 @rank_zero_only
-def show(run: RunFolder, summary: dict[str, Any]) -> None:
+def show(run: RunFolder, summary: RunSummary) -> None:
     """Print a table of the folds, their mean and standard deviation, and where the run lies."""
     table = Table(title=f"{run.path.name}: {summary['corpus']}, split={summary['split']}")
     for heading in ("fold", "test accuracy", "balanced", "macro-F1", "test clips", "leakage", "epochs", "minutes"):

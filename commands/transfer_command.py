@@ -1,7 +1,6 @@
 """What transfer.py does: attack every ConvNet, let every classifier judge, and say what carried over."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import wandb
 from pytorch_lightning.utilities import rank_zero_only
@@ -15,10 +14,11 @@ from commands.transfer_run import refuse_trained_judges, transfer_rows
 from commands.transfer_store import TransferStore
 from lightning_modules.progress import AttackProgress
 from lightning_modules.weights_and_biases import attack_logger, config_of, log_transfer, set_config
+from storage.summaries import TransferCell, TransferSummary
 from storage.trained_run import TrainedRun
 
 
-def transfer(flags: TransferFlags) -> dict[str, dict[str, Any]]:
+def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
     """Attack every ConvNet that is not attacked yet, and let all classifiers judge what came out.
 
     Args:
@@ -52,7 +52,7 @@ def transfer(flags: TransferFlags) -> dict[str, dict[str, Any]]:
 
 
 @rank_zero_only
-def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequence[TrainedRun]) -> dict[str, Any]:
+def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequence[TrainedRun]) -> TransferSummary:
     """Judge one source's adversarials by all targets; write and log the result."""
     store = TransferStore(run.path / "transfer" / cli.name)
     crafted = source.write_summary()
@@ -67,7 +67,7 @@ def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequenc
 
 
 @rank_zero_only
-def show(summaries: dict[str, dict[str, Any]]) -> None:
+def show(summaries: dict[str, TransferSummary]) -> None:
     """Print the matrix: rows are sources, columns targets, means over attacks and folds with denominators."""
     targets = list(dict.fromkeys(cell["target_run"] for one in summaries.values() for cell in one["rows"]))
     table = Table(title="share of the adversarials that fool the source which fool the target too (fooling / source)")
@@ -84,7 +84,7 @@ def show(summaries: dict[str, dict[str, Any]]) -> None:
         console.print(f"{name}: {summary['path']}", soft_wrap=True, highlight=False)
 
 
-def _cell(cell: dict[str, Any] | None) -> str:
+def _cell(cell: TransferCell | None) -> str:
     if cell is None or cell["ratio"] is None:
         return "-"
     # Fewer than ten recordings have no interval.

@@ -2,15 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pandas as pd
 
 from metrics.transfer_summary import summarise_transfer
-from storage import in_this_version, plain_numbers, read_rows, write_json, write_rows
+from storage import in_this_version, plain_numbers, write_json
 from storage.provenance import git_commit, package_versions
-from storage.rows import with_label_names
+from storage.rows import read_rows, with_label_names, write_rows
 from storage.schema import READABLE
+from storage.summaries import AttackNumbers, AttackSummary, MeanNumbers, SixNumbers, TransferSummary
 
 SAME = ("schema_version", "profile", "seed", "clips", "recipe")
 FROM_ATTACKS = ("corpus", "class_names", "split", "representation", *SAME, "checkpoints")
@@ -29,7 +30,7 @@ class TransferStore:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def write(self, rows: pd.DataFrame, crafted: dict[str, Any]) -> dict[str, Any]:
+    def write(self, rows: pd.DataFrame, crafted: AttackSummary) -> TransferSummary:
         """Write the judgements and every number that follows from them.
 
         Args:
@@ -44,9 +45,10 @@ class TransferStore:
         write_rows(self.path / "rows.parquet", rows)
         cells = summarise_transfer(rows)
         for cell in cells:
-            cell |= _of_source(crafted, cell["fold"], cell["attack"])
+            place = cell["fold"], cell["attack"]
+            cell["source_auc"], cell["source_batch_gradients"] = _of_source(crafted, *place)
         summary = {
-            **{name: crafted[name] for name in FROM_ATTACKS},
+            **{name: value for name, value in crafted.items() if name in FROM_ATTACKS},
             "source_run": str(rows["source_run"].iloc[0]),
             "source_architecture": str(rows["source_architecture"].iloc[0]),
             "path": str(self.path),
@@ -55,9 +57,9 @@ class TransferStore:
             "git_commit": git_commit(),
         }
         write_json(self.path / "summary.json", summary)
-        return summary
+        return cast(TransferSummary, summary)
 
-    def _with_earlier(self, rows: pd.DataFrame, crafted: dict[str, Any]) -> pd.DataFrame:
+    def _with_earlier(self, rows: pd.DataFrame, crafted: AttackSummary) -> pd.DataFrame:
         summary, earlier = self.path / "summary.json", self.path / "rows.parquet"
         if not (summary.is_file() and earlier.is_file()):
             return rows
@@ -68,7 +70,7 @@ class TransferStore:
         if stored.get("schema_version", 1) in READABLE:
             stored = in_this_version(stored, summary, "")
         before, now = stored.get("checkpoints") or {}, crafted["checkpoints"]
-        same = all(stored.get(name) == crafted[name] for name in SAME)
+        same = all(stored.get(name) == value for name, value in crafted.items() if name in SAME)
         if not same or any(before[fold] != now[fold] for fold in before.keys() & now.keys()):
             return rows
         kept = read_rows(earlier, f"remove {self.path} to judge again")
@@ -82,8 +84,9 @@ class TransferStore:
         return pd.concat([rows, kept[~(again | void).to_numpy()]], ignore_index=True)
 
 
-def _of_source(crafted: dict[str, Any], fold: int | None, attack: str | None) -> dict[str, Any]:
-    """What the attack did to its own victim, beside what it does to others."""
+def _of_source(crafted: AttackSummary, fold: int | None, attack: str | None) -> tuple[float | None, float | None]:
+    """AUC and batch gradients of the attack on its own victim, None where they are not computed."""
+    entry: AttackNumbers | MeanNumbers | SixNumbers | None
     if attack is None:
         entry = crafted["six"] if fold is None else None
     elif fold is None:
@@ -91,5 +94,5 @@ def _of_source(crafted: dict[str, Any], fold: int | None, attack: str | None) ->
     else:
         entry = next(e for e in crafted["attacks"] if (e["fold"], e["attack"]) == (fold, attack))
     if entry is None:
-        return {"source_auc": None, "source_batch_gradients": None}
-    return {"source_auc": entry["auc"], "source_batch_gradients": entry["batch_gradients"]}
+        return None, None
+    return entry["auc"], entry["batch_gradients"]

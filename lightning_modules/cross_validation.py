@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import pandas as pd
 import torch
@@ -17,7 +17,7 @@ from storage import SCHEMA_VERSION, DataError, RunFolder, write_atomically, writ
 from storage.columns import columns_of
 from storage.provenance import git_commit, package_versions
 from storage.rows import with_label_names
-from storage.summaries import FoldRecord
+from storage.summaries import FoldRecord, RunSummary
 
 
 class CrossValidation(Callback):
@@ -169,7 +169,7 @@ class CrossValidation(Callback):
         self.run.write_record(data.fold, record)
         self.write_summary(data)
 
-    def write_summary(self, data: SoundDataModule) -> dict[str, Any]:
+    def write_summary(self, data: SoundDataModule) -> RunSummary:
         """Write ``summary.json`` from the records of all finished folds.
 
         Returns:
@@ -206,7 +206,7 @@ class CrossValidation(Callback):
             "training": self.training,
         }
         write_json(self.run.summary_file, summary)
-        return summary
+        return cast(RunSummary, summary)
 
     def _finished(self, fold: int, class_names: Sequence[str]) -> FoldRecord:
         """The record of a finished fold.
@@ -227,7 +227,15 @@ class CrossValidation(Callback):
         return cast(FoldRecord, record)
 
 
-def mean_scores(records: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -> dict[str, Any]:
+class MeanScores(TypedDict):
+    """Means over folds, each in [0, 1] or None: keys of :class:`storage.summaries.RunSummary`."""
+
+    balanced_accuracy_mean: float | None
+    macro_f1_mean: float | None
+    recall_mean: dict[str, float | None]
+
+
+def mean_scores(records: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -> MeanScores:
     """Means over folds of what :func:`~metrics.classification.class_scores` gives; None where there is none.
 
     Args:

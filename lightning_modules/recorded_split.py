@@ -1,8 +1,7 @@
 """The clips that a trained fold recorded, found again beside or inside its model, and compared with today's table."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from datamodules import SoundDataModule
 from datamodules.split_record import SplitRecord, named
@@ -109,7 +108,14 @@ def refuse_learned_clips(
     return set(test) - set(unknown), unknown
 
 
-def seen_clips(record: SplitRecord, data: SoundDataModule) -> Mapping[str, Any]:
+class SeenClips(TypedDict):
+    """How many test clips a model has seen, as :func:`seen_clips` counts them."""
+
+    n_seen: int
+    n_seen_recordings: int
+
+
+def seen_clips(record: SplitRecord, data: SoundDataModule) -> SeenClips:
     """How many test clips of some data a model has seen in training or validation.
 
     Returns:

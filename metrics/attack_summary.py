@@ -1,8 +1,8 @@
 """From the rows of attacked clips to every number of an attack's summary: budgets, folds, attacks, the six."""
 
 import statistics
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,14 @@ from metrics.cost import (
 )
 from metrics.distances import median_over_all, median_over_successes
 from metrics.intervals import Interval, SourceResampling, rate_interval, share_interval
+from storage.summaries import (
+    AttackedFoldNumbers,
+    AttackNumbers,
+    AttackNumbersOfRun,
+    BudgetNumbers,
+    MeanNumbers,
+    SixNumbers,
+)
 
 THE_SIX = ("fgsm", "deepfool", "bim_a", "bim_b", "jsma", "cwa")
 """The attacks of Tables I to IV and of every mean over attacks."""
@@ -38,7 +46,7 @@ MEDIANS = {"median_l2": "l2", "median_linf": "linf", "median_l0": "l0", "median_
 COSTS = {"batch_gradients": "gradients", "full_jacobian_batch_gradients": "full_jacobian_gradients"}
 
 
-def budget_rows(attacked: AttackedFold, resampling: SourceResampling, tested: int) -> list[dict[str, Any]]:
+def budget_rows(attacked: AttackedFold, resampling: SourceResampling, tested: int) -> list[BudgetNumbers]:
     """Every number for each budget of an attack on one fold.
 
     Args:
@@ -52,7 +60,7 @@ def budget_rows(attacked: AttackedFold, resampling: SourceResampling, tested: in
     return [_budget_row(attacked, budget, resampling, tested) for budget in range(len(attacked.budgets))]
 
 
-def _budget_row(attacked: AttackedFold, budget: int, resampling: SourceResampling, tested: int) -> dict[str, Any]:
+def _budget_row(attacked: AttackedFold, budget: int, resampling: SourceResampling, tested: int) -> BudgetNumbers:
     columns = {name: values[budget] for name, values in attacked.columns.items()}
     fooled = columns["success"] > 0
     row: dict[str, Any] = {"fold": attacked.fold, "attack": attacked.attack, "budget_index": budget}
@@ -71,10 +79,11 @@ def _budget_row(attacked: AttackedFold, budget: int, resampling: SourceResamplin
     row["median_l2_all"] = median_over_all(columns["l2"], fooled)
     row["zero_gradient_share"] = float(columns["zero_gradients"].sum() / columns["gradients"].sum().clamp(min=1))
     row["seconds"] = float(columns["seconds"].sum())
-    return row
+    # Names are composed above; a test holds them equal to the type's.
+    return cast(BudgetNumbers, row)
 
 
-def attack_row(attacked: AttackedFold, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def attack_row(attacked: AttackedFold, rows: Sequence[BudgetNumbers]) -> AttackNumbers:
     """An attack's entry on one fold: means over its budgets, and what it costs to reach AUC > 0.9.
 
     Args:
@@ -83,7 +92,7 @@ def attack_row(attacked: AttackedFold, rows: Sequence[dict[str, Any]]) -> dict[s
     """
     entry: dict[str, Any] = {"fold": attacked.fold, "attack": attacked.attack, "n": len(attacked), "budgets": len(rows)}
     entry["recordings"] = len(set(attacked.recordings))
-    entry |= {name: _mean([row[name] for row in rows]) for name in (*MEANS, "auc")}
+    entry |= {name: _mean(_values(rows, name)) for name in (*MEANS, "auc")}
     for name, column in COSTS.items():
         spent = [gradients_by_batch(values, attacked.batches) for values in attacked.columns[column]]
         entry[name] = float(budget_mean(torch.stack([one.gradients for one in spent]), spent[0].clips))
@@ -92,12 +101,12 @@ def attack_row(attacked: AttackedFold, rows: Sequence[dict[str, Any]]) -> dict[s
     entry["cost_auc90"] = vars(cost_auc90(aucs, gradients))
     entry["cost_auc90_bounded"] = vars(cost_auc90_bounded(aucs, gradients, _column(rows, "median_snr_db")))
     entry["seconds"] = sum(row["seconds"] for row in rows)
-    return entry
+    return cast(AttackNumbers, entry)
 
 
 def mean_over_folds(
-    folds: Sequence[AttackedFold], entries: Sequence[dict[str, Any]], resamplings: Sequence[SourceResampling]
-) -> dict[str, Any]:
+    folds: Sequence[AttackedFold], entries: Sequence[AttackNumbers], resamplings: Sequence[SourceResampling]
+) -> MeanNumbers:
     """An attack's entry averaged over folds, with intervals over the sources of all folds together.
 
     Args:
@@ -107,24 +116,24 @@ def mean_over_folds(
     """
     mean: dict[str, Any] = {"folds": len(entries), **_distinct(folds)}
     for name in (*MEANS, "auc", *COSTS, "auc_budget"):
-        values = [entry[name] for entry in entries]
+        values = _values(entries, name)
         mean[name] = _mean(values)
         # NumPy's lets a missing number (NaN) pass.
         mean[f"{name}_std"] = float(np.std(values, ddof=1)) if None not in values and len(values) > 1 else None
     for name in ("cost_auc90", "cost_auc90_bounded"):
-        mean[name] = vars(mean_cost([Cost(**entry[name]) for entry in entries]))
+        mean[name] = vars(mean_cost([Cost(**cost) for cost in _values(entries, name)]))
     mean["batch_gradients_min"] = min(entry["batch_gradients"] for entry in entries)
     mean["batch_gradients_max"] = max(entry["batch_gradients"] for entry in entries)
     mean |= _pooled([folds], resamplings)
     mean["seconds"] = sum(entry["seconds"] for entry in entries)
-    return mean
+    return cast(MeanNumbers, mean)
 
 
 def mean_over_six(
     attacks: Sequence[Sequence[AttackedFold]],
-    means: dict[str, dict[str, Any]],
+    means: Mapping[str, MeanNumbers],
     resamplings: Sequence[SourceResampling],
-) -> dict[str, Any]:
+) -> SixNumbers:
     """Plain mean over the six attacks.
 
     Args:
@@ -134,10 +143,10 @@ def mean_over_six(
     """
     entry: dict[str, Any] = {"attacks": list(THE_SIX), **_distinct([fold for folds in attacks for fold in folds])}
     for name in ("fooling_rate", "auc", "auc_ovr", *COSTS):
-        entry[name] = _mean([means[attack][name] for attack in THE_SIX])
+        entry[name] = _mean(_values([means[attack] for attack in THE_SIX], name))
     entry |= _pooled(attacks, resamplings)
     entry["cost_auc90"] = vars(mean_cost([Cost(**means[attack]["cost_auc90"]) for attack in THE_SIX]))
-    return entry
+    return cast(SixNumbers, entry)
 
 
 def _pooled(
@@ -175,9 +184,9 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return statistics.fmean(present) if present and len(present) == len(values) else None
 
 
-def _area_over_delta(rows: Sequence[dict[str, Any]]) -> float | None:
+def _area_over_delta(rows: Sequence[BudgetNumbers]) -> float | None:
     """``auc_budget`` where budgets differ in delta; at each delta the budget with the most steps counts."""
-    largest: dict[float, dict[str, Any]] = {}
+    largest: dict[float, BudgetNumbers] = {}
     for row in rows:
         delta = row["budget"].get("delta")
         if delta is not None and delta > 0:
@@ -190,12 +199,17 @@ def _area_over_delta(rows: Sequence[dict[str, Any]]) -> float | None:
     return float(auc_budget(torch.tensor(list(largest), dtype=torch.float64), rates))
 
 
-def _column(rows: Sequence[dict[str, Any]], name: str) -> Tensor:
-    return torch.tensor([row[name] for row in rows], dtype=torch.float64)
+def _values(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+    """One number of every row."""
+    return [row[name] for row in rows]
 
 
-def _ends(name: str, interval: Interval, *, method: bool = False) -> dict[str, Any]:
-    ends: dict[str, Any] = {f"{name}_low": interval.low, f"{name}_high": interval.high}
+def _column(rows: Sequence[BudgetNumbers], name: str) -> Tensor:
+    return torch.tensor(_values(rows, name), dtype=torch.float64)
+
+
+def _ends(name: str, interval: Interval, *, method: bool = False) -> dict[str, float | str]:
+    ends: dict[str, float | str] = {f"{name}_low": interval.low, f"{name}_high": interval.high}
     return ends | ({"interval_method": interval.method} if method else {})
 
 
@@ -203,12 +217,12 @@ CHECK = "check_"
 """Attacks whose name begins so were run for the trust checks and are no part of a table."""
 
 
-def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> dict[str, Any]:
+def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> AttackNumbersOfRun:
     """Compute every number from the rows alone.
 
     Args:
-        outcomes: one row a fold, attack, budget and clip of S.
-        clips: one row a fold and tested clip, with ``source``, ``label`` and ``clean_correct``.
+        outcomes: one row per fold, attack, budget and clip of S.
+        clips: one row per fold and tested clip, with ``recording``, ``label`` and ``clean_correct``.
         seed: seed of the resampling.
 
     Returns:
@@ -219,8 +233,8 @@ def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> 
     clips = clips.sort_values(["fold", "clip"], ignore_index=True)
     everything = SourceResampling(clips["recording"].tolist(), seed=seed)
     folds = sorted(clips["fold"].unique().tolist())
-    rows: list[dict[str, Any]] = []
-    entries: list[dict[str, Any]] = []
+    rows: list[BudgetNumbers] = []
+    entries: list[AttackNumbers] = []
     attacked: dict[str, list[AttackedFold]] = {}
     pooled: dict[int, SourceResampling] = {}
     for fold in folds:
@@ -258,6 +272,6 @@ def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> 
     }
 
 
-def _fold_entry(fold: int, clips: pd.DataFrame) -> dict[str, Any]:
+def _fold_entry(fold: int, clips: pd.DataFrame) -> AttackedFoldNumbers:
     correct = clips["clean_correct"]
     return {"fold": fold, "n_test": len(clips), "n": int(correct.sum()), "accuracy": float(correct.mean())}

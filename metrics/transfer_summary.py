@@ -1,7 +1,7 @@
 """Rows of transferred adversarials -> the cells of Table V, with denominators and intervals."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -20,20 +20,21 @@ from metrics.transfer_ratio import (
     transfer_counts,
     transfer_ratio,
 )
+from storage.summaries import TransferCell
 
 
-def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, Any]]:
+def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[TransferCell]:
     """Every cell of the matrix: each target, for each attack and averaged over the six, for each fold and over folds.
 
     Args:
-        rows: one row a fold, attack, budget, clip and target, of one source.
+        rows: one row per fold, attack, budget, clip and target, of one source.
         seed: seed of the resampling.
 
     Returns:
         Cells; ``fold`` is None over folds, ``attack`` None for the plain mean over the six, which is there only
         where all six were judged on every fold, and has a number only where each of them has it.
     """
-    cells = []
+    cells: list[dict[str, Any]] = []
     for target, of_target in rows.groupby("target_run", sort=False):
         folds: list[int | None] = [*sorted(of_target["fold"].unique().tolist()), None]
         for fold in folds:
@@ -46,7 +47,7 @@ def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, A
             everywhere = some["fold"].nunique()
             if all(name in attacks and attacks[name]["fold"].nunique() == everywhere for name in THE_SIX):
                 cells.append(place | {"attack": None} | _mean_cell([attacks[name] for name in THE_SIX], seed))
-    return cells
+    return [cast(TransferCell, cell) for cell in cells]
 
 
 def _cell(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def _counts(rows: pd.DataFrame, what: str) -> tuple[Tensor, Tensor]:
     return torch.tensor([pair[0] for pair in pairs]), torch.tensor([pair[1] for pair in pairs])
 
 
-def _interval(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
+def _interval(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, float | str]:
     """Interval of the ratio, or of its mean over attacks, with recordings as clusters."""
     together = pd.concat(attacks)
     recordings = sorted(together["recording"].astype(str).unique())

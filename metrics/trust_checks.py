@@ -7,12 +7,13 @@ those of Carlini et al. 2019 (arXiv:1902.06705) and of Croce and Hein 2020 (arXi
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
 
 from metrics.attacked_fold import AttackedFold
+from storage.summaries import CheckRecord
 
 TOLERANCE = 0.02
 UNTARGETED_FGSM = ("fgsm_untargeted", "check_fgsm_untargeted")
@@ -44,9 +45,9 @@ class Check:
     found: str
     remedy: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> CheckRecord:
         """The check as plain values."""
-        return asdict(self)
+        return cast(CheckRecord, asdict(self))
 
 
 def check_outcomes(rows: pd.DataFrame) -> list[Check]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from reporting.runs import Run
-from storage import read_rows
+from storage.rows import read_rows
 
 COLUMNS = ["attack", "name", "recording"]
 Clip = tuple[str, str]

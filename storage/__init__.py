@@ -7,7 +7,6 @@ something is stored and found again, whatever it says; nothing here computes a n
 
 from storage.atomic import plain_numbers, write_atomically, write_json, write_text
 from storage.errors import DataError
-from storage.rows import read_rows, write_rows
 from storage.run_folder import RunFolder
 from storage.schema import SCHEMA_VERSION, in_this_version
 
@@ -17,9 +16,7 @@ __all__ = [
     "RunFolder",
     "in_this_version",
     "plain_numbers",
-    "read_rows",
     "write_atomically",
     "write_json",
-    "write_rows",
     "write_text",
 ]

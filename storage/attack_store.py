@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from storage import SCHEMA_VERSION, DataError, read_rows, write_atomically, write_json, write_rows
+from storage import SCHEMA_VERSION, DataError, write_atomically, write_json
 from storage.folder_lock import alone_in
-from storage.rows import with_label_names
+from storage.rows import read_rows, with_label_names, write_rows
 from storage.schema import require_readable
 
 ROW_KEY = ["fold", "attack", "budget_index", "clip"]

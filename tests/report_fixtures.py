@@ -12,7 +12,8 @@ import pandas as pd
 from attacks.budgets import read_profile
 from metrics.attack_summary import THE_SIX, summarise
 from metrics.transfer_summary import summarise_transfer
-from storage import SCHEMA_VERSION, plain_numbers, write_json, write_rows
+from storage import SCHEMA_VERSION, plain_numbers, write_json
+from storage.rows import write_rows
 
 CLASSES = 4
 SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")

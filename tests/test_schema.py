@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from metrics.attack_summary import summarise
-from storage import SCHEMA_VERSION, DataError, in_this_version, read_rows, write_rows
+from storage import SCHEMA_VERSION, DataError, in_this_version
 from storage.attack_store import AttackStore
+from storage.rows import read_rows, write_rows
 from tests.made_up_outcomes import attacked_folds
 
 OLD = {"budget": "settings", "budget_index": "budget"}

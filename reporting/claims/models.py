@@ -14,7 +14,7 @@ from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.studies import STUDIES, Slice, slice_of
 from reporting.verdicts import Verdict, both_interval, judge, over_recordings
-from storage import read_rows
+from storage.rows import read_rows
 
 NETS = ("resnet18", "resnet34", "resnet56", "googlenet", "alexnet")
 

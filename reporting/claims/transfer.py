@@ -24,7 +24,7 @@ from reporting.paper_numbers import paper_transfers
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.studies import TRANSFER_SWEEP
 from reporting.transfers import Transfers, transfers_of
-from storage import read_rows
+from storage.rows import read_rows
 
 C4 = {
     "STFT": Claim("C4a", "MFCC transfers less than STFT", "transfer ratio: STFT less MFCC"),

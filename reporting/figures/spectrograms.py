@@ -16,7 +16,8 @@ from reporting.names import CORPUS_NAMES, NAMES, describe
 from reporting.runs import Run
 from reporting.selection import Selection
 from reporting.studies import REPRESENTATIONS, RESNET
-from storage import DataError, read_rows
+from storage import DataError
+from storage.rows import read_rows
 
 DOG_BARK = {"ESC10": 0, "ESC50": 0, "UrbanSound8K": 3}
 COLUMNS = ["fold", "attack", "budget_index", "clip", "name", "label", "target_label", "prediction"]
