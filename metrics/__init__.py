@@ -1,9 +1,9 @@
 """From the outcomes of clips to the numbers of a table, as ``docs/definitions.md`` defines them.
 
 Each number is a pure function of per-clip tensors over S, the test clips that the victim classifies correctly when
-clean, beside it a :class:`torchmetrics.Metric` of the same meaning where batches and processes have to be put together.
-A number that gets an interval takes ``weights``, how often each clip counts, so that one resampling of sources serves
-every number and every victim. Nothing here knows what an input is or how it was attacked.
+clean. Batches and processes are put together as rows of outcomes, before any number is computed.
+A number that gets an interval takes ``weights``, how often each clip counts, so that one resampling of recordings
+serves every number and every victim. Nothing here knows what an input is or how it was attacked.
 
 ``success`` judges and counts clips; ``auc`` holds the areas; ``distances`` the size of a perturbation; ``cost`` its
 price; ``transfer_ratio`` what carries over; ``intervals`` how sure a number is, given the models, and

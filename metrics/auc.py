@@ -2,8 +2,6 @@
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 
 def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -119,33 +117,6 @@ def auc(logits_clean: Tensor, logits_adversarial: Tensor, labels: Tensor, weight
     return paired_rank_auc(label_loss(logits_adversarial, labels), label_loss(logits_clean, labels), weights)
 
 
-class AUC(Metric):
-    """:func:`auc` over batches and processes: the scores are kept, since ranks need all of them."""
-
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-
-    clean: list[Tensor]
-    adversarial: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("clean", default=[], dist_reduce_fx="cat")
-        self.add_state("adversarial", default=[], dist_reduce_fx="cat")
-
-    def update(self, logits_clean: Tensor, logits_adversarial: Tensor, labels: Tensor) -> None:
-        """Score a batch of clips of S; arguments as in :func:`auc`."""
-        self.clean.append(label_loss(logits_clean, labels))
-        self.adversarial.append(label_loss(logits_adversarial, labels))
-
-    def compute(self) -> Tensor:
-        """The area over all clips so far; NaN before the first."""
-        if isinstance(self.clean, list) and not self.clean:
-            return torch.tensor(torch.nan, dtype=torch.float64)
-        return paired_rank_auc(dim_zero_cat(self.adversarial), dim_zero_cat(self.clean))
-
-
 def auc_ovr(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     r"""One minus the macro one-versus-rest AUC of the true labels, over the classes present.
 
@@ -180,33 +151,6 @@ def auc_ovr(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Te
         column = scores[:, present]
         areas.append(rank_auc(column[positive], column[~positive], weights[..., positive], weights[..., ~positive]))
     return 1 - torch.stack(areas).nanmean(dim=0)
-
-
-class OneVersusRestAUC(Metric):
-    """:func:`auc_ovr` over batches and processes: the logits are kept, since ranks need all of them."""
-
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-
-    logits: list[Tensor]
-    labels: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("logits", default=[], dist_reduce_fx="cat")
-        self.add_state("labels", default=[], dist_reduce_fx="cat")
-
-    def update(self, logits: Tensor, labels: Tensor) -> None:
-        """Keep a batch of clips of S; arguments as in :func:`auc_ovr`."""
-        self.logits.append(logits.detach())
-        self.labels.append(labels)
-
-    def compute(self) -> Tensor:
-        """The area over all clips so far; NaN before the first."""
-        if isinstance(self.logits, list) and not self.logits:
-            return torch.tensor(torch.nan, dtype=torch.float64)
-        return auc_ovr(dim_zero_cat(self.logits), dim_zero_cat(self.labels))
 
 
 def auc_budget(deltas: Tensor, fooling_rates: Tensor) -> Tensor:

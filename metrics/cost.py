@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 
 def budget_mean(values: Tensor, clips: Tensor) -> Tensor:
@@ -104,33 +102,6 @@ def batch_gradients(gradients: Tensor, batches: Tensor) -> Tensor:
     """
     cost = gradients_by_batch(gradients, batches)
     return (cost.gradients * cost.clips).sum() / cost.clips.sum()
-
-
-class BatchGradients(Metric):
-    """:func:`batch_gradients` over computed batches and processes."""
-
-    is_differentiable = False
-    higher_is_better = False
-    full_state_update = False
-
-    gradients: list[Tensor]
-    batches: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("gradients", default=[], dist_reduce_fx="cat")
-        self.add_state("batches", default=[], dist_reduce_fx="cat")
-
-    def update(self, gradients: Tensor, batches: Tensor) -> None:
-        """Keep a batch of clips of S; arguments as in :func:`batch_gradients`."""
-        self.gradients.append(gradients)
-        self.batches.append(batches)
-
-    def compute(self) -> Tensor:
-        """The cost over all clips so far; NaN before the first."""
-        if isinstance(self.gradients, list) and not self.gradients:
-            return torch.tensor(torch.nan, dtype=torch.float64)
-        return batch_gradients(dim_zero_cat(self.gradients), dim_zero_cat(self.batches))
 
 
 AUC_REACHED = 0.9

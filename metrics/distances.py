@@ -3,8 +3,6 @@
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 TOUCHED = 1e-6
 """A value has changed if it moved by more than this; below it float32 rounds."""
@@ -112,33 +110,6 @@ def median_over_all(values: Tensor, success: Tensor, failure: float = float("inf
     _require_same_clips(values, success)
     counted = torch.where(success.cpu(), values.detach().cpu().double(), failure)
     return float(np.median(counted.numpy())) if len(counted) else float("nan")
-
-
-class MedianOverSuccesses(Metric):
-    """:func:`median_over_successes` over batches and processes."""
-
-    is_differentiable = False
-    full_state_update = False
-
-    values: list[Tensor]
-    success: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("values", default=[], dist_reduce_fx="cat")
-        self.add_state("success", default=[], dist_reduce_fx="cat")
-
-    def update(self, values: Tensor, success: Tensor) -> None:
-        """Keep a batch of clips of S; arguments as in :func:`median_over_successes`."""
-        self.values.append(values.detach())
-        self.success.append(success)
-
-    def compute(self) -> Tensor:
-        """The median over all clips so far; NaN before the first."""
-        if isinstance(self.values, list) and not self.values:
-            return torch.tensor(torch.nan, dtype=torch.float64)
-        median = median_over_successes(dim_zero_cat(self.values), dim_zero_cat(self.success))
-        return torch.tensor(median, dtype=torch.float64)
 
 
 def _require_same_clips(values: Tensor, success: Tensor) -> None:

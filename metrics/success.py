@@ -4,7 +4,6 @@ import math
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 CONFIDENCE = 0.65
 """The confidence above which the paper calls an adversarial successful."""
@@ -110,35 +109,6 @@ def target_rate(target_hits: Tensor, weights: Tensor | None = None) -> Tensor:
     Args, Returns and Raises as in :func:`fooling_rate`.
     """
     return _weighted_share(target_hits, weights)
-
-
-class FoolingRate(Metric):
-    """:func:`fooling_rate` over batches and processes; ``update`` takes the success of clips of S."""
-
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-
-    successes: Tensor
-    clips: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("successes", default=torch.tensor(0), dist_reduce_fx="sum")
-        self.add_state("clips", default=torch.tensor(0), dist_reduce_fx="sum")
-
-    def update(self, success: Tensor) -> None:
-        """Count a batch, bool ``(clips,)``."""
-        self.successes += success.sum()
-        self.clips += success.numel()
-
-    def compute(self) -> Tensor:
-        """The rate over all clips so far; NaN before the first."""
-        return self.successes.double() / self.clips
-
-
-class TargetRate(FoolingRate):
-    """:func:`target_rate` over batches and processes; ``update`` takes the target hits of clips of S."""
 
 
 def _weighted_share(happened: Tensor, weights: Tensor | None) -> Tensor:

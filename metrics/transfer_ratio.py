@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 
 def transfer_counts(carries_source: Tensor, carries_target: Tensor, clean_correct: Tensor) -> tuple[int, int]:
@@ -68,32 +67,6 @@ def mean_transfer_ratio(ratios: Tensor) -> tuple[float, int]:
         The mean, NaN where all are missing, and the number of attacks with a ratio.
     """
     return float(ratios.double().nanmean()), int((~ratios.isnan()).sum())
-
-
-class TransferRatio(Metric):
-    """:func:`transfer_ratio` over batches, budgets and processes."""
-
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-
-    fool_both: Tensor
-    fool_source: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("fool_both", default=torch.tensor(0), dist_reduce_fx="sum")
-        self.add_state("fool_source", default=torch.tensor(0), dist_reduce_fx="sum")
-
-    def update(self, carries_source: Tensor, carries_target: Tensor, clean_correct: Tensor) -> None:
-        """Count a batch; arguments as in :func:`transfer_counts`."""
-        both, source = transfer_counts(carries_source, carries_target, clean_correct)
-        self.fool_both += both
-        self.fool_source += source
-
-    def compute(self) -> Tensor:
-        """The ratio so far; NaN while nothing fools the source."""
-        return self.fool_both.double() / self.fool_source
 
 
 Counts = tuple[Tensor, Tensor]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from metrics.auc import AUC, OneVersusRestAUC, auc, auc_budget, auc_ovr, label_loss, paired_rank_auc, rank_auc
+from metrics.auc import auc, auc_budget, auc_ovr, label_loss, paired_rank_auc, rank_auc
 
 scores = st.lists(st.integers(-4, 4), min_size=1, max_size=12)
 
@@ -142,22 +142,6 @@ def test_a_clip_drawn_twice_is_not_compared_with_its_copies(clean, random):
     assert found.tolist() == pytest.approx([higher / len(pairs) if pairs else math.nan], abs=1e-12, nan_ok=True)
     once = paired_rank_auc(torch.tensor(attacked), torch.tensor(clean))
     assert float(once) == pytest.approx(different_clips(attacked, clean), abs=1e-12, nan_ok=True)
-
-
-@pytest.mark.filterwarnings("ignore:The ``compute`` method")
-def test_shells_over_batches_equal_the_functions_over_all_clips():
-    clean, adversarial = logits(17, 4, seed=4), logits(17, 4, seed=5)
-    labels = torch.arange(17) % 4
-    area, one_versus_rest = AUC(), OneVersusRestAUC()
-    assert math.isnan(float(area.compute()))
-    assert math.isnan(float(one_versus_rest.compute()))
-    area.reset()
-    one_versus_rest.reset()
-    for rows in torch.arange(17).split(6):
-        area.update(clean[rows], adversarial[rows], labels[rows])
-        one_versus_rest.update(adversarial[rows], labels[rows])
-    assert float(area.compute()) == float(auc(clean, adversarial, labels))
-    assert float(one_versus_rest.compute()) == float(auc_ovr(adversarial, labels))
 
 
 def test_auc_over_budgets_by_hand_in_any_order():
