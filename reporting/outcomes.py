@@ -15,7 +15,7 @@ from metrics.recordings import effective_number
 from reporting.accuracy import Accuracies, TestedFold
 from reporting.estimates import Estimate
 from reporting.runs import Run
-from storage import read_rows
+from storage.rows import read_rows
 
 ROWS = ["fold", "attack", "budget_index", "budget", "clip", "name", "recording", "success", "linf", "l2", "snr_db"]
 ROWS += ["gradients"]
