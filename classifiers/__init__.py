@@ -12,15 +12,26 @@ from collections.abc import Callable, Collection
 import torch
 from torch import nn
 
+from classifiers.cnn_1d import build_cnn_1d
 from classifiers.crnn import build_crnn
+from classifiers.envnet_v2 import build_envnet_v2
 from classifiers.own_model import build_own_model
+from classifiers.raw_waveform import build_m5, build_m11
 from classifiers.resnet56 import build_resnet56
 from classifiers.sb_cnn import build_sb_cnn
 from classifiers.torchvision_nets import build_alexnet, build_googlenet, build_resnet18, build_resnet34
 from classifiers.weights_file import load_weights
 from storage.untrusted import named_builder
 
-__all__ = ["ARCHITECTURES", "build_classifier", "count_parameters", "find_architecture", "load_weights"]
+__all__ = [
+    "ARCHITECTURES",
+    "WAVEFORM_ARCHITECTURES",
+    "build_classifier",
+    "count_parameters",
+    "find_architecture",
+    "load_weights",
+    "require_fitting_input",
+]
 
 ARCHITECTURES: dict[str, Callable[[int, bool], nn.Module]] = {
     "resnet18": build_resnet18,
@@ -30,7 +41,13 @@ ARCHITECTURES: dict[str, Callable[[int, bool], nn.Module]] = {
     "alexnet": build_alexnet,
     "sb_cnn": build_sb_cnn,
     "crnn": build_crnn,
+    "m5": build_m5,
+    "m11": build_m11,
+    "cnn_1d": build_cnn_1d,
+    "envnet_v2": build_envnet_v2,
 }
+WAVEFORM_ARCHITECTURES = ("m5", "m11", "cnn_1d", "envnet_v2")
+"""Those that take waveforms ``(batch, 1, time)`` in [-1, 1] instead of maps."""
 
 
 def find_architecture(architecture: object, allowed: Collection[str] = ()) -> Callable[..., nn.Module]:
@@ -55,7 +72,7 @@ def build_classifier(
     input_shape: tuple[int, ...] | None = None,
     allowed: Collection[str] = (),
 ) -> nn.Module:
-    """Build a classifier of one-channel maps.
+    """Build a classifier of one-channel maps, or of waveforms (:data:`WAVEFORM_ARCHITECTURES`).
 
     The module has the same parameters, under the same names, whether ``pretrained`` or not, so that a checkpoint is
     loaded into the untrained one without a network.
@@ -84,6 +101,27 @@ def build_classifier(
             "outside the project"
         )
     return build_own_model(builder, architecture, num_classes, input_shape)
+
+
+def require_fitting_input(architecture: str, representation: str) -> None:
+    """Raise ``ValueError`` unless an architecture takes what a representation makes.
+
+    Args:
+        architecture: name of an architecture or of a baseline; an import path fits whatever it was written for.
+        representation: name of a representation's class; any but ``Waveform`` makes maps.
+    """
+    if "." in architecture:
+        return
+    on_samples = architecture in WAVEFORM_ARCHITECTURES
+    if on_samples and representation != "Waveform":
+        raise ValueError(
+            f"expected the representation Waveform with {architecture}, which takes samples, got {representation}"
+        )
+    if not on_samples and representation == "Waveform":
+        raise ValueError(
+            f"expected one of {', '.join(WAVEFORM_ARCHITECTURES)} with the representation Waveform, got "
+            f"{architecture}, which takes maps"
+        )
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -13,6 +13,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
 
 from attacks.plan import AttackPlan
+from commands.errors import UsageError
 from datamodules import SoundDataModule
 from lightning_modules.attack_evaluation import AttackEvaluation
 from lightning_modules.attack_example import AttackExample
@@ -79,6 +80,12 @@ class AttackRun:
             self.trained[classifier.fold] = classifier
         replaced = {name: value for name, value in (data or {}).items() if value is not None}
         self.data = {fold: classifier.data(**replaced) for fold, classifier in sorted(self.trained.items())}
+        for fold, fold_data in self.data.items():
+            if not fold_data.representation.is_map:
+                raise UsageError(
+                    f"expected a classifier of maps to attack maps, found {self.trained[fold].path}, which takes "
+                    "waveforms; --space sound attacks the sound"
+                )
         self.examples: dict[str, AttackExample] = {}
 
     @property

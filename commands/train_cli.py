@@ -9,7 +9,7 @@ import yaml
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
-from classifiers import find_architecture
+from classifiers import find_architecture, require_fitting_input
 from classifiers.baselines import BASELINES
 from commands.config_classes import refuse_foreign_names
 from commands.config_file import NOT_SETTINGS, as_yaml, packages_named, settings_in
@@ -168,6 +168,11 @@ class TrainCLI(LightningCLI):
             )
         if architecture in BASELINES and model["weights"] is not None:
             raise UsageError(f"expected no --model.weights with {architecture}, which is fitted, not loaded")
+        given = (self.settings["data"]["init_args"].get("representation") or {}).get("class_path", "STFT")
+        try:
+            require_fitting_input(architecture, given.rsplit(".", 1)[-1])
+        except ValueError as error:
+            raise UsageError(str(error)) from error
         groups = {"model": self.settings["model"], "data": self.settings["data"]["init_args"]}
         for flag, off in NOT_OF_BASELINES.items():
             group, name = flag.removeprefix("--").split(".")

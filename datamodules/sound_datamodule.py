@@ -347,7 +347,8 @@ class SoundDataModule(LightningDataModule):
         return [(clip, 0) for part in parts for clip in part.tolist()]
 
     def _map_cache(self) -> MapCache | None:
-        wanted = self.cache_maps
+        # Waveforms are in a cache already.
+        wanted = self.cache_maps if self.representation.is_map else False
         if wanted is None:
             device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
             wanted = device.type == "cpu"

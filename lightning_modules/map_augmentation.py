@@ -11,7 +11,7 @@ def roll_in_time(maps: Tensor, generator: torch.Generator) -> Tensor:
     """Shift each map along its columns by its own circular amount, uniform over all columns.
 
     Args:
-        maps: ``(batch, 1, rows, columns)``.
+        maps: ``(batch, 1, rows, columns)``, or waveforms ``(batch, 1, time)``.
         generator: source of the amounts, on the CPU.
 
     Returns:
@@ -20,7 +20,8 @@ def roll_in_time(maps: Tensor, generator: torch.Generator) -> Tensor:
     columns = maps.shape[-1]
     shifts = torch.randint(columns, (len(maps), 1), generator=generator)
     index = (torch.arange(columns) - shifts) % columns
-    return maps.gather(-1, index.to(maps.device)[:, None, None, :].expand_as(maps))
+    index = index.to(maps.device).reshape(len(maps), *[1] * (maps.ndim - 2), columns)
+    return maps.gather(-1, index.expand_as(maps))
 
 
 def mix_up(maps: Tensor, labels: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

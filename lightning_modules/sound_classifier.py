@@ -10,7 +10,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
-from classifiers import build_classifier, count_parameters
+from classifiers import WAVEFORM_ARCHITECTURES, build_classifier, count_parameters
 from classifiers.weights_file import load_weights
 from datamodules import Batch, SoundDataModule
 from datamodules.batches import clip_seeds
@@ -120,6 +120,11 @@ class SoundClassifier(LightningModule):
         self.check_settings(
             label_smoothing=label_smoothing, mixup=mixup, weight_decay=weight_decay, learning_rate=learning_rate
         )
+        if architecture in WAVEFORM_ARCHITECTURES and (instance_norm or frequency_masks or time_masks):
+            raise ValueError(
+                f"expected instance_norm, frequency_masks and time_masks off with {architecture}: "
+                "they change maps, and it takes waveforms"
+            )
         self.save_hyperparameters(ignore=["allow_import"])
         self.hparams["learning_rate"] = learning_rate
         self.classifier = build_classifier(

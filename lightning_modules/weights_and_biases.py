@@ -221,7 +221,7 @@ class WandbRecord(Callback):
     ) -> None:
         """Show maps of the first validation batch, once, lowest frequency at the bottom."""
         experiment = self._experiment(trainer)
-        if experiment is None or self.shown:
+        if experiment is None or self.shown or batch.inputs.ndim != 4:
             return
         self.shown = True
         names = data_of(trainer).table.class_names

@@ -1,7 +1,7 @@
 """What every representation has in common: the door it checks, the tables it keeps, the size it returns."""
 
 from collections.abc import Callable, Hashable
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +51,11 @@ class Representation(nn.Module):
         ValueError: if the sample rate or the size lies outside its range, or a method has no size or corners to work
             with.
     """
+
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    """Lower and upper end of what :meth:`forward` returns, the box of attacks on it."""
+    is_map: ClassVar[bool] = True
+    """Whether what :meth:`forward` returns is a map, a picture of time and frequency."""
 
     def __init__(
         self,

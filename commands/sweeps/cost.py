@@ -92,7 +92,7 @@ class Estimate:
         self._rows: dict[tuple[Any, ...], tuple[float, int]] = {}
 
     def of(self, point: Point, planned: set[tuple[Path, int]] | None = None) -> Hours:
-        """Time of what a point has still to do; of published corpora only, others are not known before.
+        """Time of what a point has still to do; zero for corpora and architectures that there are no times of.
 
         Args:
             point: the setting.
@@ -100,7 +100,8 @@ class Estimate:
         """
         planned = set() if planned is None else planned
         corpus = CORPORA.get(_short(point.settings["data"]["class_path"]))
-        if corpus is None:
+        unknown = set(point.architectures) - set(BASELINES) - set(self.times.train)
+        if corpus is None or unknown:
             return Hours()
         numbers = _folds(point, corpus)
         total = Hours()
@@ -197,14 +198,17 @@ def measured_pace(points: Iterable[Point], estimate: Estimate) -> Pace:
         if corpus is None:
             continue
         for architecture, run in point.runs.items():
-            rows = [] if architecture in BASELINES else (read_json(run.summary_file) or {}).get("folds", [])
+            rows = (
+                [] if architecture not in estimate.times.train else (read_json(run.summary_file) or {}).get("folds", [])
+            )
             for row in rows:
                 if row.get("seconds") and (str(run.path), row["fold"]) not in seen:
                     seen.add((str(run.path), row["fold"]))
                     taken[0] += float(row["seconds"])
                     expected[0] += estimate.training(point, architecture, corpus)
         summary = read_json(point.path / "attacks" / "summary.json") if point.attacked and point.is_attacked() else None
-        if summary is not None and (str(point.path), 0) not in seen:
+        known = point.architectures[0] in estimate.times.gradient
+        if summary is not None and known and (str(point.path), 0) not in seen:
             seen.add((str(point.path), 0))
             timed = [row for row in summary["attacks"] if row.get("seconds")]
             taken[1] += sum(float(row["seconds"]) for row in timed)

@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from attacks.plan import AttackPlan
-from classifiers import ARCHITECTURES
+from classifiers import ARCHITECTURES, WAVEFORM_ARCHITECTURES
 from commands.attack_cli import checks_beside, read_plans
 from commands.errors import UsageError, run_command
 from commands.flags import SEVEN
@@ -146,7 +146,7 @@ def assumed_gpu(cpu: UnitTimes) -> UnitTimes:
         cpu: measured times, for what is not a classifier's.
     """
     forward = {}
-    for name in ARCHITECTURES:
+    for name in [name for name in ARCHITECTURES if name not in WAVEFORM_ARCHITECTURES]:
         model = SoundClassifier(num_classes=10, architecture=name).classifier.eval()
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             model(torch.zeros(1, 1, 128, 128))

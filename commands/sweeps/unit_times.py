@@ -13,7 +13,7 @@ import yaml
 from torch import nn
 
 from attacks.victim import frozen
-from classifiers import ARCHITECTURES
+from classifiers import ARCHITECTURES, WAVEFORM_ARCHITECTURES
 from commands.errors import UsageError
 from datamodules.augmentation import make_copy
 from lightning_modules.sound_classifier import SoundClassifier
@@ -36,7 +36,7 @@ class UnitTimes:
     Attributes:
         machine: where they were measured.
         cores: processor cores that the times are of: one on a CPU.
-        train: one training step, by architecture.
+        train: one training step, by architecture of maps.
         gradient: one gradient of the logits with respect to the map, forward and backward, by architecture.
         forward: one forward, by architecture.
         representation: one map of 128 x 128 of a clip of 5 s, by representation.
@@ -101,7 +101,7 @@ def measure(device: str = "cpu", say: Callable[[str], None] = print) -> UnitTime
     maps = torch.rand(BATCH_SIZE, 1, 128, 128, generator=generator).to(device)
     labels = torch.randint(CLASSES, (BATCH_SIZE,), generator=generator).to(device)
     train, gradient, forward = {}, {}, {}
-    for name in ARCHITECTURES:
+    for name in [name for name in ARCHITECTURES if name not in WAVEFORM_ARCHITECTURES]:
         say(f"measuring {name}")
         model = SoundClassifier(num_classes=CLASSES, architecture=name).classifier.to(device)
         train[name] = _train_seconds(model, maps, labels)
