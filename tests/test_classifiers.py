@@ -93,7 +93,7 @@ def test_weights_that_cannot_be_had_are_one_sentence(tmp_path, monkeypatch):
 
 
 def test_unknown_architectures_and_single_classes_are_refused():
-    with pytest.raises(ValueError, match=r"expected architecture to be one of resnet18, .* got 'vgg'"):
+    with pytest.raises(ValueError, match=r"expected an architecture, one of resnet18, .* or an import path, got 'vgg'"):
         build_classifier("vgg", 10)
     with pytest.raises(ValueError, match="expected num_classes of at least 2, got 1"):
         build_classifier("resnet18", 1)
