@@ -3,7 +3,7 @@
 A victim is any module from an input ``(batch, ...)`` to logits ``(batch, classes)``; nothing here knows whether the
 input is a picture or a sound. ``ATTACKS[name](victim, bounds=(0.0, 1.0), seed=0)`` builds an attack,
 ``attack(inputs, labels)`` returns adversarials as torchattacks does, ``attack.run(...)`` returns an
-:class:`~attacks.outcome.Outcome` with one row a clip, and ``attack.run_budgets(...)`` one outcome for each of several
+:class:`~attacks.outcome.Outcome` with one row per clip, and ``attack.run_budgets(...)`` one outcome for each of several
 budgets. ``TorchAttacksAttack(victim, "torchattacks.PGD")`` and ``AdvLibAttack(victim, "adv_lib.fmn")`` are attacks of
 other libraries with the same interface, and ``GradientCounter(victim)`` counts what any other code spends. What is
 listed in ``__all__`` is public. How to add an attack stands in :mod:`attacks.base`; it ends with one line in
@@ -33,6 +33,8 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
     "fgsm_l2": partial(FGSM, norm="l2"),
     "bim_a": partial(BIM, stops_at_success=True),
     "bim_b": partial(BIM, stops_at_success=False),
+    "bim_a_l2": partial(BIM, norm="l2", stops_at_success=True),
+    "bim_b_l2": partial(BIM, norm="l2", stops_at_success=False),
     "deepfool": DeepFool,
     "deepfool_targeted": DeepFoolOverTargets,
     "deepfool_linf": partial(DeepFool, norm="linf"),

@@ -92,12 +92,12 @@ class AdvLibAttack(LibraryAttack):
         init_args: its arguments beside model, inputs and labels; Greek letters may be written out (``gamma_init``).
         relative: arguments that are multiples of the bound unless they are given.
         batched: attack all clips in one call.
-        bounds: must be (0, 1), because these attacks clamp to it.
+        bounds: lower and upper end of what an input may hold, see :class:`~attacks.library_attack.LibraryAttack`.
         seed: seed of the random targets and of the attack's random numbers.
         targeted: towards a random wrong label; else away from the label.
 
     Raises:
-        ValueError: if adv-lib is not installed, for other bounds, an unknown function or argument, an argument with
+        ValueError: if adv-lib is not installed, for an unknown function or argument, an argument with
             which the function fails, or a target for a function that has none.
     """
 

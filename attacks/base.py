@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import math
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -36,6 +37,7 @@ from attacks.batch_checks import check_inputs, check_logits, integers, require_n
 from attacks.clip_random import identities, random_targets
 from attacks.ledger import Ledger, Problem
 from attacks.outcome import Outcome, outcome_of
+from attacks.radii import snr_radii
 from attacks.victim import device_of, frozen
 from storage.untrusted import constructor_types
 
@@ -64,6 +66,9 @@ class Attack(TorchAttack):
 
     norm: str = "l2"
     """The norm that the attack keeps small: ``"linf"``, ``"l2"`` or ``"l0"``."""
+
+    snr_db: float | None = None
+    """Signal-to-noise ratio in dB that limits the perturbation in place of ``delta``, for attacks that have a bound."""
 
     modes: ClassVar[tuple[str, ...]] = ("default", "targeted")
     """What the attack can do: ``default`` is away from the label, ``targeted`` towards another."""
@@ -101,6 +106,10 @@ class Attack(TorchAttack):
 
     # What a subclass writes.
 
+    def nested_setting(self) -> str:
+        """Name of the setting whose values share one run; ``nested`` unless an attack has several such settings."""
+        return self.nested
+
     def check_settings(self) -> None:
         """Raise ``ValueError`` for settings that make no sense."""
 
@@ -125,6 +134,21 @@ class Attack(TorchAttack):
     def clip_to_bounds(self, points: Tensor) -> Tensor:
         """Move every value to the nearest one within the bounds."""
         return points.clamp(*self.bounds)
+
+    def radii(self, inputs: Tensor) -> Tensor:
+        """Largest perturbation allowed to every clip, in the attack's norm and the units of the inputs.
+
+        Args:
+            inputs: clean ``(clips, ...)``.
+
+        Returns:
+            float64 ``(clips,)``: that of ``snr_db`` where it is set, else ``delta``; infinite for an attack without a
+            bound.
+        """
+        if self.snr_db is not None:
+            return snr_radii(inputs, self.snr_db, self.norm)
+        delta = float(getattr(self, "delta", math.inf))
+        return torch.full((len(inputs),), delta, dtype=torch.float64, device=inputs.device)
 
     @staticmethod
     def wrong_already(logits: Tensor, labels: Tensor) -> Tensor:
@@ -211,7 +235,11 @@ class Attack(TorchAttack):
         if unknown:
             raise ValueError(f"expected settings of {self.attack} among {sorted(known)}, got {unknown}")
         require_numbers(settings, constructor_types(type(self)))
+        if {"delta", "snr_db"} <= settings.keys():
+            raise ValueError(f"expected delta or snr_db in a budget of {self.attack}, got both")
         changed = copy.copy(self)
+        if "delta" in settings and self.snr_db is not None:
+            changed.snr_db = None
         for name, value in settings.items():
             setattr(changed, name, value)
         changed.check_settings()
@@ -271,7 +299,7 @@ class Attack(TorchAttack):
         """Run attacks that may differ in any setting, one run for all that differ in the nested one only."""
         outcomes: dict[int, Outcome] = {}
         for members in self._shared(attacks):
-            values = {index: getattr(attacks[index], self.nested) for index in members}
+            values = {index: getattr(attacks[index], attacks[index].nested_setting()) for index in members}
             ledger = Ledger(problem, sorted(set(values.values())))
             attack = attacks[members[0]]
             # Labels are compared with the victim's classes as soon as it says how many there are.
@@ -284,9 +312,13 @@ class Attack(TorchAttack):
     def _shared(self, attacks: Sequence[Attack]) -> list[list[int]]:
         groups: dict[str, list[int]] = {}
         for index, attack in enumerate(attacks):
-            others = {name: value for name, value in attack.settings().items() if name != self.nested}
+            nested = attack.nested_setting()
+            others = {name: value for name, value in attack.settings().items() if name != nested}
             groups.setdefault(repr(sorted(others.items())), []).append(index)
-        return [sorted(members, key=lambda i: getattr(attacks[i], self.nested)) for members in groups.values()]
+        return [
+            sorted(members, key=lambda i: getattr(attacks[i], attacks[i].nested_setting()))
+            for members in groups.values()
+        ]
 
     def _problem(self, inputs: Tensor, labels: Tensor | None, targets: Tensor | None, ids: Tensor | None) -> Problem:
         """Check a batch at the door and bring it to the victim's device."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from attacks.base import Attack
 from attacks.ledger import ActiveSet, Ledger, Problem
 from attacks.losses import LOSSES, at_least_float32, input_gradient, is_zero
+from attacks.radii import broadcast, check_radius
 
 NORMS = ("linf", "l2")
 
@@ -16,11 +17,13 @@ class FGSM(Attack):
     """One step of a given size along the gradient of the loss: x' = clip(x + delta * direction(g)).
 
     The direction is sign(g) in l_inf (Eq. 3 of the paper) and g / ||g||_2 in l_2 (Eq. 4). A targeted attack goes down
-    the loss of the target instead of up the loss of the label. Several values of delta share one gradient.
+    the loss of the target instead of up the loss of the label. Several sizes share one gradient.
 
     Args:
         model: the victim.
         delta: size of the step in the units of the input, at least 0.
+        snr_db: size of the step as a signal-to-noise ratio in dB, in place of delta, see
+            :func:`attacks.radii.snr_radii`; None takes delta.
         norm: ``"linf"`` or ``"l2"``.
         loss: ``"cross_entropy"``, or ``"margin"``, whose gradient does not vanish where the victim is very sure.
         bounds: lower and upper end of what an input may hold.
@@ -38,6 +41,7 @@ class FGSM(Attack):
         model: nn.Module,
         *,
         delta: float = 0.032,
+        snr_db: float | None = None,
         norm: str = "linf",
         loss: str = "cross_entropy",
         bounds: tuple[float, float] = (0.0, 1.0),
@@ -46,14 +50,18 @@ class FGSM(Attack):
     ) -> None:
         super().__init__("FGSM", model, bounds=bounds, seed=seed, targeted=targeted)
         self.delta = delta
+        self.snr_db = snr_db
         self.norm = norm
         self.loss = loss
         self.check_settings()
 
+    def nested_setting(self) -> str:
+        """Sizes share one gradient, whichever way they are given."""
+        return "delta" if self.snr_db is None else "snr_db"
+
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for a negative delta, an unknown norm or an unknown loss."""
-        if not self.delta >= 0:
-            raise ValueError(f"expected delta of at least 0, got {self.delta}")
+        """Raise ``ValueError`` for an impossible size, an unknown norm or an unknown loss."""
+        check_radius(self.delta, self.snr_db)
         if self.norm not in NORMS:
             raise ValueError(f"expected a norm among {list(NORMS)}, got {self.norm!r}")
         if self.loss not in LOSSES:
@@ -79,9 +87,10 @@ class FGSM(Attack):
         )
         direction = gradient.sign() if self.norm == "linf" else unit_l2(gradient)
         ledger.spend(active.rows, forward_rows=1)
-        for budget, delta in enumerate(ledger.budgets):
+        for budget, size in enumerate(ledger.budgets):
+            radii = self.with_settings(**{self.nested_setting(): size}).radii(active.inputs)
             with torch.no_grad():
-                adversarial = self.clip_to_bounds(active.inputs + delta * direction)
+                adversarial = self.clip_to_bounds(active.inputs + broadcast(radii, direction) * direction)
                 ledger.record(budget, active.rows, adversarial, self.logits(adversarial))
 
 

@@ -19,6 +19,7 @@ from attacks.gradient_counter import GradientCounter, GradientCounts
 from attacks.ledger import ActiveSet, Ledger, Problem
 from attacks.losses import at_least_float32
 from attacks.outcome import Outcome, outcome_of
+from attacks.unit_inputs import UnitInputs
 
 NORMS = {"linf": math.inf, "l0": 0, "l1": 1, "l2": 2}
 """Our words for norms, and the numbers that libraries call them."""
@@ -37,8 +38,9 @@ class LibraryAttack(Attack):
     clip of which the library makes values that are not finite stays clean.
 
     Budgets are arguments of the library's attack. Those that mean the same in every attack have a word of ours that may
-    be used instead, and is used in results: ``delta`` for the largest change of a value (l_inf), ``steps`` for the
-    number of steps, ``iterations`` and ``search_steps`` where a constant is searched.
+    be used instead, and is used in results: ``delta`` for the largest change of a value (l_inf), ``snr_db`` for a
+    bound in l_inf or l_2 as a signal-to-noise ratio of each clip, ``steps`` for the number of steps, ``iterations`` and
+    ``search_steps`` where a constant is searched.
 
     A subclass sets ``defaults``, calls this constructor, and writes :meth:`_adversarials`.
 
@@ -51,12 +53,14 @@ class LibraryAttack(Attack):
         words: our words, and the arguments they stand for.
         relative: arguments that are multiples of the bound unless they are given, for example ``{"alpha": 0.25}``.
         batched: attack all clips in one call.
-        bounds: must be (0, 1), because these attacks clamp to it.
+        bounds: lower and upper end of what an input may hold. The library sees inputs in [0, 1], see
+            :class:`~attacks.unit_inputs.UnitInputs`: its bound is given in the units of the input, all its other
+            arguments (the length of a step, for example) in those of [0, 1].
         seed: seed of the random targets and of the attack's random numbers.
         targeted: towards a random wrong label; else away from the label.
 
     Raises:
-        ValueError: for other bounds, and for arguments that the attack does not have or that make no sense.
+        ValueError: for arguments that the attack does not have or that make no sense.
     """
 
     library: str
@@ -85,17 +89,13 @@ class LibraryAttack(Attack):
     ) -> None:
         name = class_path.removeprefix(f"{self.library}.")
         super().__init__(name, model, bounds=bounds, seed=seed, targeted=targeted)
-        if self.bounds != (0.0, 1.0):
-            raise ValueError(
-                f"expected bounds (0, 1), because the attacks of {self.distribution} clamp to them, got {self.bounds}: "
-                "scale the inputs to [0, 1] and back inside the victim"
-            )
         self.class_path = class_path
         self.init_args = dict(init_args or {})
         self.bound = bound
         self.words = dict(words)
         self.relative = dict(relative or {})
         self.batched = batched
+        self.snr_db: float | None = None
         self._take_norm(norm)
         self.check_settings()
 
@@ -140,6 +140,19 @@ class LibraryAttack(Attack):
                 raise ValueError(f"expected {argument} of {self.class_path} to be a whole number from 1, got {value!r}")
         if self.bound in self.init_args:
             self._check_number(self.bound, self.init_args[self.bound], least=0.0)
+        if self.snr_db is not None:
+            self._check_snr()
+
+    def _check_snr(self) -> None:
+        assert self.snr_db is not None
+        self._check_number("snr_db", self.snr_db)
+        if self.bound is None or self.measure not in ("linf", "l2"):
+            raise ValueError(f"expected snr_db for an attack with a bound in l_inf or l_2, got {self.class_path}")
+        if self.batched:
+            raise ValueError(
+                f"expected batched=False with snr_db, because each clip has its own bound and {self.class_path} "
+                "takes one for all clips"
+            )
 
     def _check_number(self, name: str, value: Any, least: float = -math.inf) -> None:
         number = isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value)
@@ -151,12 +164,16 @@ class LibraryAttack(Attack):
         """Return a copy with some arguments, by our word or the library's, or ``batched`` replaced."""
         changed = copy.copy(self)
         changed.batched = settings.pop("batched", self.batched)
-        given: dict[str, Any] = {}
+        snr_db, given = settings.pop("snr_db", None), {}
         for name, value in settings.items():
             argument = self.words.get(name, self._argument(name))
             if argument in given:
                 raise ValueError(f"expected {argument} of {self.class_path} once, got it twice in {sorted(settings)}")
             given[argument] = value
+        if snr_db is not None or self.bound in given:
+            if self.bound in given and snr_db is not None:
+                raise ValueError(f"expected {self.bound} or snr_db in a budget of {self.class_path}, got both")
+            changed.snr_db = snr_db
         changed.init_args = {**self.init_args, **given}
         changed.words = dict(self.words)
         changed._take_norm(changed._norm())
@@ -217,27 +234,45 @@ class LibraryAttack(Attack):
         ledger.spend(active.rows, forward_rows=1)
         active.keep((~self.wrong_already(logits, active.labels)).nonzero().squeeze(1))
         ledger.record(0, torch.arange(len(problem), device=logits.device), problem.inputs, logits)
+        self._class_count(problem.inputs)
         groups = [active.rows] if self.batched else list(active.rows.split(1))
         for rows in groups:
             if len(rows):
                 self._attack_together(problem, rows, ledger)
 
+    def _in_unit_inputs(self, clean: Tensor) -> LibraryAttack:
+        """The attack with its bound in the units of [0, 1], and of this clip alone where it is a ratio."""
+        width = self.bounds[1] - self.bounds[0]
+        if self.bound is None or (width == 1.0 and self.snr_db is None):
+            return self
+        bound = self.arguments[self.bound] if self.snr_db is None else self.radii(clean).item()
+        scaled = copy.copy(self)
+        scaled.init_args = {**self.init_args, self.bound: bound / (1.0 if self.measure == "l0" else width)}
+        return scaled
+
     def _attack_together(self, problem: Problem, rows: Tensor, ledger: Ledger) -> None:
-        counter = GradientCounter(self.model)
         aims = problem.labels if problem.targets is None else problem.targets
         seed = int(random_uniform(problem.ids[rows[:1]], self.seed, ()).item() * 2**53)
         devices = [problem.inputs.device] if problem.inputs.device.type == "cuda" else []
         clean = problem.inputs[rows]
+        unit = UnitInputs(self.model, self.bounds, clean.shape[1:])
+        # The model itself where nothing is changed, so that the library meets the class that its user wrote.
+        counter = GradientCounter(self.model if unit.is_identity else unit)
+        attack, pictures = self._in_unit_inputs(clean), unit.pictures(clean)
         # Some attacks draw from NumPy's global generator.
         state = np.random.get_state()  # noqa: NPY002
         try:
             with torch.random.fork_rng(devices=devices), counter.counting() as counts:
                 torch.manual_seed(seed)
                 np.random.seed(seed % 2**32)  # noqa: NPY002
-                found = self._adversarials(counter, clean.clone(), aims[rows].clone(), seed)
+                found = attack._adversarials(counter, pictures.clone(), aims[rows].clone(), seed)
         finally:
             np.random.set_state(state)  # noqa: NPY002
-        found = self.clip_to_bounds(found.detach().to(clean.dtype))
+        found = found.detach().to(clean.dtype)
+        if not unit.is_identity:
+            # What was not changed is what it was, to the last digit.
+            found = torch.where((found == pictures).view_as(clean), clean, unit.inputs(found))
+        found = self.clip_to_bounds(found)
         finite = found.flatten(1).isfinite().all(dim=1)
         adversarial = torch.where(finite.view(-1, *(1 for _ in clean.shape[1:])), found, clean)
         with torch.no_grad():

@@ -47,12 +47,12 @@ class TorchAttacksAttack(LibraryAttack):
         init_args: its arguments beside the model.
         relative: arguments that are multiples of ``eps`` unless they are given.
         batched: attack all clips in one call.
-        bounds: must be (0, 1), because these attacks clamp to it.
+        bounds: lower and upper end of what an input may hold, see :class:`~attacks.library_attack.LibraryAttack`.
         seed: seed of the random targets and of the attack's random numbers.
         targeted: towards a random wrong label; else in the attack's default mode.
 
     Raises:
-        ValueError: for other bounds, an unknown class or argument, or a target for an attack that has none.
+        ValueError: for an unknown class or argument, or a target for an attack that has none.
     """
 
     library = "torchattacks"

@@ -171,8 +171,6 @@ def test_targets_batches_and_classes_that_an_attack_cannot_have(adv_lib):
         AdvLibAttack(nn.Identity(), "ddn", batched=True)
     with pytest.raises(ValueError, match="expected batched=False for pdgd"):
         AdvLibAttack(nn.Identity(), "pdgd", {"random_init": 0.1}, batched=True)
-    with pytest.raises(ValueError, match=r"expected bounds \(0, 1\), because the attacks of adv-lib clamp to them"):
-        AdvLibAttack(nn.Identity(), "fmn", bounds=(-80.0, 0.0))
     victim, inputs = TinyConvolution(classes=2), maps(1)
     with pytest.raises(ValueError, match=r"expected a victim of at least 3 classes for apgd, .* got 2"):
         AdvLibAttack(victim, "apgd").run(inputs, victim(inputs).argmax(dim=1))

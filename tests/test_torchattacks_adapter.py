@@ -109,8 +109,6 @@ def test_the_door():
     victim = TinyConvolution()
     with pytest.raises(ValueError, match=r"one of \['APGD'.*, got 'PGDD'"):
         TorchAttacksAttack(victim, "torchattacks.PGDD")
-    with pytest.raises(ValueError, match=r"expected bounds \(0, 1\), because the attacks of torchattacks clamp"):
-        TorchAttacksAttack(victim, "PGD", bounds=(-80, 0))
     with pytest.raises(ValueError, match=r"arguments of PGD among \['eps'.*got \['epsilon'\]"):
         TorchAttacksAttack(victim, "PGD", {"epsilon": 0.1})
     with pytest.raises(ValueError, match="bounds"):
