@@ -79,7 +79,7 @@ def test_differences_are_paired_by_recording_and_taken_from_what_the_paper_fixes
     (row,) = table.rows
     cells = dict(zip(table.headings, row, strict=True))
     assert cells["study"] == "Figure 2. Normalisation of the cosine transform"
-    assert (cells["corpus"], cells["setting"], cells["less"]) == ("ESC-10", "none", "ortho")
+    assert (cells["corpus"], cells["setting"], cells["minus"]) == ("ESC-10", "none", "ortho")
     assert (cells["points"], cells["clips"], cells["verdict"]) == ("-20.00", "40", "undecided")
     assert cells["runs"] == "None ortho"
     # Two clips a recording, each wrong or right in both runs; two recordings are added, for which it is 1 and -1.

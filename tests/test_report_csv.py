@@ -11,7 +11,7 @@ import report
 from reporting.tables.plain import PlainTable
 
 TEXT = {
-    "corpus", "representation", "quantity", "runs", "interval", "classifier", "setting", "less", "study", "source",
+    "corpus", "representation", "quantity", "runs", "interval", "classifier", "setting", "minus", "study", "source",
     "verdict", "numbers", "claim", "the paper says", "effect", "n", "how judged", "measure", "split", "run", "result",
     "kind", "check", "where", "what", "how", "what was found, and what to do", "mother wavelet", "norm", "augmentation",
     "magnitude", "attack", "budget", "name", "note", "target", "folds", "resize",

@@ -14,21 +14,23 @@ from reporting.verdicts import Verdict, both_interval, over_recordings
 
 POINTS = "accuracy, points"
 R5 = Claim(
-    "R5", "Training without augmented copies costs accuracy", f"{POINTS}: with pitch-shifted copies less without"
+    "R5", "Training without augmented copies costs accuracy", f"{POINTS}: with pitch-shifted copies minus without"
 )
-R7A = Claim("R7a", "13 coefficients are less accurate than 20 and more", f"{POINTS}: 20 and 40 less 13 coefficients")
-R7B = Claim("R7b", "Without an orthonormal DCT accuracy falls", f"{POINTS}: ortho less no norm")
-R7D = Claim("R7d", "Strong lifters cost accuracy", f"{POINTS}: d = 0 less d = 2.5")
-R7E = Claim("R7e", "The best d is 0, 0.5, 0.3 on ESC-10, ESC-50, UrbanSound8K", f"{POINTS}: that d less the best other")
-R12D = Claim("R12d", "AlexNet is less accurate than ResNet-18", f"{POINTS}: ResNet-18 less AlexNet")
+R7A = Claim("R7a", "13 coefficients are less accurate than 20 and more", f"{POINTS}: 20 and 40 minus 13 coefficients")
+R7B = Claim("R7b", "Without an orthonormal DCT accuracy falls", f"{POINTS}: ortho minus no norm")
+R7D = Claim("R7d", "Strong lifters cost accuracy", f"{POINTS}: d = 0 minus d = 2.5")
+R7E = Claim(
+    "R7e", "The best d is 0, 0.5, 0.3 on ESC-10, ESC-50, UrbanSound8K", f"{POINTS}: that d minus the best other"
+)
+R12D = Claim("R12d", "AlexNet is less accurate than ResNet-18", f"{POINTS}: ResNet-18 minus AlexNet")
 R12E = Claim(
     "R12e",
     "GoogLeNet, ResNet-34 and ResNet-56 are as accurate as ResNet-18",
-    f"{POINTS}: ResNet-18 less the one that differs most",
+    f"{POINTS}: ResNet-18 minus the one that differs most",
 )
-C1A = Claim("C1a", "DWT is more accurate than STFT", f"{POINTS}: mean over settings, DWT less STFT")
-C1B = Claim("C1b", "STFT is more accurate than MFCC", f"{POINTS}: mean over settings, STFT less MFCC")
-C7 = Claim("C7", "Frames of 30 ms hurt accuracy", f"{POINTS}: 40 and 50 ms less 30 ms")
+C1A = Claim("C1a", "DWT is more accurate than STFT", f"{POINTS}: mean over settings, DWT minus STFT")
+C1B = Claim("C1b", "STFT is more accurate than MFCC", f"{POINTS}: mean over settings, STFT minus MFCC")
+C7 = Claim("C7", "Frames of 30 ms hurt accuracy", f"{POINTS}: 40 and 50 ms minus 30 ms")
 
 BEST_LIFTER = {"ESC10": 0.0, "ESC50": 0.5, "UrbanSound8K": 0.3}
 COMPETITIVE = ("googlenet", "resnet34", "resnet56")

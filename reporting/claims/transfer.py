@@ -27,8 +27,8 @@ from reporting.transfers import Transfers, transfers_of
 from storage.rows import read_rows
 
 C4 = {
-    "STFT": Claim("C4a", "MFCC transfers less than STFT", "transfer ratio: STFT less MFCC"),
-    "DWT": Claim("C4b", "MFCC transfers less than DWT", "transfer ratio: DWT less MFCC"),
+    "STFT": Claim("C4a", "MFCC transfers less than STFT", "transfer ratio: STFT minus MFCC"),
+    "DWT": Claim("C4b", "MFCC transfers less than DWT", "transfer ratio: DWT minus MFCC"),
 }
 
 COLUMNS = ["fold", "attack", "clip", "recording", "target_run"]
@@ -73,7 +73,7 @@ def transfer_findings(selection: Selection, seed: int = 0) -> list[Finding]:
 def _ours(
     claim: Claim, numbers: str, other: Transfers | None, mfcc: Transfers | None, missing: str, seed: int
 ) -> Finding:
-    """The ratio of one representation less that of the other, judged as any other difference."""
+    """The ratio of one representation minus that of the other, judged as any other difference."""
     found = transfer_difference(other, mfcc, seed) if other and mfcc else None
     if found is None:
         return claim.missing(numbers, missing)
@@ -118,7 +118,7 @@ def _paper(claim: Claim, other: str) -> Finding:
 
 
 def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> TransferDifference | None:
-    """Ratios of one representation less those of another, on the pairs of ConvNets, folds and attacks that both have.
+    """Ratios of one representation minus those of another, on the pairs of ConvNets, folds and attacks that both have.
 
     Args:
         first: ratios of one representation.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from reporting.association import Point
-from reporting.figures.figure import COLOURS, MARKERS, ReportFigure, new_figure
+from reporting.figures.figure import COLOURS, LINES, MARKERS, ReportFigure, new_figure
 from reporting.names import CORPUS_NAMES
 from reporting.selection import Selection
 
@@ -21,9 +21,9 @@ def association_figure(selection: Selection, paper: Sequence[Point], ours: Seque
         paper: the paper's 27 settings.
         ours: settings of our runs, possibly none.
     """
-    columns = [("paper", paper)] + ([("ours", ours)] if ours else [])
+    columns = [("paper", paper)] + ([("ours", ours)] if len(ours) > 1 else [])
     figure = new_figure(4.6 * len(columns), 6.4)
-    axes = figure.subplots(2, len(columns), squeeze=False, sharey="row")
+    axes = figure.subplots(2, len(columns), squeeze=False, sharex=True, sharey="row")
     numbers: list[dict[str, Any]] = []
     shown: dict[str, Any] = {}
     for column, (whose, points) in enumerate(columns):
@@ -38,6 +38,7 @@ def association_figure(selection: Selection, paper: Sequence[Point], ours: Seque
                 x = [100 * point.accuracy for point in some]
                 y = [getattr(point, measure) for point in some]
                 style = {"color": COLOURS.get(representation, "black"), "marker": MARKERS.get(representation, "o")}
+                style["linestyle"] = LINES.get(representation, "-")
                 (shown[representation],) = panel.plot(x, y, linewidth=0.7, markersize=5, label=representation, **style)
             numbers += [
                 {

@@ -13,7 +13,7 @@ from matplotlib.ticker import NullLocator
 from classifiers.baselines import BASELINES
 from metrics.attack_summary import THE_SIX
 from reporting.distinct_clips import attacked_clips
-from reporting.figures.figure import COLOURS, MARKERS, ReportFigure, new_figure
+from reporting.figures.figure import COLOURS, LINES, MARKERS, ReportFigure, new_figure
 from reporting.names import CORPUS_NAMES, NAMES
 from reporting.runs import Run
 from reporting.selection import Selection, corpora_of
@@ -125,6 +125,10 @@ def _drawn(curves: Curves, selection: Selection) -> ReportFigure:
         numbers += [{**common, **p, "runs": names} for p in curves.kept(curve_points(group, curves.across))]
     if not numbers:
         return ReportFigure(curves.key, curves.title, caption, "", None, [], _commands(selection))
+    places = [row[curves.across] for row in numbers]
+    if len(set(places)) < 2:
+        why = "a single budget makes no curve"
+        return ReportFigure(curves.key, curves.title, caption, "", None, [], _commands(selection), why)
     corpora = corpora_of(runs)
     columns = sorted({row["attack"] for row in numbers}, key=lambda attack: curves.place(attack) or (0, attack))
     figure = new_figure(max(4.0, 1.9 * len(columns) + 0.8), 2.3 * len(corpora) + 0.9)
@@ -134,11 +138,13 @@ def _drawn(curves: Curves, selection: Selection) -> ReportFigure:
         for column, attack in enumerate(columns):
             here = [row for row in numbers if row["corpus"] == corpus and row["attack"] == attack]
             shown |= _panel(axes[line, column], curves, here)
+            _scale(axes[line, column], places, every=curves.across == "delta")
             if line == 0:
                 axes[line, column].set_title(NAMES.get(attack, attack), fontsize=10)
         axes[line, 0].set_ylabel(f"{CORPUS_NAMES.get(corpus, corpus)}\nfooling rate", fontsize=9)
-    figure.supxlabel(curves.label, fontsize=9)
-    figure.legend(handles=list(shown.values()), loc="outside upper right", ncols=len(shown), fontsize=8)
+    figure.supxlabel(f"{curves.label}, logarithmic", fontsize=9)
+    order = [shown[name] for name in (*COLOURS, *sorted(set(shown) - set(COLOURS))) if name in shown]
+    figure.legend(handles=order, loc="outside upper right", ncols=len(shown), fontsize=8)
     return ReportFigure(curves.key, curves.title, caption, _alt(curves, numbers), figure, numbers)
 
 
@@ -148,6 +154,7 @@ def _panel(panel: Axes, curves: Curves, here: Sequence[Point]) -> dict[str, Any]
     for name in dict.fromkeys(row["representation"] for row in here):
         rows = [row for row in here if row["representation"] == name]
         style: dict[str, Any] = {"color": COLOURS.get(name, "black"), "drawstyle": curves.drawstyle}
+        style["linestyle"] = LINES.get(name, "-")
         for runs in dict.fromkeys(row["runs"] for row in rows):
             thin = curves.line([row for row in rows if row["runs"] == runs])
             panel.plot(*zip(*thin, strict=True), linewidth=0.6, alpha=0.35, **style)
@@ -159,22 +166,26 @@ def _panel(panel: Axes, curves: Curves, here: Sequence[Point]) -> dict[str, Any]
         (shown[name],) = panel.plot(
             *zip(*thick, strict=True), marker=marker, markersize=4, linewidth=1.6, label=name, **style
         )
-    _scale(panel, [row[curves.across] for row in here])
     panel.set_ylim(-0.03, 1.03)
     panel.grid(linewidth=0.4, alpha=0.6)
-    panel.tick_params(labelsize=8)
+    panel.tick_params(labelsize=7)
     return shown
 
 
-def _scale(panel: Axes, values: Sequence[float]) -> None:
-    """A logarithmic axis that names its ends; the labels of a fraction of a decade would run into one another."""
+def _scale(panel: Axes, values: Sequence[float], *, every: bool) -> None:
+    """A logarithmic axis from the smallest to the largest value of all panels.
+
+    Args:
+        panel: where it is.
+        values: what is drawn across in any panel.
+        every: whether every measured value has a tick; otherwise the ends have one.
+    """
     panel.set_xscale("log")
     panel.xaxis.set_minor_locator(NullLocator())
-    if values:
-        low, high = min(values), max(values)
-        ends = [low, high] if high > 1.2 * low else [low]
-        panel.set_xticks(ends, [f"{end:,.0f}" if end >= 100 else f"{end:.3g}" for end in ends])
-        panel.set_xlim(low / 1.5, high * 1.5)
+    low, high = min(values), max(values)
+    ticks = sorted(set(values)) if every else [low, high]
+    panel.set_xticks(ticks, [f"{tick:,.0f}" if tick >= 100 else f"{tick:.3g}" for tick in ticks])
+    panel.set_xlim(low / 1.5, high * 1.5)
 
 
 def _commands(selection: Selection) -> tuple[str, ...]:

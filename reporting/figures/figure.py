@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from storage import write_atomically, write_text
 
-COLOURS = {"MFCC": "#b3500f", "STFT": "#0b6cb0", "DWT": "#3d7a1f"}
-"""Told apart in print and by most colour-blind readers; each also has a marker of its own."""
-MARKERS = {"MFCC": "o", "STFT": "s", "DWT": "^"}
+COLOURS = {"MFCC": "#D55E00", "STFT": "#0072B2", "DWT": "#009E73", "LogMel": "#CC79A7"}
+"""Okabe and Ito's palette (2008), told apart by readers who lack a kind of cone; line styles and markers say it too."""
+MARKERS = {"MFCC": "o", "STFT": "s", "DWT": "^", "LogMel": "D"}
+LINES = {"MFCC": "-", "STFT": "--", "DWT": "-.", "LogMel": ":"}
 DOTS_PER_INCH = 110
 
 

@@ -53,8 +53,12 @@ def study_figure(key: str, selection: Selection, accuracies: Accuracies) -> Repo
         + " ".join(f"{CORPUS_NAMES.get(f.corpus, f.corpus)}: {describe(f.others, ['augmentation'])}." for f in drawn)
         + f" {STATED[key]}"
     )
-    if not drawn:
-        return ReportFigure(key, study.title, caption, "", None, [], tuple(commands))
+    # One value of the setting compares nothing.
+    several = [found for found in drawn if len(found.runs) > 1]
+    if not several:
+        why = "runs at one value only, which compares nothing" if drawn else ""
+        return ReportFigure(key, study.title, caption, "", None, [], tuple(commands), why)
+    drawn = several
     figure = new_figure(3.4 * len(drawn) + 0.6, 4.6)
     axes = figure.subplots(2, len(drawn), squeeze=False, sharex="col")
     numbers: list[dict[str, Any]] = []

@@ -33,7 +33,7 @@ HEADINGS = (
     "corpus",
     "representation",
     "setting",
-    "less",
+    "minus",
     "points",
     "over recordings",
     "over models and recordings",
@@ -223,11 +223,11 @@ def _signed(value: float) -> str:
 
 
 def differences_table(selection: Selection, accuracies: Accuracies) -> PlainTable:
-    """Every setting of every study less the one that the paper fixes elsewhere, with paired intervals."""
+    """Every setting of every study minus the one that the paper fixes elsewhere, with paired intervals."""
     return PlainTable(
         "accuracy_differences",
         "Differences of accuracy",
-        "Each setting less the one that the paper found best or fixes elsewhere, in points, clip by clip on the same "
+        "Each setting minus the one that the paper found best or fixes elsewhere, in points, clip by clip on the same "
         "recordings. The 95 % interval over recordings is given the trained models; that over models and recordings "
         "takes five folds or three seeds, and a difference is called higher or lower only where it excludes zero. "
         "Nothing is corrected for the number of tests.",

@@ -40,8 +40,9 @@ def transfer_table(selection: Selection) -> Table:
             rows.append(Row((CORPUS_NAMES.get(corpus, corpus), NAMES.get(source, source)), tuple(cells), runs))
     attacks = f"budgets: {selection.profile}" if selection.profile else "no run of it is attacked yet"
     caption = (
-        f"Row = source, column = target. Share of the clips right for both and fooling the source that fool the target "
-        f"too, summed over budgets, mean of the six attacks; n counts these clips, each once. split={selection.split}; "
+        "Row = source, column = target: of the adversarials that fool the source, the share that also fools the "
+        "target, over clips that both get right when clean, summed over budgets, mean of the six attacks; n counts "
+        f"distinct clips. split={selection.split}; "
         f"{attacks}. {' '.join(notes)}"
     ).strip()
     return Table(
