@@ -259,10 +259,19 @@ def test_figure_6_shows_the_cheapest_budget_that_fooled(runs):
         assert row["label"] == 0
     panels = figure.drawing.axes
     assert [panel.get_title() for panel in panels[:7]] == ["clean", "FGSM", "DeepFool", "BIM-a", "BIM-b", "JSMA", "CWA"]
-    assert len(panels) == 14
-    for panel, row in zip([p for k, p in enumerate(panels) if k % 7], figure.numbers, strict=True):
+    # Two representations, each with a row of maps and a row of changes, and a colour bar for either.
+    assert len(panels) == 32
+    maps = [panels[7 * row + column] for row in (0, 2) for column in range(1, 7)]
+    changes = [panels[7 * row + column] for row in (1, 3) for column in range(1, 7)]
+    for panel, change, row in zip(maps, changes, figure.numbers, strict=True):
         assert panel.images[0].get_array().max() == pytest.approx(0.5 + 0.1 * (row["budget_index"] + 1))
-        assert f"{row['linf']:.3g}" in panel.get_xlabel()
+        assert change.images[0].get_array().max() == pytest.approx(1)
+        assert f"max {row['linf']:.3g}" in change.get_xlabel()
+        assert "time (s)" in change.get_xlabel()
+    assert [panels[k].get_ylabel() for k in (0, 14)] == ["STFT\nHz", "DWT\nHz"]
+    assert [text.get_text() for text in panels[0].get_yticklabels()] == ["0", "5,512", "11,025"]
+    assert panels[14].get_yticklabels()[0].get_text() == "60"
+    assert panels[1].get_xlim() == (0, 5)
     assert "MFCC" not in figure.alt
     assert "--save-adversarials" in figure.commands[0]
     assert spectrogram_figure(selection, label=3).drawing is None

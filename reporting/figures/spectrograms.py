@@ -1,27 +1,37 @@
 """Figure 6: one dog bark, clean and after six attacks, in every representation."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from datamodules import esc50, sound_synthesis, urbansound8k
 from metrics.attack_summary import THE_SIX
 from reporting.figures.figure import ReportFigure, new_figure
 from reporting.names import CORPUS_NAMES, NAMES, describe
 from reporting.runs import Run
 from reporting.selection import Selection
 from reporting.studies import REPRESENTATIONS, RESNET
+from representations.wavelets import centre_frequencies
 from storage import DataError
 from storage.rows import read_rows
 
 DOG_BARK = {"ESC10": 0, "ESC50": 0, "UrbanSound8K": 3}
 COLUMNS = ["fold", "attack", "budget_index", "clip", "name", "label", "target_label", "prediction"]
 COLUMNS += ["success", "l2", "linf"]
+SECONDS = {
+    "ESC10": esc50.CLIP_SECONDS,
+    "ESC50": esc50.CLIP_SECONDS,
+    "UrbanSound8K": urbansound8k.CLIP_SECONDS,
+    "SyntheticSounds": sound_synthesis.CLIP_SECONDS,
+}
+"""Length of the clips of each corpus in seconds."""
 KEY = "figure6_adversarial_maps"
 TITLE = "Figure 6. One clip after six attacks"
 
@@ -71,32 +81,22 @@ def spectrogram_figure(selection: Selection, label: int | None = None) -> Report
         label: class of the clip; by default the corpus' dog bark, or class 0.
     """
     caption = (
-        "Rows: representations; columns: the clean map and the cheapest budget of each attack that fooled the "
-        "classifier (else its last). Under each: largest change of a value, l2 length of the change, and what the "
-        "classifier answers (t: the attack's random target). Lowest frequency at the bottom."
+        "Two rows per representation: maps, coloured from the 1st to the 99th percentile of the clean one, and the change "
+        "of each as a share of its largest. Columns: the clean map and the cheapest budget of each attack that fooled "
+        "the classifier (else its last). Under each: largest change, l2 length, and what the classifier answers."
     )
     chosen = _chosen([example for run in _candidates(selection) for example in examples_of(run, label)])
     commands = () if len(chosen) == len(REPRESENTATIONS) else _commands(selection)
     if not chosen:
-        return ReportFigure(KEY, TITLE, caption, "", None, [], commands)
-    figure = new_figure(1.55 * (len(THE_SIX) + 1) + 0.3, 2.05 * len(chosen) + 0.2)
-    axes = figure.subplots(len(chosen), len(THE_SIX) + 1, squeeze=False)
+        why = "maps are kept by attack.py --save-adversarials"
+        return ReportFigure(KEY, TITLE, caption, "", None, [], commands, why)
+    figure = new_figure(1.6 * (len(THE_SIX) + 1) + 1.2, 3.3 * len(chosen) + 0.2)
+    axes = figure.subplots(2 * len(chosen), len(THE_SIX) + 1, squeeze=False, sharex=True)
     numbers = []
     for line, example in enumerate(chosen):
-        for column, attack in enumerate(("clean", *THE_SIX)):
-            panel = axes[line, column]
-            panel.imshow(example.map(attack), origin="lower", cmap="magma", vmin=0, vmax=1, aspect="auto")
-            panel.set_xticks([])
-            panel.set_yticks([])
-            if line == 0:
-                panel.set_title(NAMES.get(attack, attack), fontsize=9)
-            row = example.rows.get(attack)
-            if row is None:
-                panel.set_xlabel(f"l = {next(iter(example.rows.values()))['label']}", fontsize=7)
-                continue
-            panel.set_xlabel(_under(row), fontsize=7)
-            numbers.append({"run": example.run.name, "representation": example.run.representation, **row})
-        axes[line, 0].set_ylabel(example.run.representation, fontsize=10)
+        numbers += _draw(example, figure, axes[2 * line : 2 * line + 2])
+    for panel, attack in zip(axes[0], ("clean", *THE_SIX), strict=True):
+        panel.set_title(NAMES.get(attack, attack), fontsize=9)
     first = chosen[0]
     shown = ", ".join(dict.fromkeys(example.name for example in chosen))
     corpus = CORPUS_NAMES.get(first.run.corpus, first.run.corpus)
@@ -104,6 +104,71 @@ def spectrogram_figure(selection: Selection, label: int | None = None) -> Report
     fooled = ", ".join(f"{e.run.representation}: {e.fooled} of {len(THE_SIX)} attacks" for e in chosen)
     alt = f"Grid of maps of the clip {shown}, clean and after six attacks. Fooled by: {fooled}."
     return ReportFigure(KEY, TITLE, caption, alt, figure, numbers, commands)
+
+
+def _draw(example: Example, figure: Figure, axes: NDArray[Any]) -> list[dict[str, Any]]:
+    """Draw the maps of an example in the first row of panels and their changes in the second; returns what is drawn."""
+    clean = example.map("clean")
+    low, high = np.percentile(clean, (1, 99))
+    # A map of one value has no range of its own.
+    scale = {"vmin": low, "vmax": max(high, low + 1e-3)}
+    seconds = clip_seconds(example.run)
+    common: dict[str, Any] = {"origin": "lower", "aspect": "auto", "extent": (0, seconds or 1, 0, 1)}
+    names = example.run.summary.get("class_names") or []
+    numbers = []
+    for column, attack in enumerate(("clean", *THE_SIX)):
+        panel, below = axes[:, column]
+        values = example.map(attack)
+        image = panel.imshow(values, cmap="magma", **scale, **common)
+        row = example.rows.get(attack)
+        for one in (panel, below):
+            one.set_yticks([])
+            one.tick_params(labelsize=6)
+        if row is None:
+            label = int(next(iter(example.rows.values()))["label"])
+            panel.set_xlabel(_class(label, names), fontsize=7)
+            below.set_axis_off()
+            continue
+        change = values - clean
+        largest = max(float(np.abs(change).max()), 1e-12)
+        differences = below.imshow(change / largest, cmap="RdBu_r", vmin=-1, vmax=1, **common)
+        below.set_xlabel(f"{_under(row, names)}\n{'time (s)' if seconds else 'share of the clip'}", fontsize=6)
+        numbers.append({"run": example.run.name, "representation": example.run.representation, **row})
+    places, texts, unit = frequency_axis(example.run.settings)
+    axes[0, 0].set_yticks(places, texts)
+    axes[0, 0].set_ylabel(f"{example.run.representation}\n{unit}", fontsize=8)
+    figure.colorbar(image, ax=axes[0].tolist(), pad=0.01).ax.tick_params(labelsize=6)
+    bar = figure.colorbar(differences, ax=axes[1].tolist(), pad=0.01, ticks=[-1, 0, 1])
+    bar.ax.tick_params(labelsize=6)
+    return numbers
+
+
+def clip_seconds(run: Run) -> float | None:
+    """Length of the clips of a run in seconds; None where neither its settings nor its corpus say it."""
+    recipe = run.summary.get("recipe") or {}
+    said = ((recipe.get("data") or {}).get("init_args") or {}).get("clip_seconds")
+    return float(said) if said else SECONDS.get(run.corpus)
+
+
+def frequency_axis(settings: Mapping[str, Any]) -> tuple[list[float], list[str], str]:
+    """Ticks of the vertical axis of a map: heights in [0, 1] from the bottom, what is written there, and the unit.
+
+    Args:
+        settings: settings of the representation.
+    """
+    rate, name = float(settings.get("sample_rate") or 0), settings["representation"]
+    if name == "STFT":
+        heights = [0.0, 0.5, 1.0]
+        return heights, [f"{rate / 2 * height:,.0f}" for height in heights], "Hz"
+    if name == "DWT":
+        frequencies = centre_frequencies(settings["mother"], int(rate), int(settings["n_scales"])).tolist()
+        rows = [0, len(frequencies) // 2, len(frequencies) - 1]
+        return [(row + 0.5) / len(frequencies) for row in rows], [f"{frequencies[row]:,.0f}" for row in rows], "Hz"
+    if name == "MFCC":
+        number = int(settings["n_mfcc"])
+        rows = [0, number // 2, number - 1]
+        return [(row + 0.5) / number for row in rows], [str(row) for row in rows], "coefficient"
+    return [0.0, 1.0], ["low", "high"], "row"
 
 
 def examples_of(run: Run, label: int | None = None) -> list[Example]:
@@ -127,13 +192,10 @@ def examples_of(run: Run, label: int | None = None) -> list[Example]:
 
 
 def _candidates(selection: Selection) -> list[Run]:
-    return [
-        run
-        for run in selection.runs
-        if run.attacks
-        and run.settings["architecture"] == RESNET["architecture"]
-        and (run.path / "attacks" / "adversarials").is_dir()
-    ]
+    """Attacked runs with stored maps: of the paper's front-end classifier, or of any where there is none."""
+    stored = [run for run in selection.runs if run.attacks and (run.path / "attacks" / "adversarials").is_dir()]
+    stored = [run for run in stored if run.representation in REPRESENTATIONS]
+    return [run for run in stored if run.settings["architecture"] == RESNET["architecture"]] or stored
 
 
 def _chosen(examples: Sequence[Example]) -> list[Example]:
@@ -165,10 +227,14 @@ def _cheapest(rows: pd.DataFrame) -> dict[str, Any]:
     return {str(name): value for name, value in values.items()}
 
 
-def _under(row: dict[str, Any]) -> str:
-    target = f" (t {row['target_label']})" if row["target_label"] >= 0 else ""
-    answer = f"l' = {row['prediction']}{target}" if row["success"] > 0 else f"not fooled{target}"
-    return f"δ∞ {row['linf']:.3g}, ‖δ‖₂ {row['l2']:.2g}\n{answer}"
+def _under(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    target = f", target {_class(row['target_label'], names)}" if row["target_label"] >= 0 else ""
+    answer = f"{_class(row['prediction'], names)}" if row["success"] > 0 else "not fooled"
+    return f"max {row['linf']:.3g}, l2 {row['l2']:.2g}\n{answer}{target}"
+
+
+def _class(label: int, names: Sequence[str]) -> str:
+    return names[label].replace("_", " ") if label < len(names) else f"class {label}"
 
 
 def _map_file(run: Path, fold: int, attack: str, clip: int) -> Path:
