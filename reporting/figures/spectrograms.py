@@ -81,8 +81,8 @@ def spectrogram_figure(selection: Selection, label: int | None = None) -> Report
         label: class of the clip; by default the corpus' dog bark, or class 0.
     """
     caption = (
-        "Two rows per representation: maps, coloured from the 1st to the 99th percentile of the clean one, and the change "
-        "of each as a share of its largest. Columns: the clean map and the cheapest budget of each attack that fooled "
+        "Two rows per representation: maps, coloured from the 1st to the 99th percentile of the clean one, and changes "
+        "as shares of the largest. Columns: the clean map and the cheapest budget of each attack that fooled "
         "the classifier (else its last). Under each: largest change, l2 length, and what the classifier answers."
     )
     chosen = _chosen([example for run in _candidates(selection) for example in examples_of(run, label)])
