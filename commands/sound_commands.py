@@ -148,27 +148,25 @@ def show_fragility(name: str, cells: Sequence[FragilityCell], store: RowStore) -
     over_folds = [cell for cell in cells if cell["fold"] is None]
     attacks = list(dict.fromkeys((cell["attack"], cell["budget"]) for cell in over_folds))
     table = Table(title=f"{name}: fooling that survives a disturbance, % of the sounds that fool", box=SIMPLE_HEAD)
-    table.add_column("disturbance")
-    table.add_column("clean\nclips right", justify="right")
+    table.add_column("disturbance", no_wrap=True)
+    table.add_column("clean\nright", justify="right", no_wrap=True)
     for attack, settings in attacks:
         table.add_column(f"{attack}\n{short(settings)}", justify="right")
-    for transform in dict.fromkeys((cell["transform"], cell["strength"], cell["unit"]) for cell in over_folds):
-        some = {
-            (cell["attack"], cell["budget"]): cell
-            for cell in over_folds
-            if (cell["transform"], cell["strength"], cell["unit"]) == transform
-        }
-        shown = [percent(some[key]["survival"], ends=False) if key in some else "-" for key in attacks]
-        accuracy = percent(next(iter(some.values()))["clean_accuracy"], ends=False)
-        table.add_row(f"{transform[0]} {transform[1]:g} {transform[2]}", accuracy, *shown)
+    shown = {(one["transform"], one["strength"], one["attack"], one["budget"]): one for one in over_folds}
+    for disturbance in disturbances():
+        some = [shown.get((disturbance.kind, disturbance.strength, *attack)) for attack in attacks]
+        right = next((percent(one["clean_accuracy"], ends=False) for one in some if one), None)
+        if right is not None:
+            survival = [percent(one["survival"], ends=False) if one else "-" for one in some]
+            table.add_row(disturbance.name, right, *survival)
     console = Console()
     console.print(table)
     console.print(f"results in {store.path}", soft_wrap=True, highlight=False)
 
 
 def short(settings: str) -> str:
-    """The settings of a budget without the marks of JSON."""
-    return settings.translate(str.maketrans("", "", '{}"'))
+    """The settings of a budget, one a line, without the marks of JSON."""
+    return settings.translate(str.maketrans(",", "\n", '{} "')).replace(":", " ")
 
 
 def percent(share: Share, *, ends: bool = True) -> str:

@@ -41,7 +41,7 @@ class Disturbance:
     @property
     def name(self) -> str:
         """Kind and strength, ``noise 20 dB`` for example."""
-        return f"{self.kind} {self.strength:g} {self.unit}".rstrip()
+        return f"{self.kind} {self.strength:g} {self.unit}" if self.unit != self.kind else f"{self.strength:g} bits"
 
     def __call__(self, sound: Sound, sample_rate: int, seed: int = 0) -> Sound:
         """Disturb a sound.
@@ -160,15 +160,15 @@ KINDS: dict[str, Kind] = {
     "gain": Kind(_gain, "dB", (-6.0, -20.0, 6.0), "louder or quieter, without clipping"),
     "noise": Kind(_noise, "dB", (60.0, 50.0, 40.0, 30.0, 20.0, 10.0), "white noise at this signal-to-noise ratio"),
     "bits": Kind(_bits, "bits", (16.0, 8.0), "rounding to whole numbers of this many bits, full scale clipped"),
-    "resample": Kind(_resample, "of the rate", (0.5,), "to this share of the sample rate and back"),
+    "resample": Kind(_resample, "x rate", (0.5,), "to this share of the sample rate and back"),
     "low_pass": Kind(
-        _low_pass, "of the rate", (0.25, 0.125), "Butterworth of order 8 run forwards and backwards, -6 dB there"
+        _low_pass, "x rate", (0.25, 0.125), "Butterworth of order 8 run forwards and backwards, -6 dB there"
     ),
     "shift": Kind(_shift, "ms", (1.0, 5.0, 20.0, 50.0), "later by this, zeros before it"),
     "ogg": Kind(
-        _codec("OGG", "VORBIS"), "compression", (0.0, 0.5, 1.0), "Ogg Vorbis; libsndfile's compression level, 0 is best"
+        _codec("OGG", "VORBIS"), "level", (0.0, 0.5, 1.0), "Ogg Vorbis; libsndfile's compression level, 0 is best"
     ),
-    "mp3": Kind(_codec("MP3", "MPEG_LAYER_III"), "compression", (0.0, 0.5, 0.9), "MP3; compression level as above"),
+    "mp3": Kind(_codec("MP3", "MPEG_LAYER_III"), "level", (0.0, 0.5, 0.9), "MP3; compression level as above"),
     "room": Kind(
         _room,
         "s",

@@ -1,4 +1,4 @@
-"""Levels in decibels, each clip relative to itself, with finite gradients where there is no sound."""
+"""Levels in decibels, relative to each clip's own maximum, with finite gradients in silence."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ RANGE_DB = 80.0
 
 
 def normalise_peak(clips: Tensor) -> Tensor:
-    """Divides each clip by its largest absolute sample, so that no power of a quiet clip underflows.
+    """Divide each clip by its largest absolute sample, so that no power of a quiet clip underflows.
 
     The divisor takes no part in the gradient: what follows does not depend on the level, so its derivative is zero.
 

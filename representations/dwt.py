@@ -1,4 +1,4 @@
-"""The wavelet transform as a picture: what the paper calls DWT, a continuous transform averaged over frames."""
+"""The wavelet transform as a map: what the paper calls DWT, a continuous transform averaged over frames."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The mel spectrogram in decibels as a picture: the front end of most published networks for sound."""
+"""The mel spectrogram in decibels as a map: the front end of most published networks for sound."""
 
 from torch import Tensor
 

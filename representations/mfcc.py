@@ -1,4 +1,4 @@
-"""Mel-frequency cepstral coefficients as a picture."""
+"""Mel-frequency cepstral coefficients as a map."""
 
 import math
 from typing import Literal

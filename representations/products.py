@@ -1,7 +1,7 @@
-"""Small matrix products whose rounding is the same on every machine setting: batch, position and threads.
+"""Small matrix products that round alike whatever the batch, the position in it and the number of threads.
 
-A BLAS library sums in an order that depends on the number of threads. The products here are sums of element-wise terms,
-halved until one is left.
+A BLAS library sums in an order that depends on the number of threads. Here the products of elements are added in pairs,
+the sums again in pairs, until one is left.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""What every representation has in common: the door it checks, the tables it keeps, the size it returns."""
+"""What every representation has in common: checks of its input, constants, resizing, and the way back to sound."""
 
 from collections.abc import Callable, Hashable
 from typing import Any, ClassVar, Literal, get_args
@@ -102,7 +102,7 @@ class Representation(nn.Module):
         return ", ".join(f"{name}={value}" for name, value in self.settings.items() if name != "class")
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Turns waveforms into maps.
+        """Turn waveforms into maps.
 
         Half precision is computed in float32, and autocast is off inside: a quiet cell lies 80 dB under the loudest.
 
@@ -126,7 +126,7 @@ class Representation(nn.Module):
             return self._resized(maps)
 
     def inverse(self, waveform: Tensor, changed: Tensor, clean: Tensor | None = None) -> Tensor:
-        """Turns changed maps into sounds: the change is read as gains in time and frequency on the clean sound.
+        """Turn changed maps into sounds: the change is read as gains in time and frequency on the clean sound.
 
         The gains multiply the clean clip's own complex transform T, and the difference that this makes is inverted,
         x' = x + inverse(gain T(x)) - inverse(T(x)). So an unchanged map gives back the clip itself, phases are those
@@ -242,7 +242,7 @@ class Representation(nn.Module):
         raise NotImplementedError
 
     def scaled(self, cells: Tensor) -> Tensor:
-        """What the cells of a clip look like, ``(batch, rows, columns)`` in [0, 1]."""
+        """The map that the cells of a clip become before the resize, ``(batch, rows, columns)`` in [0, 1]."""
         raise NotImplementedError
 
     def mean_power(self, cells: Tensor, rows: int, columns: int) -> Tensor:
@@ -261,7 +261,7 @@ class Representation(nn.Module):
 
     @staticmethod
     def clip_by_clip(function: Callable[..., Tensor], *clips: Tensor) -> Tensor:
-        """Applies a function to one clip at a time on the CPU and to the whole batch elsewhere.
+        """Apply a function to one clip at a time on the CPU and to the whole batch elsewhere.
 
         CPU libraries choose their order of summation by the shape of the whole batch; with one clip at a time the map
         of a clip is the same to the last bit whatever stands beside it. It is also what fits the cache.
@@ -286,7 +286,7 @@ class Representation(nn.Module):
         Args:
             key: what the constant depends on, apart from the settings.
             build: computes it on the CPU in float64 or complex128, or as whole numbers, which stay as they are.
-            like: the tensor that it is going to meet.
+            like: a tensor of the precision and device in which the constant is needed.
 
         Returns:
             The constant.

@@ -1,4 +1,4 @@
-"""The short-time Fourier transform as a picture: power in decibels over frequency and time."""
+"""The short-time Fourier transform as a map: power in decibels over frequency and time."""
 
 import torch
 from torch import Tensor

@@ -30,15 +30,15 @@ def next_fast_length(minimum: int) -> int:
 
 @dataclass(frozen=True)
 class FilterGroup:
-    """Neighbouring scales that share one stretch of the spectrum and one spacing of tau.
+    """Neighbouring scales that are computed from the same bins of the spectrum and with the same spacing of tau.
 
     Attributes:
         wavelet: the mother wavelet.
         scales: ``(scales,)`` float64 in samples.
         padded_length: length of the zero-padded clip.
         step: spacing of tau in samples.
-        first_bin: where the stretch of the clip's spectrum begins.
-        n_bins: its length.
+        first_bin: first bin of the clip's spectrum that the scales of the group hear.
+        n_bins: number of bins from there.
     """
 
     wavelet: BandLimitedWavelet
@@ -49,7 +49,7 @@ class FilterGroup:
     n_bins: int
 
     def filters(self) -> Tensor:
-        """What the stretch is multiplied with before the inverse transform, ``(scales, bins)`` complex128."""
+        """Factors of the bins before the inverse transform, ``(scales, bins)`` complex128."""
         frequency = torch.arange(self.first_bin, self.first_bin + self.n_bins, dtype=torch.float64) / self.padded_length
         scales = self.scales.unsqueeze(1)
         magnitude = self.wavelet.spectrum(scales * frequency) * scales.sqrt() / self.step
@@ -58,7 +58,7 @@ class FilterGroup:
 
 
 def filter_groups(wavelet: BandLimitedWavelet, scales: Tensor, *, padded_length: int, block: int) -> list[FilterGroup]:
-    """Cuts the scales into groups.
+    """Cut the scales into groups.
 
     A wavelet's spectrum is narrow, so abs(W) is needed, and is exact, at a few tau only: M of them take an inverse
     transform of M bins. They lie in the middle of equal intervals of ``step`` samples, ``step`` a divisor of the block.

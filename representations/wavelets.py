@@ -1,4 +1,4 @@
-"""Mother wavelets in closed form, and the scales at which they look at a sound."""
+"""Mother wavelets in closed form, and the scales of the transform."""
 
 import math
 from collections.abc import Callable
