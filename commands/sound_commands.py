@@ -30,13 +30,13 @@ def run_round_trip(flags: RoundTripFlags) -> dict[str, dict[str, Any]]:
     """Bring the stored adversarials of every run back to sound; print and return the summaries, by name of the run."""
     summaries = {}
     for run in named_runs(flags.checkpoints, flags.folds):
-        folds = _folds(run, flags)
+        folds = folds_of(run, flags)
         store = RowStore(run.path / "round-trip", ROUND_TRIP_KEY)
         with store.alone():
-            _open(store, folds, flags)
+            open_store(store, folds, flags)
             rows = round_trip(folds, store, flags.sounds)
             cells = summarise_round_trip(rows, seed=flags.seed)
-            summaries[run.name] = store.write_summary(_summary(folds, cells))
+            summaries[run.name] = store.write_summary(summary_of(folds, cells))
         show_round_trip(run.name, cells, store)
     return summaries
 
@@ -49,18 +49,24 @@ def run_fragility(flags: FragilityFlags) -> dict[str, dict[str, Any]]:
         raise UsageError(str(error)) from error
     summaries = {}
     for run in named_runs(flags.checkpoints, flags.folds):
-        folds = _folds(run, flags)
+        folds = folds_of(run, flags)
         store = RowStore(run.path / "fragility", FRAGILITY_KEY)
         with store.alone():
-            _open(store, folds, flags)
+            open_store(store, folds, flags)
             rows = fragility(folds, store, chosen, seed=flags.seed)
             cells = summarise_fragility(rows, seed=flags.seed)
-            summaries[run.name] = store.write_summary(_summary(folds, cells))
+            summaries[run.name] = store.write_summary(summary_of(folds, cells))
         show_fragility(run.name, cells, store)
     return summaries
 
 
-def _folds(run: TrainedRun, flags: RoundTripFlags) -> list[StoredFold]:
+def folds_of(run: TrainedRun, flags: RoundTripFlags) -> list[StoredFold]:
+    """The folds of a run with stored adversarials that the flags choose.
+
+    Raises:
+        UsageError: for a baseline, and for a device that is not there.
+        DataError: if nothing is stored.
+    """
     if run.is_baseline:
         raise UsageError(f"expected a run that was attacked, got {run.name}, a baseline, which has no gradients")
     return stored_folds(
@@ -87,7 +93,12 @@ def chosen_device(name: str) -> torch.device:
         raise UsageError(f"expected --device of this machine, cpu for example, got {name!r}: {reason}") from error
 
 
-def _open(store: RowStore, folds: Sequence[StoredFold], flags: RoundTripFlags) -> None:
+def open_store(store: RowStore, folds: Sequence[StoredFold], flags: RoundTripFlags) -> None:
+    """Open a folder of rows for results of these folds.
+
+    Raises:
+        UsageError: if it holds results of other settings.
+    """
     attacked = folds[0].store.stored_settings()
     names = sorted({str(name) for fold in folds for name in fold.outcomes["attack"].unique()})
     settings = {
@@ -102,7 +113,8 @@ def _open(store: RowStore, folds: Sequence[StoredFold], flags: RoundTripFlags) -
         raise UsageError(str(error)) from error
 
 
-def _summary(folds: Sequence[StoredFold], cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summary_of(folds: Sequence[StoredFold], cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a summary says of the folds, with its cells."""
     data, recipe = folds[0].data, folds[0].trained.recipe
     return {
         "corpus": data.corpus,

@@ -93,6 +93,30 @@ class FragilityFlags(RoundTripFlags):
     transforms: list[str] | None = None
 
 
+@dataclass
+class ScalarFlags(RoundTripFlags):
+    """What scalar_test.py does with stored adversarial maps; it writes no sounds."""
+
+
+def read_scalar_flags(args: Sequence[str] | None) -> ScalarFlags:
+    """Read and check the flags of scalar_test.py.
+
+    Raises:
+        UsageError: if one is impossible.
+    """
+    quieten()
+    flags = read_flags(
+        ScalarFlags,
+        "scalar_test.py",
+        args,
+        description="Multiply stored adversarial maps, and their sounds, by scalars, and judge them again.",
+        examples=(Example("python scalar_test.py --checkpoints runs/esc10-stft", "20 draws and ten fixed gains"),),
+    )
+    flags.check()
+    say(f"scalar_test.py: adversarials of {_named(flags.checkpoints)}, times scalars")
+    return flags
+
+
 def read_round_trip_flags(args: Sequence[str] | None) -> RoundTripFlags:
     """Read and check the flags of round_trip.py.
 

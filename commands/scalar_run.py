@@ -1,0 +1,146 @@
+"""The scalar test on stored adversarials: the maps, and the sounds that they stand for, times scalars."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from attacks.scalar_test import GAINS_DB, scalar_test
+from commands.errors import UsageError
+from commands.named_runs import named_runs
+from commands.round_trip_run import COPIED, attacked_sounds
+from commands.sound_commands import folds_of, open_store, percent, summary_of
+from commands.sound_flags import ScalarFlags
+from commands.stored_adversarials import StoredFold
+from datamodules.progress import progress_bar
+from metrics.survival import share_among
+from storage.row_store import RowStore
+
+KEY = ("fold", "attack", "budget_index", "clip", "input", "kind", "number")
+INPUTS = {"map": (0.0, 1.0), "sound": (-1.0, 1.0)}
+"""What is multiplied, and its bounds."""
+
+
+def run_scalar_test(flags: ScalarFlags) -> dict[str, dict[str, Any]]:
+    """Multiply the stored adversarials of every run; print and return the summaries, by name of the run."""
+    summaries = {}
+    for run in named_runs(flags.checkpoints, flags.folds):
+        folds = folds_of(run, flags)
+        store = RowStore(run.path / "scalar-test", KEY)
+        with store.alone():
+            open_store(store, folds, flags)
+            rows = scalar_rows(folds, store, seed=flags.seed)
+            if not len(rows):
+                raise UsageError(f"expected adversarials of {run.name} that fool it, found none")
+            cells = summarise_scalars(rows, seed=flags.seed)
+            summaries[run.name] = store.write_summary(summary_of(folds, cells))
+        show(run.name, cells, store)
+    return summaries
+
+
+def scalar_rows(folds: Sequence[StoredFold], store: RowStore, *, seed: int = 0) -> pd.DataFrame:
+    """Multiply all stored adversarials that fool, or go on where a command stopped.
+
+    Returns:
+        One row a fold, attack, budget, clip, ``input`` (map or sound), ``kind`` (draw or gain) and ``number``, with the
+        ``scalar``, ``restored`` (the product gets the label), ``clean_correct`` (the clean input times the same) and
+        ``fools`` (the input fools before it is multiplied; a sound made of a map may not).
+    """
+    done = store.rows()
+    there = set(map(tuple, done[["fold", "attack", "clip"]].to_numpy().tolist())) if len(done) else set()
+    jobs = []
+    for fold in folds:
+        fooled = fold.outcomes[fold.outcomes["success"] > 0]
+        pairs = fooled[["attack", "clip"]].drop_duplicates()
+        for attack, clip in zip(pairs["attack"].tolist(), pairs["clip"].tolist(), strict=True):
+            if (fold.fold, attack, clip) not in there:
+                rows = fooled[(fooled["attack"] == attack) & (fooled["clip"] == clip)]
+                jobs.append((fold, str(attack), int(clip), rows.sort_values("budget_index")))
+    prepared: set[int] = set()
+    with progress_bar("scalar test", len(jobs), shown_from=1) as advance:
+        for fold, attack, clip, rows in jobs:
+            if fold.fold not in prepared:
+                fold.prepare()
+                prepared.add(fold.fold)
+            store.write_part(f"fold{fold.fold}-{attack}-{clip}", _of_clip(fold, attack, clip, rows, seed))
+            advance()
+    return store.merge()
+
+
+def _of_clip(fold: StoredFold, attack: str, clip: int, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    sounds, clean_sound, maps, clean_map = attacked_sounds(fold, attack, clip)
+    budgets = rows["budget_index"].tolist()
+    victims: dict[str, tuple[Callable[[Tensor], Tensor], Tensor, Tensor]] = {
+        "map": (fold.trained.model.classifier, maps[budgets], clean_map),
+        "sound": (fold.logits, sounds[budgets], clean_sound),
+    }
+    labels = torch.tensor(rows["label"].tolist(), device=maps.device)
+    ids = torch.full((len(budgets),), clip)
+    frames = []
+    for name, (classify, adversarials, clean) in victims.items():
+        same = clean.expand_as(adversarials)
+        with torch.no_grad():
+            fools = (classify(adversarials).argmax(dim=1) != labels).tolist()
+        result = scalar_test(classify, adversarials, same, labels, ids, seed=seed, bounds=INPUTS[name])
+        gains = [10 ** (gain / 20) for gain in GAINS_DB]
+        for kind, restored, correct in (
+            ("draw", result.restored, result.clean_correct),
+            ("gain", result.restored_at_gain, result.clean_correct_at_gain),
+        ):
+            for place in range(len(budgets)):
+                scalars = result.scalars[place].tolist() if kind == "draw" else gains
+                one = {"input": name, "kind": kind, "number": range(len(scalars)), "scalar": scalars}
+                one |= {"restored": restored[place].tolist(), "clean_correct": correct[place].tolist()}
+                known = {column: rows[column].iloc[place] for column in COPIED}
+                frames.append(pd.DataFrame({**one}).assign(**known, fools=fools[place]))
+    return pd.concat(frames, ignore_index=True)
+
+
+def summarise_scalars(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, Any]]:
+    """Shares of labels restored, for each attack, budget and input: over all draws, and at each fixed gain.
+
+    Args:
+        rows: of :func:`scalar_rows`.
+        seed: seed of the resampling.
+
+    Returns:
+        Cells with ``restored`` among the inputs that fool, and ``clean_kept`` among the same clips; ``gain_db`` is None
+        over the draws.
+    """
+    columns = ["attack", "budget_index", "input", "kind", "gain_number"]
+    numbered = rows.assign(gain_number=rows["number"].where(rows["kind"] == "gain", -1))
+    cells = []
+    for _, part in numbered.groupby(columns):
+        some = part.iloc[0]
+        recordings = part["recording"].astype(str)
+        cells.append(
+            {
+                "attack": str(some["attack"]),
+                "budget_index": int(some["budget_index"]),
+                "budget": str(some["budget"]),
+                "input": str(some["input"]),
+                "gain_db": GAINS_DB[int(some["number"])] if some["kind"] == "gain" else None,
+                "clips": int(part["clip"].nunique()),
+                "restored": share_among(part["restored"], part["fools"], recordings, seed=seed),
+                "clean_kept": share_among(part["clean_correct"], part["fools"], recordings, seed=seed),
+            }
+        )
+    return cells
+
+
+def show(name: str, cells: Sequence[dict[str, Any]], store: RowStore) -> None:
+    """Print what random scalars restore, and where the results lie."""
+    table = Table(title=f"{name}: labels restored by a random scalar, % of adversarials that fool", box=SIMPLE_HEAD)
+    for heading in ("attack", "budget", "input", "clips", "restored\n\\[95 %]", "clean clips\nright"):
+        table.add_column(heading, justify="right")
+    for cell in (cell for cell in cells if cell["gain_db"] is None):
+        shares = (percent(cell["restored"]), percent(cell["clean_kept"], ends=False))
+        table.add_row(cell["attack"], str(cell["budget"]), cell["input"], str(cell["clips"]), *shares)
+    console = Console()
+    console.print(table)
+    console.print(f"results in {store.path}", soft_wrap=True, highlight=False)
