@@ -31,12 +31,6 @@ class GradientCounts:
     backward_calls: int = 0
     backward_rows: int = 0
     full_jacobian_rows: int = 0
-    _active_rows: Tensor | int = 0
-
-    @property
-    def active_rows(self) -> int:
-        """Rows of ``backward_rows`` whose gradient at the logits is not all zero; reading it waits for the device."""
-        return int(self._active_rows)
 
     def reset(self) -> None:
         """Start again from zero."""
@@ -104,18 +98,15 @@ class GradientCounter(nn.Module):
 
         def count(gradient: Tensor) -> None:
             nonlocal passes
-            physical, multiplicity = _physical(gradient)
+            multiplicity = _multiplicity(gradient)
             jacobian_before = _jacobian(passes, classes)
             first = passes == 0
             passes += multiplicity
-            with torch.no_grad():
-                active = (physical != 0).any(dim=-1).sum()
             for counts in self._open:
                 counts.differentiated_calls += first
                 counts.backward_calls += multiplicity
                 counts.backward_rows += rows * multiplicity
                 counts.full_jacobian_rows += rows * (_jacobian(passes, classes) - jacobian_before)
-                counts._active_rows = counts._active_rows + active
 
         return count
 
@@ -126,31 +117,22 @@ def _jacobian(passes: int, classes: int) -> int:
 
 
 def _multiplicity(tensor: Tensor) -> int:
-    """How many tensors of the visible shape a tensor under ``vmap`` stands for."""
-    return _physical(tensor)[1]
+    """How many tensors of the visible shape stand behind a tensor of ``torch.func`` or of ``is_grads_batched``.
 
-
-def _physical(tensor: Tensor) -> tuple[Tensor, int]:
-    """Unwrap a tensor of ``torch.func`` or of ``is_grads_batched``.
-
-    PyTorch offers no public way to learn the hidden batch size; a test holds these names to what they do.
-
-    Returns:
-        The tensor with its hidden dimensions in front, and the product of their sizes.
+    Under ``vmap`` a hook runs once for a whole batch of gradients, and PyTorch offers no public way to learn how many
+    they are. Without it such gradients would be counted as one, silently; a test holds these names to what they do.
     """
     functorch = torch._C._functorch
     hidden = 1
-    fronts = 0
     while True:
         if functorch.is_batchedtensor(tensor):
             dimension = functorch.maybe_get_bdim(tensor)
-            tensor = functorch.get_unwrapped(tensor).movedim(dimension, 0)
-            hidden *= tensor.shape[0]
-            fronts += 1
+            tensor = functorch.get_unwrapped(tensor)
+            hidden *= tensor.shape[dimension]
         elif functorch.is_gradtrackingtensor(tensor):
             tensor = functorch.get_unwrapped(tensor)
         elif functorch.is_legacy_batchedtensor(tensor):
             tensor = torch._remove_batch_dim(tensor, 1, 1, 0)
             hidden *= tensor.shape[0]
         else:
-            return tensor, hidden
+            return hidden

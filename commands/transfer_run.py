@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from lightning_modules.recorded_split import refuse_learned_clips, split_of_mode
 from lightning_modules.sound_classifier import SoundClassifier
 from lightning_modules.trained_classifier import check_recipe_form, load_classifier, read_checkpoint
 from metrics.attack_summary import CHECK
-from storage import DataError
+from storage import DataError, read_json
 from storage.rows import with_label_names
 from storage.trained_run import TrainedRun, sha256
 
@@ -105,11 +104,11 @@ def recipe_of(run: TrainedRun) -> dict[str, Any]:
     """
     summary = run.path / "summary.json"
     if summary.is_file():
+        recipe: Any = read_json(summary, "train the run again").get("recipe")
         try:
-            recipe = json.loads(summary.read_text(encoding="utf-8"))["recipe"]
             check_recipe_form(recipe)
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"expected the summary of a run in {summary}, found other text: {error}") from error
+            raise DataError(f"expected the recipe of a run in {summary}, found another: {error}") from error
         return recipe
     return read_checkpoint(next(iter(run.checkpoints.values())))["recipe"]
 

@@ -1,6 +1,5 @@
 """What lies in a folder of runs: trained classifiers, what their attacks found, what carried over to others."""
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reporting.identity import settings_of, training_of
-from storage import DataError, in_this_version
+from storage import DataError, in_this_version, read_json
 
 FOLD_OR_HIDDEN = re.compile(r"fold\d+|\..*")
 SKIPPED = {"wandb", "attacks", "transfer", "lightning_logs"}
@@ -133,7 +132,7 @@ def read_run(path: Path, name: str | None = None) -> Run:
     Raises:
         DataError: if a file cannot be read or lacks what it must say.
     """
-    summary = _read(path / "summary.json")
+    summary = read_json(path / "summary.json", REMEDY)
     if "representation" in summary:
         summary = in_this_version(summary, path / "summary.json", REMEDY)
     try:
@@ -215,11 +214,4 @@ def _transfer_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _current(path: Path) -> dict[str, Any]:
-    return in_this_version(_read(path), path, REMEDY)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"expected JSON in {path}, found a file that cannot be read; run its command again") from error
+    return in_this_version(read_json(path, REMEDY), path, REMEDY)

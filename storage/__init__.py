@@ -5,8 +5,9 @@ killed or a disk that fills up leaves the old file or none, never half a file. A
 something is stored and found again, whatever it says; nothing here computes a number or knows a model.
 """
 
-from storage.atomic import plain_numbers, write_atomically, write_json, write_text
+from storage.atomic import write_atomically, write_text
 from storage.errors import DataError
+from storage.json_file import plain_numbers, read_json, write_json
 from storage.run_folder import RunFolder
 from storage.schema import SCHEMA_VERSION, in_this_version
 
@@ -16,6 +17,7 @@ __all__ = [
     "RunFolder",
     "in_this_version",
     "plain_numbers",
+    "read_json",
     "write_atomically",
     "write_json",
     "write_text",

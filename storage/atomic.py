@@ -1,13 +1,10 @@
 """Files that are whole or absent, whatever happens while they are written."""
 
-import json
-import math
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 
 @contextmanager
@@ -46,26 +43,6 @@ def write_text(path: Path | str, text: str) -> None:
     """Write ``text`` (UTF-8) to ``path`` atomically."""
     with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path | str, value: Any) -> None:
-    """Write ``value`` to ``path`` as indented JSON, atomically; NaN is refused, because JSON has no such number."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def plain_numbers(value: Any) -> Any:
-    """Write numbers that JSON does not have as what it has: a missing one (NaN) as None, an infinite one as a string.
-
-    A median over mostly failures is infinite, which is not the same as missing: it becomes ``"inf"`` (or ``"-inf"``),
-    which ``float`` reads.
-    """
-    if isinstance(value, dict):
-        return {key: plain_numbers(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_numbers(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value
 
 
 def _umask() -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from storage import SCHEMA_VERSION, DataError, write_atomically, write_json
+from storage import SCHEMA_VERSION, DataError, read_json, write_atomically, write_json
 from storage.folder_lock import alone_in
 from storage.rows import read_rows, with_label_names, write_rows
 from storage.schema import require_readable
@@ -89,7 +89,7 @@ class AttackStore:
         """
         if not self.settings_file.is_file():
             return {}
-        stored = _read_json(self.settings_file, f"remove {self.path}")
+        stored = read_json(self.settings_file, f"remove {self.path}")
         if not all(isinstance(stored.get(group, {}), dict) for group in GROUPS):
             raise DataError(
                 f"expected the settings of an attack in {self.settings_file}, found something else; remove {self.path}"
@@ -168,7 +168,7 @@ class AttackStore:
     def victim_findings(self) -> dict[str, list[dict[str, Any]]]:
         """What was found out about each fold's victim, by the number of the fold."""
         path = self.path / "victims.json"
-        return _read_json(path, "remove it to look at the victims again") if path.is_file() else {}
+        return read_json(path, "remove it to look at the victims again") if path.is_file() else {}
 
     def finished(self, fold: int, *, with_adversarials: bool = False) -> dict[str, set[int]]:
         """Clips that each attack is finished with on a fold.
@@ -234,16 +234,6 @@ class AttackStore:
                 path.unlink()
                 continue
             yield rows
-
-
-def _read_json(path: Path, remedy: str) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"expected JSON in {path}, found other text; {remedy}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"expected settings by name in {path}, found {type(content).__name__}; {remedy}")
-    return content
 
 
 def grows(before: int | None, now: int | None) -> bool:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from storage.atomic import plain_numbers, write_json
 from storage.errors import DataError
 from storage.folder_lock import alone_in
+from storage.json_file import plain_numbers, read_json, write_json
 from storage.rows import read_rows, write_rows
 from storage.schema import SCHEMA_VERSION
 
@@ -62,10 +62,7 @@ class RowStore:
         file = self.path / "settings.json"
         wanted = {**json.loads(json.dumps(settings)), "schema_version": SCHEMA_VERSION}
         if file.is_file():
-            try:
-                stored = json.loads(file.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise DataError(f"expected JSON in {file}, found other text; remove {self.path}") from error
+            stored = read_json(file, f"remove {self.path}")
             for name in stored.keys() | wanted.keys():
                 before, now = stored.get(name), wanted.get(name)
                 if isinstance(before, dict) and isinstance(now, dict):

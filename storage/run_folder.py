@@ -1,14 +1,14 @@
 """Where a training run keeps its files, and what of it is finished."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from storage.atomic import write_json, write_text
+from storage.atomic import write_text
 from storage.errors import DataError
+from storage.json_file import read_json, write_json
 
 ADDED_LATER: dict[str, Any] = {
     "model.instance_norm": False,
@@ -95,14 +95,7 @@ class RunFolder:
         path = self.record_file(fold)
         if not path.is_file():
             return None
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"expected a fold's record in {path}, found text that is not JSON; remove it") from error
-        if not isinstance(record, dict):
-            found = type(record).__name__
-            raise DataError(f"expected a fold's record by name in {path}, found {found}; remove it to train again")
-        return record
+        return read_json(path, "remove it to train the fold again")
 
     def begun_folds(self) -> list[int]:
         """Numbers of the folds that have a folder with some file in it, finished or not."""

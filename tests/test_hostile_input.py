@@ -123,7 +123,7 @@ CHECKPOINTS = [
     (
         f"{REPRESENTATION}/class_path",
         "Wavelet",
-        "expected a Representation, one of DWT, LogMel, MFCC, STFT .* got 'Wavelet'",
+        "expected a Representation, one of DWT, LogMel, MFCC, STFT, Waveform .* got 'Wavelet'",
     ),
     (REPRESENTATION, "attacker.Rep", "expected class_path and init_args of the representation, got 'attacker.Rep'"),
     (REPRESENTATION, ["STFT"], "expected class_path and init_args of the representation, got"),
@@ -297,13 +297,21 @@ def test_sweeps(tmp_path, said, content, sentence):
 
 
 STORED = [
-    ("run/fold1/record.json", "{", "expected a fold's record in .*, found text that is not JSON"),
-    ("run/fold1/record.json", "[]", "expected a fold's record by name in .*, found list"),
+    (
+        "run/fold1/record.json",
+        "{",
+        "expected JSON in .*record.json, found a file that cannot be read",
+    ),
+    ("run/fold1/record.json", "[]", "expected values by name in .*record.json, found list"),
     ("run/fold1/record.json", "{}", "expected the checkpoint of fold 1 in .*, found None"),
     ("run/fold1/record.json", '{"checkpoint": "../../../etc/passwd"}', "found '../../../etc/passwd' in"),
     ("run/fold1/record.json", '{"checkpoint": "/etc/passwd"}', "found '/etc/passwd' in"),
-    ("run/attacks/settings.json", "[]", "expected settings by name in .*, found list; remove"),
-    ("run/attacks/settings.json", "{", "expected JSON in .*, found other text; remove"),
+    ("run/attacks/settings.json", "[]", "expected values by name in .*settings.json, found list; remove"),
+    (
+        "run/attacks/settings.json",
+        "{",
+        "expected JSON in .*settings.json, found a file that cannot be read",
+    ),
     ("run/attacks/settings.json", '{"attacks": 3}', "expected the settings of an attack in"),
     ("run/attacks/outcomes.parquet", "rows", "expected rows in .*, found a file that cannot be read"),
 ]
@@ -320,7 +328,7 @@ def test_stored_results(checkpoint, tmp_path, said, file, content, sentence):
 
 
 REPORTED = [
-    ("summary.json", "[]", "expected the summary of a run in"),
+    ("summary.json", "[]", "expected values by name in .*summary.json, found list"),
     ("summary.json", "{", "expected JSON in .*, found a file that cannot be read"),
     ("summary.json", "{}", "expected the summary of a run in .*, found one without 'corpus'"),
     ("summary.json", '{"representation": 3, "schema_version": 3}', "expected the summary of a run in"),

@@ -90,5 +90,5 @@ def test_a_fold_is_finished_once_its_record_is_written(tmp_path):
     assert not run.last_checkpoint(2).exists()
     assert run.record(1) is None
     run.record_file(2).write_text("{")
-    with pytest.raises(DataError, match=r"expected a fold's record in .* found text that is not JSON"):
+    with pytest.raises(DataError, match=r"expected JSON in .*record.json, found a file that cannot be read as such"):
         run.record(2)

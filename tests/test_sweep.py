@@ -310,7 +310,7 @@ def test_a_point_is_finished_by_its_files_alone(point_flags, tmp_path, parser):
         steps("--folds", "1")
     (run / "config.yaml").unlink()
     (run / "summary.json").write_text("{")
-    with pytest.raises(DataError, match=r"expected JSON in .*summary.json, found other text; remove the file"):
+    with pytest.raises(DataError, match=r"expected JSON in .*summary.json, found a file .*; remove the file"):
         steps()
 
 

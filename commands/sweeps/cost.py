@@ -11,7 +11,7 @@ from torch import nn
 from attacks.plan import AttackPlan
 from classifiers.baselines import BASELINES
 from commands.attack_cli import checks_beside, read_plans
-from commands.sweeps.point import Point, read_json
+from commands.sweeps.point import Point, finished_json
 from commands.sweeps.unit_times import UnitTimes
 
 COPIES = {"none": 1, "pitch_shift": 5, "time_stretch": 5}
@@ -199,14 +199,18 @@ def measured_pace(points: Iterable[Point], estimate: Estimate) -> Pace:
             continue
         for architecture, run in point.runs.items():
             rows = (
-                [] if architecture not in estimate.times.train else (read_json(run.summary_file) or {}).get("folds", [])
+                []
+                if architecture not in estimate.times.train
+                else (finished_json(run.summary_file) or {}).get("folds", [])
             )
             for row in rows:
                 if row.get("seconds") and (str(run.path), row["fold"]) not in seen:
                     seen.add((str(run.path), row["fold"]))
                     taken[0] += float(row["seconds"])
                     expected[0] += estimate.training(point, architecture, corpus)
-        summary = read_json(point.path / "attacks" / "summary.json") if point.attacked and point.is_attacked() else None
+        summary = (
+            finished_json(point.path / "attacks" / "summary.json") if point.attacked and point.is_attacked() else None
+        )
         known = point.architectures[0] in estimate.times.gradient
         if summary is not None and known and (str(point.path), 0) not in seen:
             seen.add((str(point.path), 0))
@@ -226,7 +230,7 @@ def _folds(point: Point, corpus: CorpusSize) -> list[int]:
 
 
 def _trained(point: Point, architecture: str) -> set[int]:
-    return {row["fold"] for row in (read_json(point.runs[architecture].summary_file) or {}).get("folds", [])}
+    return {row["fold"] for row in (finished_json(point.runs[architecture].summary_file) or {}).get("folds", [])}
 
 
 def _unattacked(point: Point, folds: Sequence[int]) -> list[int]:

@@ -1,7 +1,6 @@
 """One point of a sweep: what is to be trained and attacked, and what of it is finished."""
 
 import copy
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ from classifiers.baselines import BASELINES
 from commands.errors import UsageError
 from commands.flags import chosen_folds
 from commands.sweeps.point_cli import SCRIPTS, PointCLI, pairs
-from storage import DataError, RunFolder
+from storage import RunFolder, read_json
 
 # What training and attacking have in common of the flags: where things lie and what they run on.
 PLACES = (
@@ -131,7 +130,7 @@ class Point:
         """Numbers of the folds that were asked for; all that the run has when all were."""
         folds = chosen_folds(self.settings["folds"])
         if folds is None:
-            return [row["fold"] for row in (read_json(self.runs[architecture].summary_file) or {}).get("folds", [])]
+            return [row["fold"] for row in (finished_json(self.runs[architecture].summary_file) or {}).get("folds", [])]
         return folds
 
     def is_trained(self, architecture: str) -> bool:
@@ -148,7 +147,7 @@ class Point:
                     f"expected {run.path} to be a run of this point, found another value of {', '.join(others)} in "
                     "its config.yaml; move that run away, or choose another --runs_dir"
                 )
-        summary = read_json(run.summary_file)
+        summary = finished_json(run.summary_file)
         if summary is None:
             return False
         if self.settings["folds"] == "all":
@@ -157,7 +156,7 @@ class Point:
 
     def is_attacked(self) -> bool:
         """Whether every attack's summary is there for every fold, with these budgets, clips and seed."""
-        summary = read_json(self.path / "attacks" / "summary.json")
+        summary = finished_json(self.path / "attacks" / "summary.json")
         if summary is None or not self._same_attack(summary):
             return False
         rows = {(row["fold"], row["attack"]) for row in summary["attacks"]}
@@ -179,7 +178,7 @@ class Point:
             for target in targets
         }
         for file in sorted(self.runs[source].path.glob("transfer/*/summary.json")):
-            summary = read_json(file)
+            summary = finished_json(file)
             if summary is not None and self._same_attack(summary):
                 rows = {(row["fold"], row["attack"], row["target_run"]) for row in summary["rows"]}
                 if wanted and wanted <= rows:
@@ -218,21 +217,13 @@ def attack_names(settings: dict[str, Any]) -> list[str]:
     return [name if not name.endswith((".yaml", ".yml")) else Path(name).stem for name in settings["attacks"]]
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Content of a file, None where there is none.
+def finished_json(path: Path) -> dict[str, Any] | None:
+    """Content of a file of results, None where there is none yet.
 
     Raises:
         DataError: if it is not JSON.
     """
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"expected JSON in {path}, found other text; remove the file") from error
-    if not isinstance(content, dict):
-        raise DataError(f"expected numbers by name in {path}, found {type(content).__name__}; remove the file")
-    return content
+    return read_json(path, "remove the file") if path.is_file() else None
 
 
 def _root_from_environment(settings: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import wandb
 
-from commands.sweeps.point import Point, read_json
+from commands.sweeps.point import Point, finished_json
 from lightning_modules.weights_and_biases import (
     attack_numbers,
     config_of,
@@ -66,7 +66,7 @@ class PointRecord:
             The numbers by name.
         """
         numbers = point_numbers(self.point)
-        trained = read_json(next(iter(self.point.runs.values())).summary_file)
+        trained = finished_json(next(iter(self.point.runs.values())).summary_file)
         if trained is not None:
             config = {**config_of(trained), "budget_profile": self.point.settings["budgets"], "space": "map"}
             set_config(self.run, config, {"parameters": trained["parameters"], "leakage": trained["leakage"]})
@@ -79,7 +79,7 @@ class PointRecord:
             transfer = self.point.transfer_summary(source)
             if transfer is not None:
                 log_transfer(self.run, transfer)
-        attacked = read_json(self.point.path / "attacks" / "summary.json") if self.point.attacked else None
+        attacked = finished_json(self.point.path / "attacks" / "summary.json") if self.point.attacked else None
         if attacked is not None:
             log_attacks(self.run, attacked, self.point.path / "attacks")
 
@@ -100,7 +100,7 @@ def point_numbers(point: Point) -> dict[str, float]:
     """Accuracy, AUC, gradient counts and transfer ratios that the point's files hold so far."""
     numbers: dict[str, float] = {}
     for architecture, run in point.runs.items():
-        summary = read_json(run.summary_file)
+        summary = finished_json(run.summary_file)
         if summary is not None:
             prefix = f"test/{architecture}/" if len(point.runs) > 1 else "test/"
             numbers |= _present(
@@ -113,7 +113,7 @@ def point_numbers(point: Point) -> dict[str, float]:
             )
     if point.settings["transfer"]:
         return numbers | _transfer_numbers(point)
-    summary = read_json(point.path / "attacks" / "summary.json")
+    summary = finished_json(point.path / "attacks" / "summary.json")
     return numbers if summary is None else numbers | attack_numbers(summary)
 
 

@@ -1,0 +1,48 @@
+"""JSON files of results and settings: written whole, and read with one sentence for whatever is wrong with them."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from storage.atomic import write_text
+from storage.errors import DataError
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """Content of a JSON file that holds values by name.
+
+    Args:
+        path: the file.
+        remedy: what to do about a broken file, the end of the error's sentence.
+
+    Raises:
+        DataError: if the file cannot be read, is not JSON, or holds something else than values by name.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"expected JSON in {path}, found a file that cannot be read as such; {remedy}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"expected values by name in {path}, found {type(content).__name__}; {remedy}")
+    return content
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write ``value`` to ``path`` as indented JSON, atomically; NaN is refused, because JSON has no such number."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def plain_numbers(value: Any) -> Any:
+    """Write numbers that JSON does not have as what it has: a missing one (NaN) as None, an infinite one as a string.
+
+    A median over mostly failures is infinite, which is not the same as missing: it becomes ``"inf"`` (or ``"-inf"``),
+    which ``float`` reads.
+    """
+    if isinstance(value, dict):
+        return {key: plain_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_numbers(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
