@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from torch.nn.functional import one_hot
 from torch.utils.data import DataLoader
 
 from classifiers.baselines import fit_baseline, save_baseline
@@ -34,7 +35,9 @@ def train_baseline(data: SoundDataModule, validation: CrossValidation) -> None:
     baseline = fit_baseline(name, maps, labels, validation.seed)
     test_maps, _, clips = all_maps(data, data.test_set)
     predictions = baseline.predict(test_maps)
-    record = validation.record(data, list(zip(clips.tolist(), predictions.tolist(), strict=True)))
+    # A baseline has no probabilities: each window of a file has one vote.
+    votes = one_hot(torch.from_numpy(predictions), data.num_classes)
+    record = validation.record(data, clips.tolist(), votes)
     checkpoint = validation.run.fold(data.fold) / "best.skops"
     save_baseline(baseline, checkpoint)
     record |= {

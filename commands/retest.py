@@ -52,7 +52,7 @@ def retest(path: Path | str, data: SoundDataModule, trainer: Trainer, allowed: S
         "fold": data.fold,
         "test_part": "recorded" if own else "drawn",
         "accuracy": accuracy,
-        "n_test": len(data.split.test),
+        "n_test": len(data.table.first_clips(data.split.test)),
         "n_gone": len(data.assigned.test) - len(data.split.test),
         **seen_clips(trained.split, data),
     }

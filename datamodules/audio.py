@@ -30,18 +30,19 @@ class Decoded(NamedTuple):
 
     Attributes:
         waveform: ``(time,)`` float32 in [-1, 1], at least one sample.
-        findings: keys of :data:`FINDINGS` that are true of the file.
+        findings: keys of :data:`FINDINGS` that are true of the file, each with what is said in brackets after the
+            file's name, or "".
     """
 
     waveform: Waveform
-    findings: tuple[str, ...]
+    findings: dict[str, str]
 
 
 FINDINGS: dict[str, str] = {
     "beyond_full_scale": "hold samples beyond +-1, which were cut to it after resampling and mixing",
     "hardly_used": "use less than a thousandth of their integer format's range, so that rounding is heard",
     "cancelled": "have channels that cancel each other: their mean, which is used, is silent",
-    "breaks_off": "break off before the end of their Ogg stream, and were used as far as they go",
+    "breaks_off": "break off before the end of their Ogg stream, and were used as far as they go (in brackets)",
     "cut": "are longer than the clips of the corpus and were cut",
 }
 """What can be odd about the sound of a file that is used all the same, each as the end of a sentence about files."""
@@ -52,15 +53,17 @@ SMALLEST_USE = 1e-3
 CANCELLED = 1e-3
 """Level of the mean of the channels, relative to the loudest of them, under which they cancel."""
 CUT_FROM_SECONDS = 1e-3
+LONGEST_SECONDS = 1e7
+"""A header that announces more (four months) announces nothing."""
 
 
-def decode(path: Path, sample_rate: int, seconds: float) -> Waveform:
+def decode(path: Path, sample_rate: int, seconds: float, start: float = 0.0) -> Waveform:
     """The waveform of :func:`read_sound` alone, ``(time,)`` in [-1, 1]; raises what that raises."""
-    return read_sound(path, sample_rate, seconds).waveform
+    return read_sound(path, sample_rate, seconds, start).waveform
 
 
-def read_sound(path: Path, sample_rate: int, seconds: float) -> Decoded:
-    """The sound of a file in its own length, at most ``seconds``, mean of its channels, at ``sample_rate``.
+def read_sound(path: Path, sample_rate: int, seconds: float, start: float = 0.0) -> Decoded:
+    """The sound of a file from ``start`` on, at most ``seconds``, mean of its channels, at ``sample_rate``.
 
     Resampling is soxr's HQ setting (its aliases lie 140 dB down). Samples of float formats may lie beyond full scale;
     they are kept while channels are mixed and rates converted, and saturate at the very end.
@@ -70,22 +73,30 @@ def read_sound(path: Path, sample_rate: int, seconds: float) -> Decoded:
             read to its end.
         sample_rate: rate of the result in Hz.
         seconds: later samples are not used, so that a file of hours costs no more memory than one of seconds.
+        start: where the wanted sound begins, in seconds from the beginning of the file.
 
     Raises:
-        UnusableFileError: (a ``DataError``) if the file cannot be decoded to its end, holds no samples, holds NaN or
-            infinite ones, or holds floats in the scale of integers.
+        UnusableFileError: (a ``DataError``) if the file cannot be decoded to its end, holds no samples after ``start``,
+            holds NaN or infinite ones, or holds floats in the scale of integers.
     """
+    # One second more than needed on both sides: the filter at the cuts then sees the sound that is really there. It is
+    # read from a whole second, where the samples of both rates meet.
+    first = max(0, math.floor(start) - 1)
     try:
-        with soundfile.SoundFile(with_length(path, seconds + 1) or path) as file:
-            # One second more than needed: the filter at the cut then sees the sound that really follows.
-            wanted = min(file.frames, math.ceil((seconds + 1) * file.samplerate))
-            channels = file.read(wanted, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(with_length(path, start + seconds + 1) or path) as file:
             file_rate, file_frames, subtype = file.samplerate, file.frames, file.subtype
+            skipped = min(file_frames, first * file_rate)
+            wanted = min(file_frames, math.ceil((start + seconds + 1) * file_rate)) - skipped
+            if skipped:
+                file.seek(skipped)
+            channels = file.read(wanted, dtype="float32", always_2d=True)
         breaks_off = ends_early(path)
     except (soundfile.LibsndfileError, OSError) as error:
         raise UnusableFileError(f"expected audio in {path}, found a file that cannot be decoded: {error}") from error
-    if len(channels) == 0:
+    if file_frames == 0:
         raise UnusableFileError(f"expected sound in {path}, found an audio file without samples")
+    if file_frames <= start * file_rate:
+        raise UnusableFileError(f"expected sound from {start:g} s on in {path}, found {file_frames / file_rate:.3f} s")
     if len(channels) < wanted:
         raise UnusableFileError(f"expected {wanted} samples in {path}, found {len(channels)}: the file is truncated")
     if not np.isfinite(channels).all():
@@ -106,8 +117,20 @@ def read_sound(path: Path, sample_rate: int, seconds: float) -> Decoded:
         "cut": file_frames / file_rate > seconds + CUT_FROM_SECONDS,
     }
     waveform = _resample(mixed, file_rate, sample_rate)
-    waveform = np.clip(waveform[: max(1, round(seconds * sample_rate))], -1, 1)
-    return Decoded(waveform, tuple(name for name, true in found.items() if true))
+    begin = min(round(start * sample_rate) - first * sample_rate, len(waveform) - 1)
+    waveform = np.clip(waveform[begin : begin + max(1, round(seconds * sample_rate))], -1, 1)
+    told = {"breaks_off": f"{file_frames / file_rate:.2f} s"}
+    return Decoded(waveform, {name: told.get(name, "") for name, true in found.items() if true})
+
+
+def sound_seconds(path: Path) -> float | None:
+    """Length of a file's sound in seconds by its header, or None where that cannot be had; nothing is decoded."""
+    try:
+        information = soundfile.info(with_length(path, LONGEST_SECONDS) or path)
+    except (soundfile.LibsndfileError, OSError):
+        return None
+    seconds = information.frames / information.samplerate
+    return seconds if 0 < seconds < LONGEST_SECONDS else None
 
 
 def fit_length(waveform: Waveform, samples: int, padding: Padding) -> Waveform:
@@ -128,14 +151,15 @@ def fit_length(waveform: Waveform, samples: int, padding: Padding) -> Waveform:
     return fitted
 
 
-def read_clip(path: Path, sample_rate: int, samples: int, padding: Padding) -> Waveform:
-    """A file as a waveform of fixed length: decoded, resampled, saturated and fitted.
+def read_clip(path: Path, sample_rate: int, samples: int, padding: Padding, start: float = 0.0) -> Waveform:
+    """A part of a file as a waveform of fixed length: decoded, resampled, saturated and fitted.
 
     Args:
         path: an audio file of any format that libsndfile reads.
         sample_rate: rate of the result in Hz.
         samples: length of the result.
         padding: what fills a shorter clip, see :func:`fit_length`.
+        start: where the part begins, in seconds from the beginning of the file.
 
     Returns:
         ``(samples,)`` float32 in [-1, 1].
@@ -143,7 +167,7 @@ def read_clip(path: Path, sample_rate: int, samples: int, padding: Padding) -> W
     Raises:
         DataError: if the file cannot be decoded, see :func:`decode`.
     """
-    return fit_length(decode(path, sample_rate, samples / sample_rate), samples, padding)
+    return fit_length(decode(path, sample_rate, samples / sample_rate, start), samples, padding)
 
 
 def check_files(table: ClipTable, clips: Sequence[int] | None = None) -> None:
@@ -157,17 +181,18 @@ def check_files(table: ClipTable, clips: Sequence[int] | None = None) -> None:
         DataError: if a file is missing, empty, truncated or not audio; it names up to ten of them and says how many
             there are.
     """
-    listed = range(len(table)) if clips is None else clips
+    # Several clips may be windows of one file.
+    listed = {table.files[clip]: table.file_name(clip) for clip in (range(len(table)) if clips is None else clips)}
     faults: list[str] = []
     with ThreadPoolExecutor() as threads, progress_bar("checking files", len(listed)) as advance:
-        for clip, fault in zip(listed, threads.map(lambda clip: file_fault(table.files[clip]), listed), strict=True):
+        for name, fault in zip(listed.values(), threads.map(file_fault, listed), strict=True):
             advance()
             if fault:
-                faults.append(f"{table.names[clip]} ({fault})")
+                faults.append(f"{name} ({fault})")
     if faults:
         more = f" and {len(faults) - NAMED_AT_MOST} more" if len(faults) > NAMED_AT_MOST else ""
         raise DataError(
-            f"expected {len(listed)} whole audio files of {table.corpus} below {table.files[listed[0]].parent}, found "
+            f"expected {len(listed)} whole audio files of {table.corpus} below {next(iter(listed)).parent}, found "
             f"{len(faults)} that cannot be used: {', '.join(faults[:NAMED_AT_MOST])}{more}; "
             "restore them from the corpus' archive; a run that has begun cannot go on without them, a new one can be "
             "trained under another --name from a copy of the corpus whose table does not list them"

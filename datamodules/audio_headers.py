@@ -8,6 +8,7 @@ import io
 import math
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 # Streaming encoders cannot go back to write the length: ffmpeg leaves 0xFFFFFFFF, SoX just below 2 GiB, others 0.
 UNKNOWN_LENGTH = 0x7FFF0000
@@ -47,15 +48,18 @@ def announced_bytes(path: Path) -> tuple[int, int] | None:
 def with_length(path: Path, seconds: float) -> io.BytesIO | None:
     """The beginning of a streamed WAV file with the length of its sound filled in.
 
-    libsndfile takes a length of 0 for a file without samples, although the sound goes on to the end of the file.
+    libsndfile takes a length of 0 for a file without samples, although the sound of a streamed file goes on to its end.
+    A file whose empty sound is followed by other chunks (tags, for example) has no samples indeed.
 
     Args:
         path: any file.
         seconds: how much sound is wanted, at least; what comes later is left out.
 
     Returns:
-        A WAV file in memory, or None where the header announces a length other than 0 or the file is no WAV file.
+        A WAV file in memory, or None where the header announces a length other than 0, where other chunks follow a
+        length of 0, or where the file is no WAV file.
     """
+    size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
         if head[:4] not in (b"RIFF", b"RIFX") or head[8:12] != b"WAVE":
@@ -65,7 +69,7 @@ def with_length(path: Path, seconds: float) -> io.BytesIO | None:
         while len(chunk := file.read(8)) == 8:
             length = struct.unpack(f"{order}I", chunk[4:])[0]
             if chunk[:4] == b"data":
-                if length != 0 or not bytes_per_second:
+                if length != 0 or not bytes_per_second or _chunks_follow(file, size, order):
                     return None
                 sound = file.read(math.ceil(seconds * bytes_per_second))
                 sound = sound[: len(sound) // frame_bytes * frame_bytes]
@@ -77,6 +81,25 @@ def with_length(path: Path, seconds: float) -> io.BytesIO | None:
                 frame_bytes = max(1, frame_bytes)
             chunks += chunk + content
     return None
+
+
+def _chunks_follow(file: BinaryIO, size: int, order: str) -> bool:
+    """Whether the rest of a file is a chain of RIFF chunks that ends where the file does; the position is kept.
+
+    Samples hardly ever form one: every name has to be printable ASCII, and every length has to lead to the next name.
+    """
+    begin = position = file.tell()
+    whole = False
+    while size - position >= 8:
+        file.seek(position)
+        name, length = struct.unpack(f"{order}4sI", file.read(8))
+        if not all(0x20 <= letter <= 0x7E for letter in name):
+            break
+        position += 8 + length + length % 2
+        # The byte of padding after the last chunk is often left out.
+        whole = position - size in (0, 1)
+    file.seek(begin)
+    return whole
 
 
 def ends_early(path: Path) -> bool:

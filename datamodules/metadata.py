@@ -2,15 +2,26 @@
 
 import csv
 import hashlib
+import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage import DataError
+
+SEPARATORS = {";": "semicolons", "\t": "tabs"}
+"""What spreadsheets of some countries write between cells."""
+WHOLE = re.compile(r"^([+-]?\d+)\.0*$")
+
+
+def window_suffix(start: float) -> str:
+    """What follows the name of a file in the name of one of its windows, which begins at ``start`` seconds."""
+    return f"@{start:.3f}s"
 
 
 @dataclass(frozen=True)
@@ -26,7 +37,10 @@ class ClipTable:
         folds: the corpus' own fold of each clip, ``(clips,)`` int64 from 1.
         class_names: name of each class; every class has a clip.
         clip_seconds: length that every clip is brought to.
-        number_of_folds: how many folds the corpus defines.
+        number_of_folds: how many folds the corpus defines; 0 where it defines none.
+        starts: where each clip begins in its file, ``(clips,)`` in seconds; None where every clip begins with its file.
+        recordings_known: False where ``sources`` are nothing but the files, because nobody said what they were cut
+            from: a leakage is then a lower bound.
 
     Raises:
         ValueError: if the columns differ in length.
@@ -41,15 +55,36 @@ class ClipTable:
     class_names: tuple[str, ...]
     clip_seconds: float
     number_of_folds: int
+    starts: NDArray[np.float64] | None = None
+    recordings_known: bool = True
 
     def __post_init__(self) -> None:
-        lengths = {len(column) for column in (self.names, self.files, self.labels, self.sources, self.folds)}
+        starts = self.labels if self.starts is None else self.starts
+        lengths = {len(column) for column in (self.names, self.files, self.labels, self.sources, self.folds, starts)}
         if len(lengths) != 1:
             raise ValueError(f"expected columns of one length, got {sorted(lengths)}")
 
     def __len__(self) -> int:
         """Number of clips."""
         return len(self.names)
+
+    def start(self, clip: int) -> float:
+        """Where a clip begins in its file, in seconds."""
+        return 0.0 if self.starts is None else float(self.starts[clip])
+
+    def file_name(self, clip: int) -> str:
+        """Name of a clip's file; that of a clip which is one of several windows says where the window begins too."""
+        return self.names[clip].removesuffix(window_suffix(self.start(clip)))
+
+    @cached_property
+    def file_numbers(self) -> NDArray[np.int64]:
+        """The number of each clip's file, ``(clips,)`` from 0 in the order in which the files come first."""
+        numbers: dict[str, int] = {}
+        return np.array([numbers.setdefault(self.file_name(clip), len(numbers)) for clip in range(len(self))])
+
+    def first_clips(self, clips: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Of some clips the first one of each file, in their order."""
+        return clips[np.sort(np.unique(self.file_numbers[clips], return_index=True)[1])]
 
     @property
     def digest(self) -> str:
@@ -84,36 +119,35 @@ class MetadataRow:
     fold: int
 
 
-def read_metadata(root: Path, relative_path: str, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+def read_metadata(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield line number and cells of every row of a comma-separated table.
 
     Args:
-        root: folder of the corpus.
-        relative_path: the table below ``root``.
-        columns: columns that the table must have.
+        path: the table, UTF-8 text with or without a byte order mark.
+        columns: columns that are read and that the table must have.
 
     Raises:
-        DataError: if the folder, the table or a column is missing, a row has too few or too many cells, or the file
-            is not UTF-8 text.
+        DataError: if a column is missing, a row has too few or too many cells, or the file is not UTF-8 text.
     """
-    if not root.is_dir():
-        raise DataError(f"expected the corpus in the folder {root}, found none: set --data.root to where it lies")
-    path = root / relative_path
-    if not path.is_file():
-        raise DataError(
-            f"expected the table {relative_path} below {root}, found none: set --data.root to the folder that holds it"
-        )
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
-            absent = [column for column in columns if column not in (reader.fieldnames or [])]
+            header = reader.fieldnames or []
+            absent = [column for column in columns if column not in header]
+            if absent and len(header) == 1 and (mark := next((mark for mark in SEPARATORS if mark in header[0]), "")):
+                raise DataError(
+                    f"expected cells separated by commas in {path}, found {SEPARATORS[mark]}: save the table as "
+                    "comma-separated text"
+                )
             if absent:
-                raise DataError(f"expected the columns {', '.join(columns)} in {path}, found no {', '.join(absent)}")
+                raise DataError(
+                    f"expected the columns {', '.join(columns)} in {path}, found no {', '.join(absent)} among "
+                    f"{', '.join(header) or 'none'}"
+                )
             for row in reader:
                 if None in row or None in row.values():
                     raise DataError(
-                        f"expected {len(reader.fieldnames or [])} cells in line {reader.line_num} of {path}, "
-                        "found another number"
+                        f"expected {len(header)} cells in line {reader.line_num} of {path}, found another number"
                     )
                 yield reader.line_num, row
     except (UnicodeDecodeError, csv.Error) as error:
@@ -121,11 +155,32 @@ def read_metadata(root: Path, relative_path: str, columns: tuple[str, ...]) -> I
 
 
 def whole_number(text: str, column: str, line: int, path: Path) -> int:
-    """The cell as an integer; a ``DataError`` that names line and column if it is none."""
+    """The cell as an integer, ``3.0`` too, as spreadsheets write it.
+
+    Raises:
+        DataError: if it is none; line and column are named.
+    """
     try:
-        return int(text)
+        return int(number_as_text(text))
     except ValueError as error:
         raise DataError(f"expected a whole number as {column} in line {line} of {path}, found {text!r}") from error
+
+
+def number_as_text(text: str) -> str:
+    """The cell, without the point and zeros that a spreadsheet puts behind a whole number: ``100.0`` is ``100``."""
+    return WHOLE.sub(r"\1", text.strip())
+
+
+def truth(text: str, column: str, line: int, path: Path) -> bool:
+    """The cell as true or false: ``True``, ``TRUE``, ``1`` or ``1.0``, and ``False``, ``FALSE``, ``0`` or ``0.0``.
+
+    Raises:
+        DataError: if it is neither; line and column are named.
+    """
+    value = {"true": True, "1": True, "false": False, "0": False}.get(number_as_text(text).lower())
+    if value is None:
+        raise DataError(f"expected True or False as {column} in line {line} of {path}, found {text!r}")
+    return value
 
 
 def plain_name(text: str, column: str, line: int, path: Path) -> str:
@@ -142,8 +197,8 @@ def table_from_rows(
     path: Path,
     clip_seconds: float,
     number_of_folds: int,
-    published_clips: int,
-    published_classes: int | None,
+    published_clips: int | None = None,
+    published_classes: int | None = None,
 ) -> ClipTable:
     """Check the rows against each other and make the clip table, clips in the order of the rows.
 
@@ -155,10 +210,10 @@ def table_from_rows(
         corpus: name of the corpus.
         path: the metadata table, for error messages.
         clip_seconds: length that every clip is brought to, in seconds.
-        number_of_folds: how many folds the corpus defines.
+        number_of_folds: how many folds the corpus defines; 0 where it defines none.
         published_clips: how many clips the published corpus has; another number is a warning.
-        published_classes: how many classes the published corpus has; another number is a warning. None where nothing
-            is published.
+        published_classes: how many classes the published corpus has; another number is a warning. None, for both,
+            where nothing is published.
 
     Raises:
         DataError: if there is no row or a single class, a clip is listed twice, a fold lies outside
@@ -175,7 +230,7 @@ def table_from_rows(
                 f"expected every clip once in {path}, found {row.name} in lines {first_line[row.name]} and {row.line}"
             )
         first_line[row.name] = row.line
-        if not 1 <= row.fold <= number_of_folds:
+        if number_of_folds and not 1 <= row.fold <= number_of_folds:
             raise DataError(f"expected a fold in 1..{number_of_folds} in line {row.line} of {path}, found {row.fold}")
         if names_of_targets.setdefault(row.target, row.class_name) != row.class_name:
             raise DataError(
@@ -193,7 +248,7 @@ def table_from_rows(
                 f"expected one target for class {names_of_targets[target]!r} in {path}, found {first} and {target}"
             )
     differing = []
-    if len(clips) != published_clips:
+    if published_clips is not None and len(clips) != published_clips:
         many = "fewer" if len(clips) < published_clips else "more"
         differing.append(
             f"lists {len(clips)} clips of {corpus}, {abs(published_clips - len(clips))} {many} than the "

@@ -28,6 +28,7 @@ from datamodules.splits import (
 )
 from datamodules.waveform_augmentation import WaveformAugmentation
 from datamodules.waveform_cache import WaveformCache
+from datamodules.windows import Windows, check_windows, cut_windows
 from representations import STFT, Representation
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ class SoundDataModule(LightningDataModule):
             rate.
         split: ``grouped`` (clips of one recording stay on one side), ``random`` (the paper's) or ``official`` (the
             corpus' own folds).
-        folds: number of cross-validation folds of ``grouped`` and ``random``; ``official`` has those of the corpus.
+        folds: number of cross-validation folds of ``grouped`` and ``random``; ``official`` has those of the corpus. 1,
+            with ``validation`` none, is one model that is trained on all but the test part.
         fold: which fold's model this is, from 1.
         test_fraction: share of clips in the test part of ``grouped`` and ``random``.
         augmentation: copies of the training clips at four ratios, made once.
@@ -58,9 +60,12 @@ class SoundDataModule(LightningDataModule):
         download: fetch the corpus into ``root`` if it is not there.
         seed: seed of the split, of the order of the training clips and of their random gain and noise.
         validation: ``fold`` keeps a fold aside for early stopping and the choice of the checkpoint; ``none``, with
-            ``official`` only, trains on all folds but the one that tests, and the last epoch's weights are kept.
+            ``official`` or with one fold, trains on all that is not tested, and the last epoch's weights are kept.
         random_gain: see :class:`WaveformAugmentation`; training clips then become maps anew in every epoch.
         noise_snr: see :class:`WaveformAugmentation`.
+        clip_seconds: length that every clip is brought to; by default that of the corpus.
+        windows: which part of a file longer than that is used: the ``first``, the ``centre`` one, or ``all``, each of
+            them a clip of the same recording (see :mod:`datamodules.windows`).
 
     Raises:
         ValueError: if a setting is impossible.
@@ -68,6 +73,8 @@ class SoundDataModule(LightningDataModule):
     """
 
     corpus: ClassVar[str]
+    default_clip_seconds: ClassVar[float | None] = None
+    """Length of the corpus' clips; None where it follows from the files."""
 
     def __init__(
         self,
@@ -89,12 +96,12 @@ class SoundDataModule(LightningDataModule):
         validation: Literal["fold", "none"] = "fold",
         random_gain: float = 0.0,
         noise_snr: tuple[float, float] | None = None,
+        clip_seconds: float | None = None,
+        windows: Literal["first", "centre", "all"] = "first",
     ) -> None:
         super().__init__()
         if not 0 < test_fraction < 1:
             raise ValueError(f"expected test_fraction between 0 and 1, got {test_fraction}")
-        if folds < 2:
-            raise ValueError(f"expected at least 2 folds, got {folds}")
         if fold < 1:
             raise ValueError(f"expected fold from 1, got {fold}")
         if batch_size < 1:
@@ -103,7 +110,10 @@ class SoundDataModule(LightningDataModule):
             raise ValueError(f"expected num_workers from 0 to {MOST_WORKERS}, got {num_workers}")
         if not 0 <= seed < 2**32:
             raise ValueError(f"expected a seed from 0 to {2**32 - 1}, got {seed}")
-        check_validation(validation, split)
+        check_validation(validation, split, folds)
+        check_windows(clip_seconds, windows)
+        self.clip_seconds = clip_seconds
+        self.windows: Windows = windows
         self.validation = validation
         self.waveform_augmentation = WaveformAugmentation(random_gain, noise_snr)
         self.root = root
@@ -130,7 +140,7 @@ class SoundDataModule(LightningDataModule):
         self._maps: MapCache | None = None
 
     def read_table(self) -> ClipTable:
-        """Read the corpus' own table; each corpus says how.
+        """Read the corpus' own table, a row for each file; each corpus says how.
 
         Raises:
             DataError: if the folder or the table is missing or not what was published.
@@ -154,7 +164,7 @@ class SoundDataModule(LightningDataModule):
         """The clips of the corpus, read once; under a record, its clips in its order."""
         if self._table is None:
             if self._listed is None:
-                self._listed = self.read_table()
+                self._listed = cut_windows(self.read_table(), self.clip_seconds, self.windows)
             self._table = self._listed if self._record is None else self._record.align(self._listed)
         return self._table
 
@@ -227,7 +237,10 @@ class SoundDataModule(LightningDataModule):
 
     @property
     def leakage(self) -> float:
-        """Share of test clips with a clip of the same recording in the training or validation part, in [0, 1]."""
+        """Share of test clips with a clip of the same recording in the training or validation part, in [0, 1].
+
+        A lower bound where the recordings are not known.
+        """
         return leakage(self.table, replace(self.assigned, test=self.split.test))
 
     def keep_test_part(self, clips: int | None = None) -> None:
@@ -288,7 +301,7 @@ class SoundDataModule(LightningDataModule):
         return (
             f"{self.corpus}, split={self.split_protocol}, fold {self.fold} of {self.number_of_folds}: "
             f"{len(split.train)} training, {len(split.validation)} validation and {len(split.test)} test clips; "
-            f"leakage {self.leakage:.1%}{named}"
+            f"leakage {'' if self.table.recordings_known else 'at least '}{self.leakage:.1%}{named}"
         )
 
     def train_dataloader(self) -> DataLoader[ClipItem]:

@@ -232,6 +232,7 @@ class SplitRecord:
             sources=np.asarray(self.recordings, dtype=np.str_),
             # A clip that is gone has no official fold; its part is recorded.
             folds=np.where(present, table.folds[rows], 0),
+            starts=None if table.starts is None else np.where(present, table.starts[rows], 0.0),
             class_names=self.class_names,
         )
 

@@ -50,17 +50,19 @@ def make_split(
 
     ``grouped`` and ``random`` put ``test_fraction`` of the clips aside, stratified by class and the same for every
     fold, and let each fold of the rest validate once; ``grouped`` keeps clips of one source together. ``official``
-    takes the corpus' own folds: fold k tests, fold k mod n + 1 validates, the rest trains. Everything follows from
-    the names, classes and sources of the clips and the seed, not from the order in which the table lists them.
+    takes the corpus' own folds: fold k tests, fold k mod n + 1 validates, the rest trains. Windows of one file stay
+    together under each of them. Everything follows from the names, classes and sources of the clips and the seed,
+    not from the order in which the table lists them.
 
     Args:
         table: the corpus.
         protocol: ``grouped``, ``random`` (the paper as written) or ``official``.
         fold: number of the model, from 1.
-        folds: models of the cross-validation, at least 2; ``official`` has as many as the corpus defines.
+        folds: models of the cross-validation, at least 2, or 1 without a validation part; ``official`` has as many as
+            the corpus defines.
         test_fraction: share of the test part, between 0 and 1; ``official`` ignores it.
         seed: another seed is another test part and other folds; ``official`` ignores it.
-        validation: ``none`` gives the validation fold to training, under ``official`` only.
+        validation: ``none`` gives the validation fold to training, under ``official`` or with one fold only.
 
     Raises:
         ValueError: for settings that no corpus could meet.
@@ -69,7 +71,7 @@ def make_split(
     count = number_of_folds(table, protocol, folds)
     if not 1 <= fold <= count:
         raise ValueError(f"expected fold in 1..{count}, got {fold}")
-    check_validation(validation, protocol)
+    check_validation(validation, protocol, folds)
     if protocol == "official":
         parts = _official(table, fold)
         if validation == "fold":
@@ -80,19 +82,38 @@ def make_split(
     _require_units(table, protocol, np.arange(len(table)), folds + 1, f"{folds} folds and a test part")
     # Clips in the order of their names, so that the draw does not depend on the order of the table.
     ordered = np.asarray(sorted(range(len(table)), key=lambda clip: table.names[clip]), dtype=np.int64)
-    labels, sources = table.labels[ordered], np.unique(table.sources[ordered], return_inverse=True)[1]
     if protocol == "grouped":
-        in_test = _draw_test_sources(labels, sources, test_fraction, seed)[sources]
+        units = np.unique(table.sources[ordered], return_inverse=True)[1]
+        in_test = _draw_test_sources(table.labels[ordered], units, test_fraction, seed)[units]
     else:
-        in_test = np.zeros(len(ordered), dtype=bool)
+        # Windows of one file stay together, as if it were one clip.
+        units = _by_appearance(table.file_numbers[ordered])
+        files = table.labels[ordered[np.unique(units, return_index=True)[1]]]
         shuffle = StratifiedShuffleSplit(n_splits=1, test_size=test_fraction, random_state=seed)
-        in_test[next(shuffle.split(labels, labels))[1]] = True
+        try:
+            in_test = np.isin(units, next(shuffle.split(files, files))[1])
+        except ValueError as error:
+            raise DataError(
+                f"expected a clip of every class on both sides of test_fraction={test_fraction} in {table.corpus}, "
+                f"found {len(files)} clips of {len(table.class_names)} classes; use another test_fraction or more clips"
+            ) from error
     rest = np.flatnonzero(~in_test)
     _require_units(table, protocol, ordered[rest], folds, f"{folds} folds after the test part took its share")
-    splitter = StratifiedGroupKFold if protocol == "grouped" else StratifiedKFold
-    groups = sources[rest] if protocol == "grouped" else None
-    pairs = splitter(n_splits=folds, shuffle=True, random_state=seed).split(rest, labels[rest], groups)
-    train, validates = list(pairs)[fold - 1]
+    if folds == 1:
+        learned, none = np.sort(ordered[rest]), np.empty(0, dtype=np.int64)
+        return Split(train=learned, validation=none, test=np.sort(ordered[in_test]))
+    labels = table.labels[ordered[rest]]
+    if protocol == "grouped":
+        grouped = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+        pairs = list(grouped.split(rest, labels, units[rest]))
+        train, validates = pairs[fold - 1]
+    else:
+        units = _by_appearance(units[rest])
+        files = labels[np.unique(units, return_index=True)[1]]
+        stratified = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
+        train, validates = (
+            np.flatnonzero(np.isin(units, part)) for part in list(stratified.split(files, files))[fold - 1]
+        )
     return Split(
         train=np.sort(ordered[rest[train]]),
         validation=np.sort(ordered[rest[validates]]),
@@ -100,14 +121,27 @@ def make_split(
     )
 
 
-def check_validation(validation: str, protocol: str) -> None:
+def _by_appearance(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers from 0 in the order in which each comes first, equal ones where equal ones were."""
+    _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
+
+
+def check_validation(validation: str, protocol: str, folds: int) -> None:
     """Raise ``ValueError`` for a way to validate that does not exist, or that a protocol has no use for."""
     if validation not in ("fold", "none"):
         raise ValueError(f"expected validation to be fold or none, got {validation!r}")
-    if validation == "none" and protocol != "official":
+    if protocol == "official":
+        return
+    if validation == "none" and folds != 1:
         raise ValueError(
-            f"expected split=official with validation=none, got split={protocol}, whose models differ in nothing "
-            "but the clips that validate; use validation=fold"
+            f"expected split=official or folds=1 with validation=none, got split={protocol}, whose models differ in "
+            f"nothing but the clips that validate, and folds={folds}; use validation=fold, or folds=1 for one model"
+        )
+    if validation == "fold" and folds < 2:
+        raise ValueError(
+            f"expected at least 2 folds, got {folds}; one model without a validation part has "
+            "folds=1 and validation=none"
         )
 
 
@@ -115,16 +149,22 @@ def number_of_folds(table: ClipTable, protocol: Protocol, folds: int = 5) -> int
     """How many models the cross-validation has: ``folds``, or the corpus' own number under ``official``.
 
     Raises:
-        ValueError: for an unknown protocol, for fewer than two folds, or for fewer than three official ones.
+        ValueError: for an unknown protocol, or for no folds.
+        DataError: for ``official`` where the corpus defines fewer than three folds.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"expected split to be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
     if protocol != "official":
-        if folds < 2:
-            raise ValueError(f"expected at least 2 folds, got {folds}")
+        if folds < 1:
+            raise ValueError(f"expected at least 1 fold, got {folds}")
         return folds
+    if table.number_of_folds == 0:
+        raise DataError(
+            f"expected a column of folds with split=official, found none in {table.corpus}; use split=grouped or "
+            "split=random"
+        )
     if table.number_of_folds < 3:
-        raise ValueError(
+        raise DataError(
             f"expected at least 3 official folds to train, validate and test, got {table.number_of_folds} "
             f"in {table.corpus}; use split=grouped"
         )
@@ -162,14 +202,15 @@ def _official(table: ClipTable, fold: int) -> Split:
 
 def _require_units(table: ClipTable, protocol: Protocol, clips: NDArray[np.int64], needed: int, purpose: str) -> None:
     # A class without a single clip is left alone: a part of a corpus may have none, and nothing is to be stratified.
-    unit = "sources" if protocol == "grouped" else "clips"
+    unit = "recordings" if protocol == "grouped" else "clips" if table.starts is None else "files"
+    units = table.sources if protocol == "grouped" else table.file_numbers
     for label, name in enumerate(table.class_names):
-        members = clips[table.labels[clips] == label]
-        found = len(np.unique(table.sources[members])) if protocol == "grouped" else len(members)
+        found = len(np.unique(units[clips[table.labels[clips] == label]]))
         if found < needed and (table.labels == label).any():
+            advice = "" if needed <= 2 else "fewer folds (--data.folds 1 --data.validation none needs 2), or "
             raise DataError(
                 f"expected at least {needed} {unit} of every class for {purpose}, found {found} of class {name!r} "
-                f"in {table.corpus}; use fewer folds or more clips"
+                f"in {table.corpus}; use {advice}more {unit}"
             )
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from itertools import groupby
@@ -34,6 +35,7 @@ from storage import DataError, write_json
 # Counts changes of this code that change samples; caches of older code are then left alone and built anew.
 SAMPLES_VERSION = 2
 NAMED_AT_MOST = 10
+QUIET, CUT = "hardly_used", "cut"
 
 
 class WaveformCache:
@@ -87,7 +89,10 @@ class WaveformCache:
     def key(self) -> dict[str, Any]:
         """What the samples of the whole corpus depend on, as plain values."""
         files = hashlib.sha256("\0".join(map(str, self.table.files)).encode()).hexdigest()
+        starts = self.table.starts
         return {
+            # Clips that begin with their files have the key that they had before there were others.
+            **({} if starts is None else {"starts": hashlib.sha256(starts.tobytes()).hexdigest()}),
             "content": "waveforms",
             "samples_version": SAMPLES_VERSION,
             "corpus": self.table.corpus,
@@ -175,7 +180,8 @@ class WaveformCache:
 
     def build(self, clip: int, variants: Sequence[int]) -> Iterator[Waveform]:
         """The waveforms of some variants of a clip, from its file and without the cache."""
-        decoded = read_sound(self.table.files[clip], self.sample_rate, self.table.clip_seconds)
+        table = self.table
+        decoded = read_sound(table.files[clip], self.sample_rate, table.clip_seconds, table.start(clip))
         # Before the entries, so that a finished entry never lacks them.
         self._keep_findings(clip, decoded)
         for variant in variants:
@@ -199,18 +205,29 @@ class WaveformCache:
         if not folder.is_dir():
             return
         there = {file.name for file in folder.iterdir()}
-        files_of: dict[str, list[str]] = {}
+        windows = Counter(map(self.table.file_name, clips))
+        found: dict[str, dict[str, list[str]]] = {}
         for clip in clips:
             file = self._findings_file(clip)
             if file.name in there:
-                for finding in json.loads(file.read_text(encoding="utf-8")):
-                    files_of.setdefault(finding, []).append(self.table.names[clip])
-        for finding, names in files_of.items():
-            if finding not in self._said:
+                findings = json.loads(file.read_text(encoding="utf-8"))
+                # Earlier versions wrote a list.
+                for finding, told in dict(
+                    findings if isinstance(findings, dict) else dict.fromkeys(findings, "")
+                ).items():
+                    found.setdefault(finding, {}).setdefault(self.table.file_name(clip), []).append(told)
+        for finding, files in found.items():
+            if self.table.starts is not None:
+                # A recording in windows is not cut, and it may be quiet for the length of some of them.
+                quiet = {name for name, told in files.items() if len(told) < windows[name]} if finding == QUIET else ()
+                cut = {name for name in files if windows[name] > 1} if finding == CUT else ()
+                files = {name: told for name, told in files.items() if name not in quiet and name not in cut}
+            if files and finding not in self._said:
                 self._said.add(finding)
+                names = [f"{name} ({told[0]})" if told[0] else name for name, told in files.items()]
                 more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
                 warnings.warn(
-                    f"{len(names)} of {len(clips)} files of {self.table.corpus} {FINDINGS[finding]}: "
+                    f"{len(names)} of {len(windows)} files of {self.table.corpus} {FINDINGS[finding]}: "
                     f"{', '.join(names[:NAMED_AT_MOST])}{more}",
                     stacklevel=3,
                 )

@@ -5,14 +5,16 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, cast
 
+import numpy as np
 import pandas as pd
 import torch
 import torch.distributed
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from datamodules import Batch, SoundDataModule
 from lightning_modules.sound_classifier import SoundClassifier
-from metrics.classification import class_scores
+from metrics.classification import class_scores, log_probabilities, mean_by_file
 from storage import SCHEMA_VERSION, DataError, RunFolder, write_atomically, write_json
 from storage.columns import columns_of
 from storage.provenance import git_commit, package_versions
@@ -45,7 +47,7 @@ class CrossValidation(Callback):
         self.started = time.monotonic()
         self.seconds_before = 0.0
         self.epochs = 0
-        self.rows: list[tuple[int, int]] = []
+        self.rows: list[tuple[int, list[float]]] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Set the clock of a new fold to zero, before Lightning restores that of an interrupted one."""
@@ -86,6 +88,7 @@ class CrossValidation(Callback):
                 "fold": data.fold,
                 "class_names": list(data.table.class_names),
                 "clips": data.record.as_plain(),
+                "clip_seconds": data.table.clip_seconds,
             }
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -105,43 +108,51 @@ class CrossValidation(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep each test clip's prediction."""
-        self.rows += zip(batch.clips.tolist(), outputs.tolist(), strict=True)
+        """Keep each test clip's log-probabilities."""
+        self.rows += zip(batch.clips.tolist(), log_probabilities(outputs).tolist(), strict=True)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the fold's predictions and its record, then the summary."""
         rows = self.rows
         if trainer.world_size > 1:
-            gathered: list[list[tuple[int, int]]] = [[] for _ in range(trainer.world_size)]
+            gathered: list[list[tuple[int, list[float]]]] = [[] for _ in range(trainer.world_size)]
             torch.distributed.all_gather_object(gathered, rows)
             rows = [row for part in gathered for row in part]
         if not trainer.is_global_zero:
             return
         data = data_of(trainer)
-        record = self.record(data, sorted(rows))
+        clips, scores = zip(*sorted(rows), strict=True)
+        record = self.record(data, clips, torch.tensor(scores, dtype=torch.float64))
         record |= {"epochs": self.epochs, "seconds": round(self.seconds, 1)}
         record["parameters"] = int(getattr(pl_module, "parameter_count", 0))
         self.finish(data, record)
 
-    def record(self, data: SoundDataModule, rows: Sequence[tuple[int, int]]) -> dict[str, Any]:
-        """Write a fold's predictions and describe its test.
+    def record(self, data: SoundDataModule, clips: Sequence[int], scores: Tensor) -> dict[str, Any]:
+        """Write a fold's predictions, one for each file, and describe its test.
 
         Args:
             data: the fold's data.
-            rows: clip and predicted class, once for each test clip.
+            clips: each test clip once, ascending.
+            scores: ``(clips, classes)``; log-probabilities of a network, or votes. A file's class is that of the
+                largest mean over its clips, of which it has several under ``windows=all``.
 
         Returns:
-            The fold's number, accuracy, scores of :func:`~metrics.classification.class_scores`, part sizes, leakage,
-            whether a fold validated and which epoch's weights were kept, and where its checkpoint lies.
+            The fold's number, accuracy, scores of :func:`~metrics.classification.class_scores`, sizes of the parts (the
+            test part in files and in clips, the others in clips), leakage and whether recordings are known, whether a
+            fold validated and which epoch's weights were kept, and where its checkpoint lies.
         """
         table, split = data.table, data.split
-        clips = [clip for clip, _ in rows]
+        tested = np.asarray(clips, dtype=np.int64)
+        _, means = mean_by_file(scores, torch.from_numpy(table.file_numbers[tested]))
+        firsts = table.first_clips(tested)
+        # In the order of the files' numbers, as the means are.
+        firsts = firsts[np.argsort(table.file_numbers[firsts])]
         predictions = pd.DataFrame(
             {
-                "clip": [table.names[clip] for clip in clips],
-                "recording": table.sources[clips],
-                "label": table.labels[clips],
-                "prediction": [predicted for _, predicted in rows],
+                "clip": [table.file_name(clip) for clip in firsts.tolist()],
+                "recording": table.sources[firsts],
+                "label": table.labels[firsts],
+                "prediction": means.argmax(dim=1).tolist(),
             }
         )
         with write_atomically(self.run.fold(data.fold) / "predictions.csv") as file:
@@ -151,9 +162,11 @@ class CrossValidation(Callback):
             "accuracy": float((predictions["label"] == predictions["prediction"]).mean()),
             **class_scores(predictions["label"], predictions["prediction"], table.class_names),
             "n_test": len(predictions),
+            "n_test_clips": len(tested),
             "n_train": len(split.train),
             "n_validation": len(split.validation),
             "leakage": data.leakage,
+            "recordings_known": table.recordings_known,
             "validation": data.validation,
             "weights": self._weights(data),
             "checkpoint": str(self.run.checkpoint(data.fold).relative_to(self.run.path)),
@@ -185,6 +198,7 @@ class CrossValidation(Callback):
             "corpus": data.corpus,
             "num_classes": data.num_classes,
             "class_names": list(data.table.class_names),
+            "clip_seconds": data.table.clip_seconds,
             "table_digest": data.table.digest,
             "split": data.split_protocol,
             "representation": data.representation.settings,

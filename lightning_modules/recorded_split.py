@@ -109,27 +109,28 @@ def refuse_learned_clips(
 
 
 class SeenClips(TypedDict):
-    """How many test clips a model has seen, as :func:`seen_clips` counts them."""
+    """How many test files a model has seen, as :func:`seen_clips` counts them."""
 
     n_seen: int
     n_seen_recordings: int
 
 
 def seen_clips(record: SplitRecord, data: SoundDataModule) -> SeenClips:
-    """How many test clips of some data a model has seen in training or validation.
+    """How many test files of some data a model has seen in training or validation.
 
     Returns:
-        ``n_seen``: clips of the same file name; ``n_seen_recordings``: clips that are of a recording of which the
-        model has seen a clip, these among them.
+        ``n_seen``: files with a clip that the model has seen, by its name; ``n_seen_recordings``: files of a recording
+        of which the model has seen a clip, these among them. Where a file is one clip, as it is without ``windows``,
+        both count clips.
     """
     parts, recordings, table = record.part_of(), record.learned_recordings(), data.table
-    names = [table.names[clip] for clip in data.split.test]
-    sources = [str(table.sources[clip]) for clip in data.split.test]
-    seen = [parts.get(name, "test") != "test" for name in names]
-    return {
-        "n_seen": sum(seen),
-        "n_seen_recordings": sum(one or source in recordings for one, source in zip(seen, sources, strict=True)),
-    }
+    seen: dict[str, bool] = {}
+    shared: dict[str, bool] = {}
+    for clip in data.split.test.tolist():
+        file, one = table.file_name(clip), parts.get(table.names[clip], "test") != "test"
+        seen[file] = seen.get(file, False) or one
+        shared[file] = shared.get(file, False) or one or str(table.sources[clip]) in recordings
+    return {"n_seen": sum(seen.values()), "n_seen_recordings": sum(shared.values())}
 
 
 def _facts(record: SplitRecord) -> dict[str, tuple[int, str]]:

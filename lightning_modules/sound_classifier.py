@@ -16,6 +16,7 @@ from datamodules import Batch, SoundDataModule
 from datamodules.batches import clip_seeds
 from lightning_modules.map_augmentation import mask_bands, mix_up, roll_in_time
 from lightning_modules.weight_average import keep_average
+from metrics.classification import FileAccuracy
 
 
 def default_learning_rate(architecture: str) -> float:
@@ -141,7 +142,7 @@ class SoundClassifier(LightningModule):
         # Not part of the weights: it says how they were found, and a checkpoint is loaded without it.
         self.loss_weights: Tensor | None = None
         self.validation_accuracy = MulticlassAccuracy(num_classes, average="micro")
-        self.test_accuracy = MulticlassAccuracy(num_classes, average="micro")
+        self.test_accuracy = FileAccuracy()
 
     @classmethod
     def check_settings(cls, **settings: float | None) -> None:
@@ -207,11 +208,15 @@ class SoundClassifier(LightningModule):
         self.log("val/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.labels), sync_dist=True)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Accuracy of the test part; returns the predicted classes ``(batch,)``."""
+        """Accuracy over the files of the test part; returns the logits ``(batch, classes)`` of the clips."""
         logits = self(batch.inputs)
-        self.test_accuracy(logits, batch.labels)
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        files = batch.clips
+        if isinstance(data, SoundDataModule):
+            files = torch.from_numpy(data.table.file_numbers).to(files.device)[files]
+        self.test_accuracy.update(logits, batch.labels, batch.clips, files)
         self.log("test/accuracy", self.test_accuracy, on_step=False, on_epoch=True)
-        return logits.argmax(dim=1)
+        return logits
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Make the checkpoint say by itself which corpus, representation and fold it belongs to."""

@@ -21,6 +21,8 @@ ADDED_LATER: dict[str, Any] = {
     "data.validation": "fold",
     "data.random_gain": 0.0,
     "data.noise_snr": None,
+    "data.clip_seconds": None,
+    "data.windows": "first",
 }
 """Settings that runs of earlier versions do not name, each with the value that had the same effect."""
 

@@ -3,6 +3,7 @@
 import re
 import struct
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def tone(seconds=0.5, level=0.5, frequency=440.0):
 
 
 def findings(path, seconds=5.0):
-    return read_sound(path, RATE, seconds).findings
+    return tuple(read_sound(path, RATE, seconds).findings)
 
 
 def test_floats_in_the_scale_of_integers_are_refused_with_file_and_remedy(tmp_path):
@@ -48,7 +49,7 @@ def test_channels_beyond_full_scale_are_mixed_before_they_are_cut(tmp_path):
     decoded = read_sound(tmp_path / "a.wav", RATE, 5.0)
     # Cut before mixing, these would be 0, 0, -0.25 and 0.75.
     np.testing.assert_array_equal(decoded.waveform, np.array([0.25, 0.0, -0.5, 1.0], np.float32))
-    assert decoded.findings == ("beyond_full_scale",)
+    assert decoded.findings == {"beyond_full_scale": ""}
 
 
 def test_a_loud_tone_is_resampled_before_it_is_cut(tmp_path):
@@ -73,7 +74,7 @@ def test_integers_that_use_under_a_thousandth_of_their_range_are_found(tmp_path)
 def test_channels_that_cancel_are_found(tmp_path):
     scipy.io.wavfile.write(tmp_path / "a.wav", RATE, np.stack([tone(), -tone()], 1).astype(np.float32))
     decoded = read_sound(tmp_path / "a.wav", RATE, 5.0)
-    assert decoded.findings == ("cancelled",)
+    assert decoded.findings == {"cancelled": ""}
     assert not decoded.waveform.any()
     scipy.io.wavfile.write(tmp_path / "b.wav", RATE, np.stack([tone(), -0.9 * tone()], 1).astype(np.float32))
     assert findings(tmp_path / "b.wav") == ()
@@ -87,8 +88,25 @@ def test_an_ogg_file_that_breaks_off_is_found(tmp_path):
     for share in (0.4, 0.7):
         (tmp_path / "cut.ogg").write_bytes(content[: int(share * len(content))])
         decoded = read_sound(tmp_path / "cut.ogg", RATE, 5.0)
-        assert decoded.findings == ("breaks_off",)
+        assert decoded.findings == {"breaks_off": f"{len(decoded.waveform) / RATE:.2f} s"}
         assert 0 < len(decoded.waveform) < 2 * RATE
+
+
+def test_a_broken_off_ogg_is_named_with_its_length(tmp_path):
+    (tmp_path / "cut").mkdir()
+    for name in ("a.ogg", "b.ogg"):
+        soundfile.write(tmp_path / name, 0.1 * np.random.default_rng(0).standard_normal(RATE * 4), RATE)
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / "cut" / name).write_bytes(content[: (2 if name == "a.ogg" else 3) * len(content) // 4])
+    files = tuple(tmp_path / "cut" / name for name in ("a.ogg", "b.ogg"))
+    seconds = [soundfile.info(file).duration for file in files]
+    assert 0 < seconds[0] < seconds[1] < 4
+    table = replace(odd_corpus(tmp_path, per_kind=1), **corpus_columns(files), clip_seconds=4.0)
+    settings = {"sample_rate": RATE, "padding": "pad", "augmentation": "none", "workers": 1}
+    with pytest.warns(
+        UserWarning, match=rf"2 of 2 files of Odd break off .*: a\.ogg \({seconds[0]:.2f} s\), b\.ogg \("
+    ):
+        WaveformCache(table, cache_dir=tmp_path / "cache", **settings).prepare([0, 1])
 
 
 def test_an_ogg_file_cut_anywhere_inside_its_last_page_is_found(tmp_path):
@@ -124,8 +142,28 @@ def test_a_streamed_wav_is_read_to_its_end(tmp_path, length, riff_length, order)
     assert file_fault(tmp_path / "a.wav") is None
     decoded = read_sound(tmp_path / "a.wav", RATE, 5.0)
     np.testing.assert_array_equal(decoded.waveform, samples.astype(np.float32) / 32768)
-    assert decoded.findings == ()
-    assert read_sound(tmp_path / "a.wav", RATE, 0.1).findings == ("cut",)
+    assert decoded.findings == {}
+    assert findings(tmp_path / "a.wav", 0.1) == ("cut",)
+
+
+def test_chunks_after_an_empty_sound_are_not_read_as_sound(tmp_path):
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    tags = b"LIST" + struct.pack("<I", 26) + b"INFOISFT" + struct.pack("<I", 14) + b"an encoder 1.0"
+    for after in (
+        tags,
+        tags + b"id3 " + struct.pack("<I", 3) + b"abc",
+        tags + b"id3 " + struct.pack("<I", 3) + b"abc\0",
+    ):
+        body = b"WAVE" + form + b"data" + struct.pack("<I", 0) + after
+        (tmp_path / "empty.wav").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+        assert file_fault(tmp_path / "empty.wav") == "no samples"
+        with pytest.raises(DataError, match="found an audio file without samples"):
+            read_sound(tmp_path / "empty.wav", RATE, 1.0)
+    # Silence and printable samples whose "lengths" do not lead to the end of the file are sound.
+    for samples in (bytes(800), b"abcd" * 200, b"LIST" + struct.pack("<I", 900) + bytes(792)):
+        body = b"WAVE" + form + b"data" + struct.pack("<I", 0) + samples
+        (tmp_path / "streamed.wav").write_bytes(b"RIFF" + struct.pack("<I", 0) + body)
+        assert len(read_sound(tmp_path / "streamed.wav", RATE, 1.0).waveform) == 400
 
 
 def odd_corpus(root, per_kind=12):
@@ -142,15 +180,23 @@ def odd_corpus(root, per_kind=12):
         scipy.io.wavfile.write(root / name, RATE, kinds[re.sub(r"\d+\.wav", "", name)])
     return ClipTable(
         corpus="Odd",
-        names=tuple(names),
-        files=tuple(root / name for name in names),
-        labels=np.arange(len(names)) % 2,
-        sources=np.array(names),
-        folds=np.ones(len(names), np.int64),
+        **corpus_columns([root / name for name in names]),
         class_names=("a", "b"),
         clip_seconds=1.0,
         number_of_folds=1,
     )
+
+
+def corpus_columns(files):
+    """Columns of a table of some files, each a clip and recording of its own, in turn of two classes."""
+    names = tuple(file.name for file in files)
+    return {
+        "names": names,
+        "files": tuple(files),
+        "labels": np.arange(len(names)) % 2,
+        "sources": np.array(names),
+        "folds": np.ones(len(names), np.int64),
+    }
 
 
 @pytest.mark.parametrize("workers", [1, 2])

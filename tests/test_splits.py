@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,20 +190,37 @@ def test_impossible_settings_are_refused() -> None:
         make_split(table, protocol="grouped", fold=1, folds=1)
     with pytest.raises(ValueError, match="test_fraction between 0 and 1, got 1"):
         make_split(table, protocol="grouped", fold=1, test_fraction=1.0)
-    with pytest.raises(ValueError, match=r"at least 3 official folds.*got 2"):
+    with pytest.raises(DataError, match=r"at least 3 official folds.*got 2"):
         make_split(table, protocol="official", fold=1)
+    with pytest.raises(DataError, match=r"a column of folds with split=official, found none in Miniature; use split="):
+        make_split(replace(table, number_of_folds=0), protocol="official", fold=1)
 
 
 def test_a_corpus_that_is_too_small_says_which_class_lacks_what() -> None:
     few_sources = table_of([0] * 20 + [1] * 20, [f"{clip}" for clip in range(20)] + ["x", "y"] * 10, [1, 2, 3, 4] * 10)
-    with pytest.raises(DataError, match=r"at least 6 sources of every class .* found 2 of class 'class 1'"):
+    with pytest.raises(
+        DataError, match=r"at least 6 recordings of every class .* found 2 of class 'class 1'.*folds 1 --data"
+    ):
         make_split(few_sources, protocol="grouped", fold=1)
     make_split(few_sources, protocol="random", fold=1)
+    single = make_split(few_sources, protocol="grouped", fold=1, folds=1, validation="none")
+    assert leakage(few_sources, single) == 0 == len(single.validation)
+    for part in (single.train, single.test):
+        assert set(few_sources.labels[part]) == {0, 1}
+    assert len(single.train) + len(single.test) == 40
     with pytest.raises(DataError, match="after the test part took its share, found"):
         make_split(few_sources, protocol="random", fold=1, test_fraction=0.9)
     empty_fold = table_of([0, 1] * 6, [str(clip) for clip in range(12)], [1, 2, 4] * 4)
     with pytest.raises(DataError, match=r"official folds 1\.\.4 of Miniature, found none in 3"):
         make_split(empty_fold, protocol="official", fold=1)
+
+
+def test_a_test_part_without_room_for_every_class_is_refused() -> None:
+    table = table_of([0, 0, 1, 1, 2, 2], list("abcdef"), [1] * 6)
+    with pytest.raises(
+        DataError, match=r"a clip of every class on both sides of test_fraction=0\.3 in Miniature, found 6"
+    ):
+        make_split(table, protocol="random", fold=1, folds=1, validation="none")
 
 
 def test_a_class_without_clips_is_left_alone() -> None:

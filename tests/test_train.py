@@ -237,7 +237,11 @@ REFUSALS = [
     (["--model", "{architecture: vgg}"], 2, "expected --model.architecture to be one of resnet18"),
     (["--model.time_masks", "-1"], 2, "expected time_masks of at least 0, got -1"),
     (["--data.noise_snr", "[9, 3]"], 2, "expected noise_snr to be the lowest and the highest ratio in dB or null"),
-    (["--data.split", "random", "--data.validation", "none"], 2, "expected split=official with validation=none"),
+    (
+        ["--data.split", "random", "--data.validation", "none"],
+        2,
+        "expected split=official or folds=1 with validation=none",
+    ),
     (
         ["--model.architecture", "linear_svm", "--data.random_gain", "3"],
         2,

@@ -83,10 +83,13 @@ def test_scores_by_hand_and_by_scikit_learn():
     assert mean_scores([scores, {}], ["a"])["balanced_accuracy_mean"] is None
 
 
-def test_only_official_folds_go_without_validation():
-    check_validation("none", "official")
-    with pytest.raises(ValueError, match="expected split=official with validation=none, got split=grouped"):
-        check_validation("none", "grouped")
+def test_only_official_folds_and_a_single_model_go_without_validation():
+    check_validation("none", "official", 5)
+    check_validation("none", "grouped", 1)
+    with pytest.raises(ValueError, match="expected split=official or folds=1 with validation=none, got split=grouped"):
+        check_validation("none", "grouped", 5)
+    with pytest.raises(ValueError, match=r"at least 2 folds, got 1; one model .* has folds=1 and validation=none"):
+        check_validation("fold", "random", 1)
 
 
 @pytest.mark.parametrize("settings", [{"time_masks": -1}, {"time_mask_width": 0.0}, {"class_weights": "all"}])
