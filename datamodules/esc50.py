@@ -1,16 +1,33 @@
 """ESC-50 and its subset ESC-10: 2000 and 400 clips of environmental sound in 50 and 10 classes (Piczak 2015)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from datamodules.download import download_esc50
-from datamodules.metadata import ClipTable, MetadataRow, plain_name, read_metadata, table_from_rows, whole_number
+from datamodules.layouts import Layouts
+from datamodules.metadata import (
+    ClipTable,
+    MetadataRow,
+    number_as_text,
+    plain_name,
+    read_metadata,
+    table_from_rows,
+    truth,
+    whole_number,
+)
 from datamodules.sound_datamodule import SoundDataModule
 from storage import DataError
 
-TABLE = "meta/esc50.csv"
-COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
+LAYOUTS = Layouts(
+    corpus="ESC-50",
+    # Kaggle's copy has its table at the top.
+    tables=("meta/esc50.csv", "esc50.csv"),
+    sounds=("audio", "audio/audio", "audio/44100", "audio/audio/44100"),
+    inside=("ESC-50-master", "ESC-50"),
+)
+COLUMNS = ("filename", "fold", "target", "category", "src_file")
 CLIP_SECONDS = 5.0
 NUMBER_OF_FOLDS = 5
 ESC50_CLIPS = 2000
@@ -27,10 +44,10 @@ def read_esc_table(
     published_clips: int | None = None,
     published_classes: int | None = None,
 ) -> ClipTable:
-    """The clips of ESC-50, or of its subset ESC-10, in the layout of the download.
+    """The clips of ESC-50, or of its subset ESC-10, in one of the layouts that it is found in.
 
     Args:
-        root: folder that holds ``audio/`` and ``meta/esc50.csv``.
+        root: folder that holds ``audio/`` and ``meta/esc50.csv``, or another of :data:`LAYOUTS`.
         only_esc10: keep the rows with ``esc10`` True only; their targets are renumbered 0..9 in their original order.
         corpus: name of the corpus; ``ESC10`` or ``ESC50`` by default, another one for a corpus in the same layout.
         published_clips: how many clips a complete table has; those of ESC-10 or ESC-50 by default.
@@ -43,10 +60,13 @@ def read_esc_table(
     root = Path(root).expanduser().absolute()
     if corpus is None and published_classes is None:
         published_classes = ESC10_CLASSES if only_esc10 else ESC50_CLASSES
+    path = LAYOUTS.require_table(root)
+    rows = list(_esc_rows(path, only_esc10))
+    sounds = LAYOUTS.sounds_of(root, path, (row.name for row in rows))
     return table_from_rows(
-        _esc_rows(root, only_esc10),
+        (replace(row, file=sounds / row.name) for row in rows),
         corpus=corpus or ("ESC10" if only_esc10 else "ESC50"),
-        path=root / TABLE,
+        path=path,
         clip_seconds=CLIP_SECONDS,
         number_of_folds=NUMBER_OF_FOLDS,
         published_clips=published_clips or (ESC10_CLIPS if only_esc10 else ESC50_CLIPS),
@@ -54,21 +74,19 @@ def read_esc_table(
     )
 
 
-def _esc_rows(root: Path, only_esc10: bool) -> Iterator[MetadataRow]:
-    path = root / TABLE
-    for line, row in read_metadata(root, TABLE, COLUMNS):
-        if row["esc10"] not in ("True", "False"):
-            raise DataError(f"expected True or False as esc10 in line {line} of {path}, found {row['esc10']!r}")
-        if only_esc10 and row["esc10"] == "False":
+def _esc_rows(path: Path, only_esc10: bool) -> Iterator[MetadataRow]:
+    """Rows whose files are named without a folder, which is looked for afterwards."""
+    for line, row in read_metadata(path, (*COLUMNS, "esc10") if only_esc10 else COLUMNS):
+        if only_esc10 and not truth(row["esc10"], "esc10", line, path):
             continue
         name = plain_name(row["filename"], "filename", line, path)
         yield MetadataRow(
             line=line,
             name=name,
-            file=root / "audio" / name,
+            file=Path(name),
             target=whole_number(row["target"], "target", line, path),
             class_name=row["category"],
-            source=row["src_file"],
+            source=number_as_text(row["src_file"]),
             fold=whole_number(row["fold"], "fold", line, path),
         )
 
@@ -77,16 +95,17 @@ class ESC50(SoundDataModule):
     """2000 clips of 5 s at 44.1 kHz in 50 classes and 5 official folds; ``root`` holds ``audio/`` and ``meta/``."""
 
     corpus: ClassVar[str] = "ESC50"
+    default_clip_seconds: ClassVar[float | None] = CLIP_SECONDS
     only_esc10: ClassVar[bool] = False
 
     def read_table(self) -> ClipTable:
-        """Read ``meta/esc50.csv``."""
+        """Read ``esc50.csv`` where it lies."""
         return read_esc_table(required_root(self.root, self.corpus), only_esc10=self.only_esc10)
 
     def fetch(self) -> None:
         """Download the archive of the corpus, unless its table is there."""
         root = required_root(self.root, self.corpus)
-        if not (root / "meta" / "esc50.csv").is_file():
+        if LAYOUTS.table(root) is None:
             download_esc50(root)
 
 

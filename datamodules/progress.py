@@ -1,11 +1,14 @@
-"""A progress bar with the time that remains, for work that takes long enough to want one."""
+"""What the user of a command sees meanwhile: progress with the time that remains, and what was assumed."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+logger = logging.getLogger(__name__)
 # Less work than this is over before a bar can be read.
 SHOWN_FROM = 200
 
@@ -27,3 +30,9 @@ def progress_bar(description: str, total: int, shown_from: int = SHOWN_FROM) -> 
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=total < shown_from) as progress:
         task = progress.add_task(description, total=total)
         yield lambda: progress.advance(task)
+
+
+@cache
+def say_once(sentence: str) -> None:
+    """Log a sentence at level INFO the first time that this process has it to say."""
+    logger.info(sentence)

@@ -140,6 +140,7 @@ class SyntheticSounds(SoundDataModule):
     """
 
     corpus: ClassVar[str] = "SyntheticSounds"
+    default_clip_seconds: ClassVar[float | None] = CLIP_SECONDS
 
     def read_table(self) -> ClipTable:
         """Write the corpus to the cache if it is not there yet, and read its table."""

@@ -1,0 +1,69 @@
+"""Where a published corpus lies below the folder that its user names: as its authors, Kaggle or an archive left it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datamodules.progress import say_once
+from storage import DataError
+
+LOOKED_AT = 50
+"""Listed files of which one has to be there for a folder to be that of the sounds."""
+
+
+@dataclass(frozen=True)
+class Layouts:
+    """The places where a corpus' table and sounds have been found, the official one first.
+
+    Args:
+        corpus: name of the published corpus.
+        tables: paths of the table below the corpus' folder.
+        sounds: folders of the sounds below it.
+        inside: folders that the corpus' folder may lie in, as an archive unpacks it.
+    """
+
+    corpus: str
+    tables: Sequence[str]
+    sounds: Sequence[str]
+    inside: Sequence[str]
+
+    def table(self, root: Path) -> Path | None:
+        """The table below a folder, or None if there is none."""
+        tops = (root, *(root / name for name in self.inside))
+        return next((top / name for top in tops for name in self.tables if (top / name).is_file()), None)
+
+    def require_table(self, root: Path) -> Path:
+        """The table below a folder.
+
+        Raises:
+            DataError: if the folder is missing or holds no table.
+        """
+        if not root.is_dir():
+            raise DataError(f"expected the corpus in the folder {root}, found none: set --data.root to where it lies")
+        table = self.table(root)
+        if table is None:
+            others = ", ".join([*self.tables[1:], *(f"{name}/{self.tables[0]}" for name in self.inside)])
+            raise DataError(
+                f"expected the table {self.tables[0]} below {root}, found none (nor {others}): set --data.root to the "
+                "folder that holds it"
+            )
+        return table
+
+    def sounds_of(self, root: Path, table: Path, listed: Iterable[str]) -> Path:
+        """The folder that the listed files lie in; what is not the official layout is said once.
+
+        Args:
+            root: folder that the user named.
+            table: what :meth:`require_table` has found below it.
+            listed: paths of the files below the folder of the sounds; the first 50 are looked for.
+
+        Returns:
+            The folder, or the official one where no file is found: the check of the files names what is missing.
+        """
+        top = next(top for top in table.parents if any(top / name == table for name in self.tables))
+        some = [name for name, _ in zip(listed, range(LOOKED_AT), strict=False)]
+        folders = [top / name for name in self.sounds]
+        folder = next((folder for folder in folders if any((folder / name).is_file() for name in some)), folders[0])
+        if (table, folder) != (root / self.tables[0], root / self.sounds[0]):
+            say_once(f"{self.corpus} is read from {table} and {folder}")
+        return folder
