@@ -253,6 +253,31 @@ class SweepFlags:
     unit_times: str | None = None
 
 
+@dataclass
+class PredictFlags:
+    """How predict.py reads sound files and says what it hears.
+
+    Args:
+        top: how many classes are named for each file, the most probable first.
+        windows: which part of a file longer than the classifier's clips is used; all is judged by the mean of the
+            windows' log-probabilities.
+        each_window: also say what each window of a file holds.
+        format: how the results are written.
+        output: file for the results; standard output by default.
+        device: what is computed on, cpu or cuda for example; a GPU by default where there is one.
+        allow_import: packages whose classes the checkpoint may name; importing one runs its code, so name only what you
+            trust.
+    """
+
+    top: int = 3
+    windows: Literal["first", "centre", "all"] = "all"
+    each_window: bool = False
+    format: Literal["table", "csv", "json"] = "table"
+    output: str | None = None
+    device: str = "auto"
+    allow_import: list[str] = field(default_factory=list)
+
+
 def chosen_folds(value: str | int | Sequence[int]) -> list[int] | None:
     """Numbers of the folds that ``--folds`` names, ascending; None for all.
 

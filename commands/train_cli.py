@@ -35,7 +35,7 @@ from storage.provenance import is_launched
 from storage.trained_run import sha256
 
 # Settings that say where and how fast, not what: a run may be continued with others.
-INCIDENTAL = ("root", "fold", "num_workers", "cache_dir", "cache_maps", "download")
+INCIDENTAL = ("root", "csv", "fold", "num_workers", "cache_dir", "cache_maps", "download")
 
 # What the ConvNets are trained with and a baseline, fitted once on maps as they are, has no use for; each with "off".
 NOT_OF_BASELINES: dict[str, Any] = {

@@ -9,6 +9,7 @@ belongs here if it is about clips and their labels; transforms of a waveform to 
 from datamodules.batches import Batch, GlobalBatches
 from datamodules.esc50 import ESC10, ESC50
 from datamodules.metadata import ClipTable
+from datamodules.own_sounds import Folder, Table
 from datamodules.sound_datamodule import SoundDataModule
 from datamodules.synthetic_sounds import SyntheticSounds
 from datamodules.urbansound8k import UrbanSound8K
@@ -18,6 +19,8 @@ CORPORA: dict[str, type[SoundDataModule]] = {
     "ESC10": ESC10,
     "UrbanSound8K": UrbanSound8K,
     "SyntheticSounds": SyntheticSounds,
+    "Folder": Folder,
+    "Table": Table,
 }
 
 __all__ = [
@@ -26,8 +29,10 @@ __all__ = [
     "ESC50",
     "Batch",
     "ClipTable",
+    "Folder",
     "GlobalBatches",
     "SoundDataModule",
     "SyntheticSounds",
+    "Table",
     "UrbanSound8K",
 ]

@@ -60,9 +60,9 @@ def read_esc_table(
     root = Path(root).expanduser().absolute()
     if corpus is None and published_classes is None:
         published_classes = ESC10_CLASSES if only_esc10 else ESC50_CLASSES
-    path = LAYOUTS.require_table(root)
+    top, path = LAYOUTS.require(root)
     rows = list(_esc_rows(path, only_esc10))
-    sounds = LAYOUTS.sounds_of(root, path, (row.name for row in rows))
+    sounds = LAYOUTS.sounds_of(root, top, path, (row.name for row in rows))
     return table_from_rows(
         (replace(row, file=sounds / row.name) for row in rows),
         corpus=corpus or ("ESC10" if only_esc10 else "ESC50"),
@@ -105,7 +105,7 @@ class ESC50(SoundDataModule):
     def fetch(self) -> None:
         """Download the archive of the corpus, unless its table is there."""
         root = required_root(self.root, self.corpus)
-        if LAYOUTS.table(root) is None:
+        if LAYOUTS.find(root) is None:
             download_esc50(root)
 
 

@@ -27,40 +27,40 @@ class Layouts:
     sounds: Sequence[str]
     inside: Sequence[str]
 
-    def table(self, root: Path) -> Path | None:
-        """The table below a folder, or None if there is none."""
+    def find(self, root: Path) -> tuple[Path, Path] | None:
+        """The folder of the corpus and its table, at or below a folder, or None if there is none."""
         tops = (root, *(root / name for name in self.inside))
-        return next((top / name for top in tops for name in self.tables if (top / name).is_file()), None)
+        return next(((top, top / name) for top in tops for name in self.tables if (top / name).is_file()), None)
 
-    def require_table(self, root: Path) -> Path:
-        """The table below a folder.
+    def require(self, root: Path) -> tuple[Path, Path]:
+        """The folder of the corpus and its table.
 
         Raises:
             DataError: if the folder is missing or holds no table.
         """
         if not root.is_dir():
             raise DataError(f"expected the corpus in the folder {root}, found none: set --data.root to where it lies")
-        table = self.table(root)
-        if table is None:
+        found = self.find(root)
+        if found is None:
             others = ", ".join([*self.tables[1:], *(f"{name}/{self.tables[0]}" for name in self.inside)])
             raise DataError(
                 f"expected the table {self.tables[0]} below {root}, found none (nor {others}): set --data.root to the "
                 "folder that holds it"
             )
-        return table
+        return found
 
-    def sounds_of(self, root: Path, table: Path, listed: Iterable[str]) -> Path:
+    def sounds_of(self, root: Path, top: Path, table: Path, listed: Iterable[str]) -> Path:
         """The folder that the listed files lie in; what is not the official layout is said once.
 
         Args:
             root: folder that the user named.
-            table: what :meth:`require_table` has found below it.
+            top: the folder of the corpus, as :meth:`require` has found it.
+            table: its table.
             listed: paths of the files below the folder of the sounds; the first 50 are looked for.
 
         Returns:
             The folder, or the official one where no file is found: the check of the files names what is missing.
         """
-        top = next(top for top in table.parents if any(top / name == table for name in self.tables))
         some = [name for name, _ in zip(listed, range(LOOKED_AT), strict=False)]
         folders = [top / name for name in self.sounds]
         folder = next((folder for folder in folders if any((folder / name).is_file() for name in some)), folders[0])

@@ -119,12 +119,13 @@ class MetadataRow:
     fold: int
 
 
-def read_metadata(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def read_metadata(path: Path, columns: Sequence[str], *, advice: str = "") -> Iterator[tuple[int, dict[str, str]]]:
     """Yield line number and cells of every row of a comma-separated table.
 
     Args:
         path: the table, UTF-8 text with or without a byte order mark.
         columns: columns that are read and that the table must have.
+        advice: what is said at the end of the sentence about a missing column.
 
     Raises:
         DataError: if a column is missing, a row has too few or too many cells, or the file is not UTF-8 text.
@@ -142,7 +143,7 @@ def read_metadata(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dic
             if absent:
                 raise DataError(
                     f"expected the columns {', '.join(columns)} in {path}, found no {', '.join(absent)} among "
-                    f"{', '.join(header) or 'none'}"
+                    f"{', '.join(header) or 'none'}{advice}"
                 )
             for row in reader:
                 if None in row or None in row.values():

@@ -44,9 +44,9 @@ def read_urbansound8k_table(root: Path) -> ClipTable:
         DataError: if the folder, the table or a column is missing, or a row cannot be what it should be.
     """
     root = Path(root).expanduser().absolute()
-    path = LAYOUTS.require_table(root)
+    top, path = LAYOUTS.require(root)
     rows = list(_rows(path))
-    sounds = LAYOUTS.sounds_of(root, path, (str(row.file) for row in rows))
+    sounds = LAYOUTS.sounds_of(root, top, path, (str(row.file) for row in rows))
     return table_from_rows(
         (replace(row, file=sounds / row.file) for row in rows),
         corpus="UrbanSound8K",
@@ -87,5 +87,5 @@ class UrbanSound8K(SoundDataModule):
     def fetch(self) -> None:
         """Download the archive of the corpus, unless its table is there."""
         root = required_root(self.root, self.corpus)
-        if LAYOUTS.table(root) is None:
+        if LAYOUTS.find(root) is None:
             download_urbansound8k(root)

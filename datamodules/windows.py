@@ -6,6 +6,7 @@ ends, so that it overlaps the one before instead of ending in silence.
 """
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,7 @@ def cut_windows(table: ClipTable, clip_seconds: float | None, windows: Windows) 
     )
 
 
-def lengths(files: tuple[Path, ...]) -> list[float | None]:
+def lengths(files: Sequence[Path]) -> list[float | None]:
     """Length of each file in seconds by its header; None where it cannot be had."""
     with ThreadPoolExecutor() as threads, progress_bar("reading lengths", len(files)) as advance:
         found = []

@@ -84,11 +84,11 @@ class CrossValidation(Callback):
             self.begin(data)
         if isinstance(pl_module, SoundClassifier):
             pl_module.provenance = {
-                "recipe": self.recipe,
+                "recipe": settled_recipe(self.recipe, data),
                 "fold": data.fold,
                 "class_names": list(data.table.class_names),
                 "clips": data.record.as_plain(),
-                "clip_seconds": data.table.clip_seconds,
+                "clip_seconds": float(data.table.clip_seconds),
             }
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -239,6 +239,19 @@ class CrossValidation(Callback):
             # Version 2 gave recalls in the order of the labels.
             record["recall"] = dict(zip(class_names, record["recall"], strict=False))
         return cast(FoldRecord, record)
+
+
+def settled_recipe(recipe: Mapping[str, Any], data: SoundDataModule) -> dict[str, Any]:
+    """A recipe with the length of the clips, where that followed from the files: other files would give another."""
+    init_args = recipe["data"]["init_args"]
+    if (
+        data.default_clip_seconds is not None
+        or "clip_seconds" not in init_args
+        or init_args["clip_seconds"] is not None
+    ):
+        return dict(recipe)
+    settled = {**init_args, "clip_seconds": data.table.clip_seconds}
+    return {**recipe, "data": {**recipe["data"], "init_args": settled}}
 
 
 class MeanScores(TypedDict):

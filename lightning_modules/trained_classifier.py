@@ -13,6 +13,7 @@ from torch import Tensor
 from classifiers import find_architecture
 from datamodules import CORPORA, SoundDataModule
 from datamodules.split_record import SplitRecord
+from datamodules.windows import LONGEST_CLIP, SHORTEST_CLIP
 from lightning_modules.sound_classifier import SoundClassifier
 from representations import REPRESENTATIONS, Representation
 from storage import DataError
@@ -35,6 +36,7 @@ class TrainedClassifier:
         fold: which fold's model it is, from 1.
         split: which clips it was trained, validated and tested on.
         allowed: packages that the recipe may name classes of, beside the project's own classes.
+        recorded_seconds: length of the clips that it was trained with; None where an earlier version did not say it.
     """
 
     path: Path
@@ -43,6 +45,21 @@ class TrainedClassifier:
     fold: int
     split: SplitRecord
     allowed: tuple[str, ...] = ()
+    recorded_seconds: float | None = None
+
+    def clip_seconds(self, data: SoundDataModule) -> float:
+        """Length of the clips that the classifier takes, in seconds, without a look at the corpus.
+
+        Raises:
+            DataError: if neither the file nor the corpus' class says it.
+        """
+        seconds = self.recorded_seconds or data.clip_seconds or data.default_clip_seconds
+        if seconds is None:
+            raise DataError(
+                f"expected the length of the clips in {self.path}, found one of an earlier version, which does not "
+                "say it; train again"
+            )
+        return seconds
 
     def data(self, **settings: Any) -> SoundDataModule:
         """Rebuild the fold's data, with some settings replaced (``root`` or ``cache_dir`` on another machine).
@@ -161,7 +178,15 @@ def load_classifier(path: Path | str, allowed: Sequence[str] = ()) -> TrainedCla
             "tensors; train again with a smaller --model.learning_rate or --trainer.precision 32-true"
         )
     model.eval().requires_grad_(False)
-    return TrainedClassifier(Path(path), model, checkpoint["recipe"], checkpoint["fold"], split, allowed=tuple(allowed))
+    return TrainedClassifier(
+        Path(path),
+        model,
+        checkpoint["recipe"],
+        checkpoint["fold"],
+        split,
+        allowed=tuple(allowed),
+        recorded_seconds=checkpoint.get("clip_seconds"),
+    )
 
 
 def build_data(recipe: dict[str, Any]) -> SoundDataModule:
@@ -258,6 +283,11 @@ def _check_form(checkpoint: dict[str, Any]) -> None:
     weights = checkpoint["state_dict"]
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise ValueError("expected weights by name in state_dict, got something else")
+    seconds = checkpoint.get("clip_seconds")
+    if seconds is not None and not (isinstance(seconds, float) and SHORTEST_CLIP <= seconds <= LONGEST_CLIP):
+        raise ValueError(
+            f"expected clip_seconds from {SHORTEST_CLIP} to {LONGEST_CLIP:g} seconds, got {shortened(seconds)}"
+        )
     names = checkpoint.get("class_names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"expected the names of the classes, got {shortened(names)}")

@@ -129,3 +129,26 @@ def write_urbansound8k_corpus(root: Path, *, clips_per_fold: int = 4, classes: i
             )
     write_table(root / "metadata" / "UrbanSound8K.csv", rows[0], rows)
     return root
+
+
+def write_class_folders(
+    root: Path, *, classes: tuple[str, ...], files: int, seconds: float = 0.5, recordings: int | None = None
+) -> Path:
+    """Write a folder per class with tones of the class's own height, half of the files one folder deeper.
+
+    Files are called ``<class>-<recording>-<number>.wav``; their recordings are as many as there are files by default.
+
+    Returns:
+        ``root``.
+    """
+    for label, name in enumerate(classes):
+        for number in range(files):
+            recording = number % (recordings or files)
+            folder = root / name / "more" if number % 2 else root / name
+            write_sound(
+                folder / f"{name}-{recording}-{number}.wav",
+                seconds=seconds,
+                seed=100 * label + number,
+                tone_hz=500.0 * (label + 1),
+            )
+    return root

@@ -11,7 +11,7 @@ from commands.parser import CHOICES
 from datamodules import CORPORA, ESC10, ESC50, SoundDataModule, UrbanSound8K
 from representations import DWT, MFCC, REPRESENTATIONS, STFT
 from storage import DataError
-from tests.corpus_fixtures import write_esc_corpus, write_urbansound8k_corpus
+from tests.corpus_fixtures import write_class_folders, write_esc_corpus, write_table, write_urbansound8k_corpus
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,14 @@ def roots(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpora")
     esc = write_esc_corpus(folder / "esc", classes=11)
     urban = write_urbansound8k_corpus(folder / "urban", clips_per_fold=8)
-    return {"ESC50": esc, "ESC10": esc, "UrbanSound8K": urban, "SyntheticSounds": folder / "synthetic"}
+    own = write_class_folders(folder / "own", classes=("bell", "wind"), files=8)
+    own_rows = [
+        {"file": path.relative_to(own).as_posix(), "label": path.parts[-2], "fold": number % 4}
+        for number, path in enumerate(sorted(own.rglob("*.wav")))
+    ]
+    write_table(own / "own.csv", own_rows[0], own_rows)
+    roots = {"ESC50": esc, "ESC10": esc, "UrbanSound8K": urban, "SyntheticSounds": folder / "synthetic"}
+    return roots | {"Folder": own, "Table": own}
 
 
 @pytest.fixture
@@ -30,7 +37,8 @@ def build(roots, tmp_path_factory):
         settings = {
             "representation": STFT(sample_rate=8000, resize=16),
             "augmentation": "none",
-            "split": "official",
+            "split": "grouped" if name == "Folder" else "official",
+            **({"csv": "own.csv", "fold_column": "fold"} if name == "Table" else {}),
         } | settings
         cache = roots["ESC50"].parent / "cache"
         return CORPORA[name](root=str(roots[name]), cache_dir=str(cache), **settings)
@@ -47,7 +55,7 @@ def all_batches(data, part):
 @pytest.mark.filterwarnings("ignore:.*fewer than the .* published ones")
 @pytest.mark.parametrize("name", CORPORA)
 def test_every_corpus_gives_maps_and_tests_each_clip_once(name, build):
-    data = build(name, split="official", batch_size=7)
+    data = build(name, batch_size=7)
     batches = all_batches(data, "test")
     maps = torch.cat([batch.inputs for batch in batches])
     assert maps.shape[1:] == (1, 16, 16)

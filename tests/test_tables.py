@@ -81,7 +81,7 @@ def test_a_missing_folder_table_or_column_is_one_sentence(tmp_path, esc):
     with pytest.raises(DataError, match=r"expected the corpus in the folder .*nowhere, found none: set --data.root"):
         read_esc_table(tmp_path / "nowhere", only_esc10=False)
     with pytest.raises(DataError, match=r"expected the table meta/esc50.csv below .*, found none"):
-        read_esc_table(tmp_path, only_esc10=False)
+        read_esc_table(tmp_path / "ESC-50" / "audio", only_esc10=False)
     with pytest.raises(DataError, match=r"expected the table metadata/UrbanSound8K.csv below .*, found none"):
         read_urbansound8k_table(esc)
     change_esc_table(esc, lambda rows: [row.pop("src_file") for row in rows])
@@ -109,7 +109,78 @@ def test_a_missing_folder_table_or_column_is_one_sentence(tmp_path, esc):
 def test_an_impossible_row_is_named_by_its_line(esc, cells, message):
     change_esc_table(esc, lambda rows: rows[1].update(cells))
     with pytest.raises(DataError, match=message):
-        read_esc_table(esc, only_esc10=False)
+        read_esc_table(esc, only_esc10="esc10" in cells)
+
+
+def test_the_spellings_of_spreadsheets_are_read(esc):
+    published = read_esc_table(esc, only_esc10=True)
+    spelt = {"True": "TRUE", "False": "0.0"}
+
+    def respell(rows):
+        for row in rows:
+            row.update(esc10=spelt[row["esc10"]], fold=f"{row['fold']}.0", target=f"{row['target']}.00")
+            row.update(src_file=f"{row['src_file']}.0")
+            # Never read.
+            row.pop("take")
+
+    change_esc_table(esc, respell)
+    path = esc / "meta" / "esc50.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(path.read_bytes().splitlines()) + b"\r\n")
+    respelt = read_esc_table(esc, only_esc10=True)
+    assert respelt.digest == published.digest
+    spelt.update(TRUE="1", **{"0.0": "FALSE"})
+    change_esc_table(esc, lambda rows: [row.update(esc10=spelt[row["esc10"]]) for row in rows])
+    assert read_esc_table(esc, only_esc10=True).digest == published.digest
+    change_esc_table(esc, lambda rows: [row.pop("esc10") for row in rows])
+    assert len(read_esc_table(esc, only_esc10=False)) == 50
+    with pytest.raises(DataError, match=r"expected the columns filename, .*esc10 in .*, found no esc10 among filename"):
+        read_esc_table(esc, only_esc10=True)
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        path.write_text(path.read_text().replace(",", mark).replace(";", mark))
+        with pytest.raises(DataError, match=f"expected cells separated by commas in .*, found {name}: save the table"):
+            read_esc_table(esc, only_esc10=False)
+
+
+ESC_LAYOUTS = {
+    "Kaggle": ("esc50.csv", "audio/audio"),
+    "one level above": ("ESC-50-master/meta/esc50.csv", "ESC-50-master/audio"),
+    "by rate": ("meta/esc50.csv", "audio/44100"),
+    "Kaggle by rate": ("esc50.csv", "audio/audio/44100"),
+    "Kaggle one level above": ("ESC-50/esc50.csv", "ESC-50/audio/audio"),
+}
+
+
+@pytest.mark.parametrize("layout", ESC_LAYOUTS)
+def test_layouts_of_esc50_are_found_and_said_once(esc, tmp_path, caplog, layout):
+    official = read_esc_table(esc, only_esc10=False)
+    root = tmp_path / "other" / layout
+    for old, new in zip(("meta/esc50.csv", "audio"), ESC_LAYOUTS[layout], strict=True):
+        (root / new).parent.mkdir(parents=True, exist_ok=True)
+        (esc / old).rename(root / new)
+    caplog.set_level("INFO", logger="datamodules")
+    for _ in range(2):
+        found = read_esc_table(root, only_esc10=False)
+    assert found.digest == official.digest
+    assert all(file.is_file() for file in found.files)
+    table, sounds = (root / part for part in ESC_LAYOUTS[layout])
+    assert [record.message for record in caplog.records] == [f"ESC-50 is read from {table} and {sounds}"]
+
+
+@pytest.mark.parametrize("layout", ["Kaggle", "one level above", "Kaggle one level above"])
+def test_layouts_of_urbansound8k_are_found(tmp_path, layout):
+    official = write_urbansound8k_corpus(tmp_path / "official")
+    digest = read_urbansound8k_table(official).digest
+    root = tmp_path / "root"
+    top = root / "UrbanSound8K" if layout.endswith("above") else root
+    top.parent.mkdir(exist_ok=True)
+    if layout.startswith("Kaggle"):
+        (official / "audio").rename(top)
+        (official / "metadata" / "UrbanSound8K.csv").rename(top / "UrbanSound8K.csv")
+    else:
+        official.rename(top)
+    found = read_urbansound8k_table(root)
+    assert found.digest == digest
+    assert all(file.is_file() for file in found.files)
 
 
 def test_a_table_that_is_no_text_or_has_ragged_or_no_rows_is_named(esc):

@@ -1,0 +1,263 @@
+"""What predict.py does: a trained classifier on sound files, each judged by itself, by the path that a test takes."""
+
+import copy
+import csv
+import io
+import json
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from commands.errors import INTERRUPTED, UsageError, packages_to_import
+from commands.predict_cli import PredictCommand
+from datamodules.audio import FINDINGS, UnusableFileError, file_fault, fit_length, read_sound
+from datamodules.audio_files import audio_files
+from datamodules.progress import progress_bar
+from datamodules.split_record import named
+from datamodules.windows import Windows, lengths, window_starts
+from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
+from metrics.classification import log_probabilities
+from storage import DataError, write_text
+
+AT_ONCE = 32
+"""Windows of one file that are computed together."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a classifier hears in a file.
+
+    Args:
+        file: the file as it was named.
+        starts: where each window begins, in seconds.
+        logits: of each window, ``(windows, classes)``.
+        findings: what is odd about the sound, see :data:`datamodules.audio.FINDINGS`.
+    """
+
+    file: Path
+    starts: tuple[float, ...]
+    logits: Tensor
+    findings: tuple[str, ...] = ()
+
+    @property
+    def probabilities(self) -> Tensor:
+        """Of the file, ``(classes,)`` float64: the mean of the windows' log-probabilities, scaled to sum 1."""
+        return log_probabilities(self.logits).mean(dim=0).softmax(dim=0)
+
+    @property
+    def window_probabilities(self) -> Tensor:
+        """Of each window, ``(windows, classes)`` float64."""
+        return log_probabilities(self.logits).exp()
+
+
+class FileClassifier:
+    """A trained classifier that takes sound files.
+
+    Args:
+        trained: the classifier with its recipe.
+        device: what to compute on.
+
+    Raises:
+        DataError: if the checkpoint does not say how long its clips are.
+    """
+
+    def __init__(self, trained: TrainedClassifier, device: torch.device) -> None:
+        data = trained.data()
+        self.clip_seconds = trained.clip_seconds(data)
+        self.padding = data.padding
+        self.sample_rate = data.representation.sample_rate
+        self.class_names = trained.split.class_names
+        self.device = device
+        self.representation = copy.deepcopy(data.representation).to(device).eval()
+        self.model = trained.model.to(device)
+
+    def hear(self, file: Path, starts: Sequence[float] = (0.0,)) -> Heard:
+        """Classify windows of a file; no other file has a part in the result.
+
+        Args:
+            file: an audio file.
+            starts: where the windows begin, in seconds.
+
+        Raises:
+            UnusableFileError: if the file cannot be read as sound.
+        """
+        fault = file_fault(file)
+        if fault is not None:
+            raise UnusableFileError(fault)
+        findings: dict[str, None] = {}
+        logits = []
+        samples = round(self.clip_seconds * self.sample_rate)
+        for first in range(0, len(starts), AT_ONCE):
+            waveforms = []
+            for start in starts[first : first + AT_ONCE]:
+                decoded = read_sound(file, self.sample_rate, self.clip_seconds, start)
+                findings |= dict.fromkeys(decoded.findings)
+                waveforms.append(torch.from_numpy(fit_length(decoded.waveform, samples, self.padding))[None])
+            with torch.inference_mode():
+                maps = self.representation(torch.stack(waveforms).to(self.device)).contiguous()
+                logits.append(self.model(maps).float().cpu())
+        return Heard(file, tuple(starts), torch.cat(logits), tuple(findings))
+
+
+def predict(command: PredictCommand) -> list[Heard]:
+    """Classify every file that was named, and write what was heard.
+
+    Args:
+        command: what is asked for.
+
+    Returns:
+        What was heard in each usable file.
+
+    Raises:
+        UsageError: if there is no such device.
+        DataError: if the checkpoint cannot be used; or, after the results of the others are written, if a file cannot.
+        SystemExit: after Ctrl-C, when the results until then are written.
+    """
+    trained = load_classifier(command.checkpoint, packages_to_import(command.allow_import))
+    classifier = FileClassifier(trained, _device(command.device))
+    files, failed = _files(command.files)
+    windows: Windows = command.windows
+    starts = [window_starts(seconds or 0.0, classifier.clip_seconds, windows) for seconds in lengths(files)]
+    heard: list[Heard] = []
+    interrupted = False
+    try:
+        with progress_bar("predicting", sum(map(len, starts))) as advance:
+            for file, begins in zip(files, starts, strict=True):
+                try:
+                    heard.append(classifier.hear(file, begins))
+                except UnusableFileError as error:
+                    failed[str(file)] = str(error)
+                for _ in begins:
+                    advance()
+    except KeyboardInterrupt:
+        interrupted = True
+    _write(command, classifier, heard, failed)
+    _say_findings(heard, windows)
+    if interrupted:
+        print(
+            f"interrupted after {len(heard) + len(failed)} of {len(files)} files; what was heard in them is written",
+            file=sys.stderr,
+        )
+        raise SystemExit(INTERRUPTED)
+    if failed:
+        told = [f"{name} ({reason})" for name, reason in failed.items()]
+        raise DataError(f"expected sound in every file, found {len(failed)} that cannot be used: {named(told)}")
+    return heard
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"expected --device to be cpu, cuda or another that is there, got {name!r}: {error}"
+        ) from error
+    return device
+
+
+def _files(names: Iterable[str]) -> tuple[list[Path], dict[str, str]]:
+    """The files that names stand for, each once, and the folders without any."""
+    files: dict[Path, None] = {}
+    failed: dict[str, str] = {}
+    for name in names:
+        path = Path(name).expanduser()
+        if not path.is_dir():
+            files[path] = None
+            continue
+        found, _ = audio_files(path)
+        files |= dict.fromkeys(found)
+        if not found:
+            failed[name] = "a folder without audio files"
+    return list(files), failed
+
+
+def _say_findings(heard: Sequence[Heard], windows: Windows) -> None:
+    for finding, sentence in FINDINGS.items():
+        # A file in windows is used as a whole.
+        if finding == "cut" and windows == "all":
+            continue
+        names = [str(one.file) for one in heard if finding in one.findings]
+        if names:
+            warnings.warn(f"{len(names)} of {len(heard)} files {sentence}: {named(names)}", stacklevel=2)
+
+
+def _rows(command: PredictCommand, classifier: FileClassifier, heard: Sequence[Heard]) -> list[dict[str, Any]]:
+    """File, where a window begins (None for the whole file) and the most probable classes."""
+    rows = []
+    for one in heard:
+        parts: list[tuple[float | None, Tensor]] = [(None, one.probabilities)]
+        if command.each_window:
+            parts += zip(one.starts, one.window_probabilities, strict=True)
+        for start, probabilities in parts:
+            best = probabilities.topk(min(command.top, len(probabilities)))
+            top = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            classes = [{"class": classifier.class_names[label], "probability": value} for label, value in top]
+            rows.append({"file": str(one.file), "start": start, "windows": len(one.starts), "top": classes})
+    return rows
+
+
+def _write(command: PredictCommand, classifier: FileClassifier, heard: Sequence[Heard], failed: dict[str, str]) -> None:
+    rows = _rows(command, classifier, heard)
+    if command.format == "table":
+        text = _as_table(rows, classifier, to_terminal=command.output is None)
+    elif command.format == "csv":
+        text = _as_csv(rows)
+    else:
+        content = {
+            "checkpoint": command.checkpoint,
+            "classes": list(classifier.class_names),
+            "clip_seconds": classifier.clip_seconds,
+            "windows": command.windows,
+            "predictions": rows,
+            "failed": [{"file": name, "reason": reason} for name, reason in failed.items()],
+        }
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    if command.output is not None:
+        write_text(Path(command.output), text)
+    elif text:
+        sys.stdout.write(text)
+
+
+def _as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "start", "windows", "rank", "class", "probability"))
+    for row in rows:
+        start = "" if row["start"] is None else f"{row['start']:.3f}"
+        for rank, one in enumerate(row["top"], start=1):
+            writer.writerow((row["file"], start, row["windows"], rank, one["class"], f"{one['probability']:.6f}"))
+    return text.getvalue()
+
+
+def _as_table(rows: Sequence[dict[str, Any]], classifier: FileClassifier, *, to_terminal: bool) -> str:
+    if not rows:
+        return ""
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("file", overflow="fold")
+    table.add_column("window, s", justify="right", no_wrap=True)
+    for rank in range(len(rows[0]["top"])):
+        table.add_column("class" if rank == 0 else f"{rank + 1}.", overflow="fold")
+    for row in rows:
+        seconds, windows = classifier.clip_seconds, row["windows"]
+        window = "all" if windows == 1 else f"mean of {windows}"
+        if row["start"] is not None:
+            window = f"{row['start']:.2f} to {row['start'] + seconds:.2f}"
+        classes = [f"{one['class']} {one['probability']:.1%}" for one in row["top"]]
+        table.add_row("" if row["start"] is not None else row["file"], window, *classes)
+    console = Console(file=io.StringIO(), width=None if to_terminal else 160)
+    console.print(table, markup=False)
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    return output.getvalue()

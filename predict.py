@@ -1,0 +1,38 @@
+"""Say which class each sound file is: checkpoint + files or folders -> class, probability, the next best classes.
+
+python predict.py runs/esc10-stft/fold1/best.ckpt rain.wav dog.ogg recordings/
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from commands.errors import run_command, starting
+
+if TYPE_CHECKING:
+    from commands.predict_command import Heard
+
+
+def main(args: Sequence[str] | None = None) -> "list[Heard]":
+    """Classify every file; one that is broken is named, and the others are classified.
+
+    Args:
+        args: command line; that of the process by default.
+
+    Returns:
+        What was heard in each usable file.
+
+    Raises:
+        UsageError: if a flag is impossible.
+        DataError: if the checkpoint cannot be used; or, after the others are classified, if a file cannot.
+    """
+    # PyTorch takes seconds to import: the flags are checked before, and something is said meanwhile.
+    with starting():
+        from commands.predict_cli import read_predict_command
+
+        command = read_predict_command(args)
+        from commands.predict_command import predict
+    return predict(command)
+
+
+if __name__ == "__main__":
+    run_command(main)
