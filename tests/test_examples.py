@@ -51,3 +51,14 @@ def test_the_example_has_ten_lines():
     lines = (EXAMPLES / "attack_your_own_model.py").read_text().split('"""')[2].splitlines()
     code = [line for line in lines if line and not line.startswith(("import", "from"))]
     assert len(code) <= 10
+
+
+def test_own_corpus_trains_on_one_recording_of_each_class_and_tests_on_the_other(capsys):
+    found = runpy.run_path(str(EXAMPLES / "own_corpus.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    data = found["data"]
+    assert "15 files trained, 15 tested, leakage 0%" in printed
+    train, test = (set(data.table.sources[part]) for part in (data.split.train, data.split.test))
+    assert not train & test
+    assert len(train) == len(test) == 3
+    assert int(re.search(r"test accuracy (\d+)% of beep, hum, whistle", printed).group(1)) > 60

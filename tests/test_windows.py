@@ -162,7 +162,8 @@ def test_recordings_of_twelve_seconds_are_trained_and_tested_in_windows(tmp_path
     root = write_esc_corpus(tmp_path / "esc", classes=3, seconds=1.2, tones_hz=(400.0, 900.0, 1800.0))
     flags = ["--data", "ESC10", "--data.root", str(root), "--data.cache_dir", str(tmp_path / "cache")]
     flags += ["--data.clip_seconds", "0.25", "--data.windows", "all", "--data.split", "official"]
-    flags += ["--data.augmentation", "none", "--data.representation.sample_rate", "8000"]
+    flags += ["--data.augmentation", "none", "--data.representation", "STFT"]
+    flags += ["--data.representation.sample_rate", "8000"]
     flags += ["--data.representation.resize", "32", "--model.architecture", "sb_cnn", "--wandb.mode", "disabled"]
     flags += ["--trainer.max_epochs", "2", "--runs_dir", str(tmp_path / "runs"), "--name", "windows", "--folds", "1"]
     summary = train.main(flags)
