@@ -30,10 +30,11 @@ data = Folder(
     validation="none",
     representation=LogMel(sample_rate=8000, resize=32),
     augmentation="none",
+    batch_size=5,
     cache_dir=str(root / ".cache"),
 )
 model = SoundClassifier(num_classes=data.num_classes, architecture="sb_cnn")
-trainer = Trainer(max_epochs=6, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+trainer = Trainer(max_epochs=20, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
 trainer.fit(model, datamodule=data)
 (result,) = trainer.test(model, datamodule=data, verbose=False)
 print(f"{len(data.split.train)} files trained, {len(data.split.test)} tested, leakage {data.leakage:.0%}")
