@@ -33,8 +33,9 @@ data = Folder(
     batch_size=5,
     cache_dir=str(root / ".cache"),
 )
-model = SoundClassifier(num_classes=data.num_classes, architecture="sb_cnn")
-trainer = Trainer(max_epochs=20, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+model = SoundClassifier(num_classes=data.num_classes, architecture="crnn", learning_rate=5e-3)
+quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+trainer = Trainer(max_epochs=20, accelerator="cpu", **quiet)
 trainer.fit(model, datamodule=data)
 (result,) = trainer.test(model, datamodule=data, verbose=False)
 print(f"{len(data.split.train)} files trained, {len(data.split.test)} tested, leakage {data.leakage:.0%}")

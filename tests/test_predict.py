@@ -68,7 +68,7 @@ def test_a_file_of_forty_seconds_is_judged_by_all_its_windows(trained, tmp_path,
     write_sound(tmp_path / "long.flac", seconds=40.1, sample_rate=11025, subtype=None, tone_hz=1000.0)
     (heard,) = predict.main([str(checkpoint), str(tmp_path / "long.flac"), "--format", "json", "--each-window"])
     assert len(heard.starts) == 81
-    assert heard.starts[-1] == pytest.approx(39.6)
+    assert heard.starts[-1] == pytest.approx(39.6, abs=2e-3)
     assert np.max(np.diff(heard.starts)) <= 0.5
     # Once more from the whole file, without this command.
     classifier = load_classifier(checkpoint)
