@@ -162,7 +162,8 @@ def show(run: RunFolder, summary: RunSummary) -> None:
             f"{row['accuracy']:.1%}",
             *(f"{row[name]:.1%}" if name in row else "-" for name in ("balanced_accuracy", "macro_f1")),
             str(row["n_test"]),
-            f"{row['leakage']:.1%}",
+            # Without recordings a bound, which a record of an earlier version never was.
+            f"{'' if row.get('recordings_known', True) else '>= '}{row['leakage']:.1%}",
             "-" if row["epochs"] is None else str(row["epochs"]),
             f"{row['seconds'] / 60:.1f}",
         )
