@@ -108,9 +108,9 @@ class SplitRow(TypedDict):
 
 
 class PredictionRow(TypedDict):
-    """``fold<k>/predictions.csv``: one row per test clip."""
+    """``fold<k>/predictions.csv``: one row per file of the test part."""
 
-    clip: Annotated[str, "file name of the clip"]
+    clip: Annotated[str, "name of the file"]
     recording: Annotated[str, "recording that the clip was cut from"]
     label: Annotated[int, "true class"]
     label_name: Annotated[str, "its name"]
