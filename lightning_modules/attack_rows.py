@@ -1,7 +1,6 @@
 """One attack on one batch -> one row a clip and budget, with what later numbers and checks are computed from."""
 
 import json
-import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from attacks.gradient_counter import GradientCounter
 from attacks.library_attack import LibraryAttack
 from attacks.noise import noise_of_equal_norm
 from attacks.plan import AttackPlan
+from attacks.radii import is_within
 from metrics.distances import snr_db
 from metrics.success import confident_success, round_to_8bit, success
 
@@ -90,8 +90,7 @@ def judged_again(
     adversarial = outcome.adversarial
     alone = torch.cat([victim(one[None]).argmax(dim=1) for one in adversarial])
     inside = ((adversarial >= lower) & (adversarial <= upper)).flatten(1).all(dim=1)
-    # A large delta is exact in float64 only; float32 rounds the sum of input and step.
-    inside &= getattr(outcome, attack.norm) <= getattr(attack, "delta", math.inf) + 1e-6
+    inside &= is_within(getattr(outcome, attack.norm), attack.radii(inputs), inputs, attack.norm)
     noisy = noise_of_equal_norm(inputs, outcome, attack.norm, ids=clips, seed=seed, bounds=attack.bounds)
     singles = outcome.per_target or (outcome,)
     # Still fooled: a map that only rounding pushes over the boundary is no success of the attack.
