@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever happens while they are written."""
+"""Atomic writing: a file is complete or absent, whatever happens while it is written."""
 
 import os
 import tempfile
@@ -9,20 +9,20 @@ from pathlib import Path
 
 @contextmanager
 def write_atomically(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary file beside ``path`` that takes its place when the block ends without an exception.
+    """Yield a temporary file beside ``path`` that replaces it when the block ends without an exception.
 
     The temporary file lies in the same folder, because a rename is atomic only within one file system. It is flushed
-    to the disk before the rename, so that a power cut cannot leave an empty file under the final name. Its suffix is
-    that of ``path``, because writers such as ``numpy.save`` choose a format by it.
+    to disk before the rename, so that a power failure cannot leave an empty file under the final name. It has the
+    suffix of ``path``, because writers such as ``numpy.save`` choose the format by it.
 
     Args:
-        path: the final file; missing folders above it are made.
+        path: the final file; missing parent folders are created.
 
     Yields:
         The temporary path to write to.
 
     Raises:
-        OSError: if the folder cannot be written or the disk is full; ``path`` is then as it was.
+        OSError: if the folder is not writable or the disk is full; ``path`` is then unchanged.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,8 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def _umask() -> int:
-    # The mask can only be read by setting it; temporary files are made with 0600 and would stay unreadable to others.
+    # The mask can only be read by setting it. It is needed because temporary files are created with mode 0600, which
+    # others could not read.
     mask = os.umask(0)
     os.umask(mask)
     return mask

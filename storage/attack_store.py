@@ -1,4 +1,4 @@
-"""Where an attack run keeps its rows, and what of it is finished."""
+"""The rows of an attack run on disk, and which of its clips are finished."""
 
 import json
 import shutil
@@ -18,22 +18,22 @@ from storage.rows import read_rows, with_label_names, write_rows
 from storage.schema import require_readable
 
 ROW_KEY = ["fold", "attack", "budget_index", "clip"]
-"""What tells a row of outcomes from every other."""
+"""Columns that together identify a row of outcomes."""
 CLEAN_KEY = ["fold", "clip"]
 GROUPS = ("common", "attacks", "checkpoints", "subsets", "made_by")
 CLEAN = "clean"
-"""Name of the parts that hold the clean predictions of a batch instead of an attack's outcomes."""
+"""Name, in place of an attack's, of the parts that hold the clean predictions of a batch."""
 DEFAULT_PRECISION = "32-true"
-"""Precision of folders that were begun before it was written down."""
+"""Precision of folders that were started before the precision was stored."""
 REMEDY = "choose another --output, or --overwrite to attack anew"
 
 
 class AttackStore:
     """``runs/<name>/attacks/``: settings, outcomes, clean predictions, summary and, on request, adversarial maps.
 
-    While a run goes on, each attacked batch is a file in ``parts/``; at the end of a fold the parts are merged into
-    ``outcomes.parquet`` and ``clips.parquet``. A file is whole or absent, so the parts say what is finished. More
-    attacks, more folds and more clips may be added later with the same seed and budgets.
+    During a run, each attacked batch is a file in ``parts/``; at the end of a fold the parts are merged into
+    ``outcomes.parquet`` and ``clips.parquet``. Files are written atomically, so the parts that exist are those that are
+    finished. More attacks, folds and clips may be added later with the same seed and budgets.
 
     Args:
         path: the folder; it need not exist.
@@ -44,48 +44,48 @@ class AttackStore:
 
     @property
     def settings_file(self) -> Path:
-        """What the folder was attacked with."""
+        """Path of the settings of the attacks."""
         return self.path / "settings.json"
 
     @property
     def outcomes_file(self) -> Path:
-        """One row a fold, attack, budget and clip."""
+        """Path of the outcomes: one row per fold, attack, budget and clip."""
         return self.path / "outcomes.parquet"
 
     @property
     def clips_file(self) -> Path:
-        """One row a fold and tested clip: its clean prediction."""
+        """Path of the clean predictions: one row per fold and test clip."""
         return self.path / "clips.parquet"
 
     @property
     def summary_file(self) -> Path:
-        """Every number of the attacks, and the trust checks."""
+        """Path of the summary: every number of the attacks, and the trust checks."""
         return self.path / "summary.json"
 
     def adversarials_file(self, fold: int, attack: str, clip: int) -> Path:
-        """Adversarial maps of a clip, float32 ``(budgets, 1, rows, columns)``."""
+        """Path of the adversarial maps of a clip, float32 ``(budgets, 1, rows, columns)``."""
         return self.path / "adversarials" / f"fold{fold}" / attack / f"{clip}.npy"
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep a second command away from the folder, which would merge and remove the parts of the first.
+        """Lock the folder against a second command, which would merge and remove the parts of the first.
 
         Raises:
-            DataError: if another process works on the folder.
+            DataError: if another process holds the lock.
         """
         with alone_in(self.path):
             yield
 
     def remove(self) -> None:
-        """Delete the run, for a new one."""
+        """Delete the folder, so that a new run can start."""
         if self.path.exists():
             shutil.rmtree(self.path)
 
     def stored_settings(self) -> dict[str, Any]:
-        """What was written by :meth:`open`; empty before.
+        """The settings written by :meth:`open`; empty before.
 
         Raises:
-            DataError: if the file is not readable JSON.
+            DataError: if the file is not readable as settings of an attack.
         """
         if not self.settings_file.is_file():
             return {}
@@ -100,24 +100,25 @@ class AttackStore:
         """Start the run, or add to it.
 
         Args:
-            settings: ``common`` (the same in the whole folder, but for ``clips``, which may grow: a subset is part of
-                every larger one), ``attacks`` and ``checkpoints`` (each entry as before, new ones are added),
-                ``test_clips`` (digest of each fold's test part, as before, so that no clip is exchanged for another),
-                ``subsets`` and ``made_by`` (by fold and by attack), and anything else, which is written as it is.
+            settings: ``common`` (equal for the whole folder, except ``clips``, which may grow, because a subset is
+                contained in every larger one), ``attacks`` and ``checkpoints`` (existing entries unchanged, new ones
+                are added), ``test_clips`` (digest of each fold's test part, unchanged, so that no clip is exchanged for
+                another), ``subsets`` and ``made_by`` (by fold and by attack), and anything else, which is written
+                unchecked.
 
         Raises:
-            ValueError: if the folder was attacked with other settings; the first that differs is named.
-            DataError: if it holds results of a version whose numbers mean something else.
+            ValueError: if the folder was attacked with different settings; the first that differs is named.
+            DataError: if it holds results of a version whose numbers have different meanings.
         """
         stored = self.stored_settings()
         if stored:
             require_readable(stored.get("schema_version", 1), self.path, REMEDY)
         merged = {**settings, "schema_version": SCHEMA_VERSION}
-        # Through JSON, so that tuples and numbers compare as they come back from the file.
+        # Converted through JSON, so that tuples and numbers compare equal to those read from the file.
         for group in ("common", "attacks", "checkpoints"):
             before, now = stored.get(group, {}), json.loads(json.dumps(settings[group]))
             if group == "common" and "precision" in now:
-                # Folders that were begun before it was written down.
+                # Folders that were started before the precision was stored.
                 before = {"precision": DEFAULT_PRECISION, **before}
             for key in before.keys() & now.keys() if group != "common" else before.keys() | now.keys():
                 if key == "clips" and grows(before.get(key), now.get(key)):
@@ -137,45 +138,45 @@ class AttackStore:
                 "the corpus' table has changed; restore it, choose another --output, or --overwrite to attack anew"
             )
         merged["test_clips"] = {**parts, **parts_now}
-        # Folds that this call does not name keep the clips that they have.
+        # Folds that this call does not name keep their number of clips.
         then = {fold: stored.get("common", {}).get("clips") for fold in stored.get("checkpoints", {})}
         merged["subsets"] = {**then, **stored.get("subsets", {}), **settings.get("subsets", {})}
-        # What is there was made by the program that began it.
+        # Stored entries come second: existing results were made by the program that started them.
         merged["made_by"] = {**settings.get("made_by", {}), **stored.get("made_by", {})}
         write_json(self.settings_file, merged)
 
     def current_folds(self) -> set[int]:
-        """Folds that were attacked, or are being attacked, on as many clips as was asked for last."""
+        """Numbers of the folds whose subset has the number of clips that was asked for last."""
         settings = self.stored_settings()
         return {int(fold) for fold, clips in settings["subsets"].items() if clips == settings["common"]["clips"]}
 
     def write_part(self, fold: int, attack: str, rows: pd.DataFrame) -> None:
-        """Keep the rows of one attacked batch."""
+        """Store the rows of one attacked batch."""
         clips = rows["clip"]
         name = f"fold{fold}-{attack}-{clips.min()}-{clips.max()}-{clips.nunique()}.parquet"
         write_rows(self.path / "parts" / name, rows)
 
     def write_adversarials(self, fold: int, attack: str, clip: int, maps: NDArray[np.float32]) -> None:
-        """Keep the adversarial maps of a clip at every budget, ``(budgets, 1, rows, columns)``."""
+        """Store the adversarial maps of a clip at every budget, ``(budgets, 1, rows, columns)``."""
         with write_atomically(self.adversarials_file(fold, attack, clip)) as file:
             np.save(file, maps)
 
     def write_victim_findings(self, fold: int, findings: list[dict[str, Any]]) -> None:
-        """Keep what was found out about a fold's victim before it was attacked; nothing where nothing was looked at."""
+        """Store the findings of the sanity checks on a fold's victim; without findings, nothing is written."""
         if findings:
             write_json(self.path / "victims.json", {**self.victim_findings(), str(fold): findings})
 
     def victim_findings(self) -> dict[str, list[dict[str, Any]]]:
-        """What was found out about each fold's victim, by the number of the fold."""
+        """The findings of the sanity checks on each fold's victim, by the number of the fold."""
         path = self.path / "victims.json"
         return read_json(path, "remove it to look at the victims again") if path.is_file() else {}
 
     def finished(self, fold: int, *, with_adversarials: bool = False) -> dict[str, set[int]]:
-        """Clips that each attack is finished with on a fold.
+        """The clips of a fold that each attack has finished, by the name of the attack.
 
         Args:
             fold: number of the fold.
-            with_adversarials: count only clips whose adversarial maps are kept too.
+            with_adversarials: count only clips whose adversarial maps are stored too.
         """
         finished: dict[str, set[int]] = {}
         for rows in self._frames(self.outcomes_file, ["fold", "attack", "clip"], clean=False):
@@ -190,7 +191,7 @@ class AttackStore:
         return finished
 
     def outcomes(self) -> pd.DataFrame:
-        """All rows of all attacks, each once, in a fixed order; without a row before the first is finished."""
+        """All rows of all attacks, each once, sorted by fold, attack, budget and clip; empty before the first."""
         frames = list(self._frames(self.outcomes_file, None, clean=False))
         if not frames:
             return pd.DataFrame()
@@ -198,7 +199,7 @@ class AttackStore:
         return self._named(rows).drop_duplicates(ROW_KEY).sort_values(ROW_KEY, ignore_index=True)
 
     def clips(self) -> pd.DataFrame:
-        """Clean predictions of all tested clips, each fold and clip once."""
+        """Clean predictions of all test clips, one row per fold and clip."""
         frames = list(self._frames(self.clips_file, None, clean=True))
         if not frames:
             return pd.DataFrame()
@@ -206,14 +207,14 @@ class AttackStore:
         return self._named(rows).drop_duplicates(CLEAN_KEY).sort_values(CLEAN_KEY, ignore_index=True)
 
     def merge(self) -> None:
-        """Put all parts into the two tables and remove them."""
+        """Merge all parts into the two tables and remove them."""
         for rows, path in ((self.outcomes(), self.outcomes_file), (self.clips(), self.clips_file)):
             if len(rows):
                 write_rows(path, rows)
         shutil.rmtree(self.path / "parts", ignore_errors=True)
 
     def _named(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Add the names of classes, which rows of version 2 do not have, where the settings tell them."""
+        """Add class names, which rows of version 2 lack, if the settings contain them."""
         names = self.stored_settings().get("class_names")
         return rows if names is None else with_label_names(rows, names)
 
@@ -237,5 +238,5 @@ class AttackStore:
 
 
 def grows(before: int | None, now: int | None) -> bool:
-    """Whether a number of clips is more than before; None means all."""
+    """Whether a number of clips is larger than before; None means all."""
     return before is not None and (now is None or now > before)

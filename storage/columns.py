@@ -1,4 +1,4 @@
-"""What stands in files of results, read off the types that describe them, and the section of the docs made of it.
+"""The columns and keys of results files, read from the types that describe them, and their section of the docs.
 
 python -m storage.columns        # rewrites the section of docs/definitions.md between its markers
 """
@@ -26,8 +26,8 @@ class Column:
     Attributes:
         name: its name in the file.
         kind: its type, in words.
-        meaning: what it says.
-        unit: unit of its numbers, empty where they have none.
+        meaning: its meaning.
+        unit: unit of its numbers, empty if they have none.
         required: whether every file has it.
     """
 
@@ -39,7 +39,7 @@ class Column:
 
     @property
     def in_docs(self) -> str:
-        """Its row of a table in Markdown."""
+        """The row that describes it in a Markdown table."""
         name = f"`{self.name}`" if self.required else f"`{self.name}` (not always)"
         return f"| {name} | {self.kind} | {self.meaning} | {self.unit} |"
 
@@ -48,7 +48,7 @@ def columns_of(described: type) -> list[Column]:
     """The columns of a ``TypedDict`` whose fields are ``Annotated`` with a meaning and, if they have one, a unit.
 
     Args:
-        described: one of ``storage.tables`` or ``storage.summaries``.
+        described: a class of ``storage.tables`` or ``storage.summaries``.
 
     Raises:
         TypeError: if a field has no meaning.
@@ -66,17 +66,17 @@ def columns_of(described: type) -> list[Column]:
 
 
 def differing_columns(described: type, names: Sequence[str]) -> list[str]:
-    """Names that a file has and its description has not, and the other way round where every file should have them."""
+    """Sorted names that a file has and its description lacks, and names required there that the file lacks."""
     columns = columns_of(described)
     extra = set(names) - {column.name for column in columns}
     return sorted(extra | {column.name for column in columns if column.required} - set(names))
 
 
 def section() -> str:
-    """The tables of all files of results in Markdown."""
+    """Markdown tables of the columns and keys of all results files, between the two markers."""
     parts = [BEGIN]
     for described in (*TABLES, *SUMMARIES):
-        # The docstring of a description is one paragraph that names the file, and perhaps a second one.
+        # The docstring of each type names its file; it may have several paragraphs.
         said = " ".join((described.__doc__ or "").split()).replace("``", "`")
         rows = [column.in_docs for column in columns_of(described)]
         parts += [f"{said}\n\n" + "\n".join(["| name | type | meaning | unit |", "|---|---|---|---|", *rows])]
@@ -84,10 +84,10 @@ def section() -> str:
 
 
 def in_docs(text: str) -> str:
-    """The docs with this program's section in place of theirs.
+    """The text of the docs with the section between the markers generated anew.
 
     Raises:
-        ValueError: if the markers are missing.
+        ValueError: if a marker is missing.
     """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

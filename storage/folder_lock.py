@@ -1,4 +1,4 @@
-"""One command at a time in a folder of results."""
+"""A lock that allows only one command at a time in a results folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +11,13 @@ from storage.errors import DataError
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep a second command away from a folder, which would merge and remove the files of the first.
+    """Lock a folder against a second command, which would merge and remove the files of the first.
 
     Args:
-        folder: the folder; it need not exist. The lock lies beside it, because ``--overwrite`` deletes the folder.
+        folder: the folder; it need not exist. The lock file lies beside it, because ``--overwrite`` deletes the folder.
 
     Raises:
-        DataError: if another process works on the folder.
+        DataError: if another process holds the lock.
     """
     file = folder.with_name(f"{folder.name}.lock")
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""JSON files of results and settings: written whole, and read with one sentence for whatever is wrong with them."""
+"""JSON files of results and settings: written atomically, and read with one error for anything that is wrong."""
 
 import json
 import math
@@ -10,14 +10,14 @@ from storage.errors import DataError
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """Content of a JSON file that holds values by name.
+    """Content of a JSON file that holds an object (values by name).
 
     Args:
         path: the file.
-        remedy: what to do about a broken file, the end of the error's sentence.
+        remedy: what to do about a broken file, as the end of the error message.
 
     Raises:
-        DataError: if the file cannot be read, is not JSON, or holds something else than values by name.
+        DataError: if the file cannot be read, is not JSON, or does not hold an object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -29,15 +29,19 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write ``value`` to ``path`` as indented JSON, atomically; NaN is refused, because JSON has no such number."""
+    """Write ``value`` to ``path`` as indented JSON, atomically.
+
+    Raises:
+        ValueError: if it holds NaN or infinity, which JSON cannot represent.
+    """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def plain_numbers(value: Any) -> Any:
-    """Write numbers that JSON does not have as what it has: a missing one (NaN) as None, an infinite one as a string.
+    """A copy of a value in which numbers that JSON cannot represent are replaced: NaN by None, infinity by a string.
 
-    A median over mostly failures is infinite, which is not the same as missing: it becomes ``"inf"`` (or ``"-inf"``),
-    which ``float`` reads.
+    The median over a majority of failures is infinite, which differs from missing: it becomes ``"inf"`` (or
+    ``"-inf"``), which ``float`` reads.
     """
     if isinstance(value, dict):
         return {key: plain_numbers(item) for key, item in value.items()}

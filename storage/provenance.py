@@ -1,4 +1,4 @@
-"""What a result was computed with, written beside it so that it can be traced."""
+"""Versions, commit and processes: what a result was computed with, stored beside it so that it can be traced."""
 
 import os
 import platform
@@ -21,12 +21,12 @@ PACKAGES = (
 
 
 def is_launched() -> bool:
-    """Whether another process of the same program started this one, as Lightning does for the second GPU."""
+    """Whether another process of the same program started this one, as Lightning does for each further GPU."""
     return "LOCAL_RANK" in os.environ
 
 
 def is_one_of_many() -> bool:
-    """Whether torchrun or SLURM started several processes of this program at once, none of them before the others."""
+    """Whether torchrun or SLURM started this process together with others, so that none of them is the parent."""
     variables = os.environ
     return "TORCHELASTIC_RUN_ID" in variables or (
         "SLURM_PROCID" in variables and int(variables.get("SLURM_NTASKS", "1")) > 1
@@ -34,7 +34,7 @@ def is_one_of_many() -> bool:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a number."""
+    """Versions, by name, of Python and of the packages that can affect a result."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -45,7 +45,7 @@ def package_versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout, with ``+changes`` if files differ from it; None outside a git checkout."""
+    """Hash of the checked-out commit, with ``+changes`` if tracked files differ from it; None outside a checkout."""
     checkout = Path(__file__).resolve().parent.parent
     try:
         commit = _git(checkout, "rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-"""A folder of rows that a long command computes part by part, and goes on with after it was stopped."""
+"""A folder of rows that a long command computes in parts, and resumes after an interruption."""
 
 import json
 import shutil
@@ -18,13 +18,13 @@ from storage.schema import SCHEMA_VERSION
 
 
 class RowStore:
-    """``settings.json``, ``rows.parquet``, ``summary.json``, and ``parts/`` while a command is at work.
+    """``settings.json``, ``rows.parquet``, ``summary.json``, and ``parts/`` while a command is running.
 
-    A file is whole or absent, so the parts say what is finished.
+    Files are written atomically, so the parts that exist are those that are finished.
 
     Args:
         path: the folder; it need not exist.
-        key: the columns that tell a row from every other.
+        key: the columns that together identify a row.
     """
 
     def __init__(self, path: Path | str, key: Sequence[str]) -> None:
@@ -33,29 +33,29 @@ class RowStore:
 
     @property
     def rows_file(self) -> Path:
-        """All rows."""
+        """Path of the table of all rows."""
         return self.path / "rows.parquet"
 
     @property
     def summary_file(self) -> Path:
-        """Every number that follows from the rows."""
+        """Path of the numbers computed from the rows."""
         return self.path / "summary.json"
 
     def alone(self) -> AbstractContextManager[None]:
-        """Keep a second command away from the folder, see :func:`alone_in`."""
+        """Lock the folder against a second command, see :func:`alone_in`."""
         return alone_in(self.path)
 
     def open(self, settings: Mapping[str, Any], *, overwrite: bool = False) -> None:
         """Start the folder, or add to it.
 
         Args:
-            settings: what decides the rows, the same as when the folder was begun; a setting that is a mapping may get
-                more keys, each with one value for good.
-            overwrite: delete what is there first.
+            settings: the settings that determine the rows; they must equal those with which the folder was started,
+                except that a mapping may gain keys.
+            overwrite: first delete the folder.
 
         Raises:
-            ValueError: if the folder was begun with other settings.
-            DataError: if its settings cannot be read.
+            ValueError: if the folder was started with different settings.
+            DataError: if the stored settings cannot be read.
         """
         if overwrite and self.path.exists():
             shutil.rmtree(self.path)
@@ -78,14 +78,14 @@ class RowStore:
         write_json(file, wanted)
 
     def write_part(self, name: str, rows: pd.DataFrame) -> None:
-        """Keep finished rows under a name of their own."""
+        """Store finished rows as a part with a name of its own."""
         write_rows(self.path / "parts" / f"{name}.parquet", rows)
 
     def rows(self) -> pd.DataFrame:
-        """All finished rows, each once, in the order of the key; none before the first part.
+        """All finished rows, each once, sorted by the key; empty before the first part.
 
         Raises:
-            DataError: if the merged rows cannot be read; a part that cannot is removed with a warning.
+            DataError: if the merged rows cannot be read; an unreadable part is removed with a warning.
         """
         frames = []
         for path in (self.rows_file, *sorted((self.path / "parts").glob("[!.]*.parquet"))):
@@ -109,7 +109,7 @@ class RowStore:
         return together.drop_duplicates(self.key).sort_values(self.key, ignore_index=True)
 
     def merge(self) -> pd.DataFrame:
-        """Put all parts into one file and remove them.
+        """Merge all parts into one file and remove them.
 
         Returns:
             All rows.
@@ -121,7 +121,7 @@ class RowStore:
         return rows
 
     def write_summary(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        """Write what follows from the rows, with the version of its meaning.
+        """Write the numbers computed from the rows, with the schema version.
 
         Returns:
             The content of ``summary.json``.

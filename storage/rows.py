@@ -1,4 +1,4 @@
-"""Tables of results with one row per clip: Parquet files that say their schema version."""
+"""Results tables with one row per clip: Parquet files that state their schema version."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -14,15 +14,15 @@ from storage.errors import DataError
 from storage.schema import RENAMED, SCHEMA_VERSION, require_readable, version_of_columns
 
 VERSION_KEY = b"schema_version"
-"""Key of the schema version among the metadata of a Parquet file."""
+"""Key of the schema version in the metadata of a Parquet file."""
 Condition = tuple[str, str, Any]
-"""A column, a comparison (``==``, ``in``, ...) and what the column is compared with."""
+"""A column, a comparison (``==``, ``in``, ...) and the value to compare with."""
 LABELS = ("label", "target_label", "prediction", "target_prediction")
-"""Columns that hold a class by its number; the name of the class stands beside each as ``<column>_name``."""
+"""Columns of class numbers; each is accompanied by the names of the classes, as ``<column>_name``."""
 
 
 def write_rows(path: Path, rows: pd.DataFrame) -> None:
-    """Write a table atomically, under the schema version of this program."""
+    """Write a table atomically, with the schema version of this program."""
     table = pyarrow.Table.from_pandas(rows, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), VERSION_KEY: str(SCHEMA_VERSION).encode()}
     with write_atomically(path) as file:
@@ -32,16 +32,16 @@ def write_rows(path: Path, rows: pd.DataFrame) -> None:
 def read_rows(
     path: Path, remedy: str, columns: Collection[str] | None = None, filters: Sequence[Condition] | None = None
 ) -> pd.DataFrame:
-    """Read a table, or some of its columns and rows, under the names of this version.
+    """Read a table, or some of its columns and rows, with the column names of this version.
 
     Args:
-        path: what :func:`write_rows` wrote, now or in version 2.
+        path: a file written by :func:`write_rows`, in this version or version 2.
         remedy: what to do with a file that cannot be read, as the end of the error message.
         columns: names of the columns to read, all by default.
-        filters: conditions that all have to hold for a row.
+        filters: conditions that a row has to meet, all of them.
 
     Raises:
-        DataError: if the file is missing, is not a readable table, lacks a column, or is of another version.
+        DataError: if the file is missing, is not a readable table, lacks a column, or is of an unsupported version.
     """
     try:
         schema = pyarrow.parquet.read_schema(path)
@@ -67,11 +67,11 @@ def read_rows(
 
 
 def with_label_names(rows: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
-    """Add a column of class names after each column of class numbers that a table has.
+    """Add a column of class names after each column of class numbers in a table.
 
     Args:
-        rows: a table; columns of names that it has already are written anew.
-        class_names: name of each class, by its number; a number below 0 stands for no class and gets None.
+        rows: a table; existing columns of class names are replaced.
+        class_names: names of the classes, by number; a number below 0 stands for no class and gets None.
     """
     rows = rows.drop(columns=[f"{column}_name" for column in LABELS if f"{column}_name" in rows])
     names = np.array([*class_names, None], dtype=object)

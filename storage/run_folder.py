@@ -1,4 +1,4 @@
-"""Where a training run keeps its files, and what of it is finished."""
+"""The layout of a training run's folder, and which of its folds are finished."""
 
 import shutil
 from pathlib import Path
@@ -24,11 +24,11 @@ ADDED_LATER: dict[str, Any] = {
     "data.clip_seconds": None,
     "data.windows": "first",
 }
-"""Settings that runs of earlier versions do not name, each with the value that had the same effect."""
+"""Settings that runs of earlier versions do not record, each with the value that they effectively used."""
 
 
 class RunFolder:
-    """``runs/<name>/``: the resolved settings, a folder a fold, and the summary.
+    """``runs/<name>/``: the resolved settings, one folder per fold, and the summary.
 
     ``config.yaml``, ``summary.json``, ``fold<k>/split.csv`` (written before training), ``fold<k>/best.ckpt``,
     ``fold<k>/last.ckpt`` (only until the fold is finished), ``fold<k>/record.json`` and ``fold<k>/predictions.csv``. A
@@ -48,19 +48,19 @@ class RunFolder:
 
     @property
     def summary_file(self) -> Path:
-        """Accuracy over the folds and everything needed to trace it."""
+        """Accuracy over the folds and its provenance."""
         return self.path / "summary.json"
 
     def fold(self, fold: int) -> Path:
-        """Folder of a fold, from 1."""
+        """Folder of a fold; folds are numbered from 1."""
         return self.path / f"fold{fold}"
 
     def checkpoint(self, fold: int) -> Path:
-        """The classifier of the best validation epoch, or of the last epoch where nothing validates."""
+        """Path of the classifier of the best validation epoch, or of the last epoch if no fold validates."""
         return self.fold(fold) / "best.ckpt"
 
     def trained(self, fold: int) -> Path:
-        """What a finished fold has trained: the best checkpoint, or a baseline's file.
+        """Path of the model of a finished fold: its best checkpoint, or the file of a baseline.
 
         Raises:
             DataError: if the fold is not finished, or its record is not readable.
@@ -77,22 +77,22 @@ class RunFolder:
         return self.path / record["checkpoint"]
 
     def last_checkpoint(self, fold: int) -> Path:
-        """State to continue an interrupted fold from."""
+        """Path of the training state from which an interrupted fold is resumed."""
         return self.fold(fold) / "last.ckpt"
 
     def split_file(self, fold: int) -> Path:
-        """Which clips a fold is trained, validated and tested on."""
+        """Path of the table of the clips on which a fold is trained, validated and tested."""
         return self.fold(fold) / "split.csv"
 
     def record_file(self, fold: int) -> Path:
-        """The finished fold's result."""
+        """Path of the result of a finished fold."""
         return self.fold(fold) / "record.json"
 
     def record(self, fold: int) -> dict[str, Any] | None:
         """Result of a fold, or None if it is not finished.
 
         Raises:
-            DataError: if the file is not readable JSON, or not what a fold's record says.
+            DataError: if the file is not a readable JSON object.
         """
         path = self.record_file(fold)
         if not path.is_file():
@@ -100,17 +100,17 @@ class RunFolder:
         return read_json(path, "remove it to train the fold again")
 
     def begun_folds(self) -> list[int]:
-        """Numbers of the folds that have a folder with some file in it, finished or not."""
+        """Numbers of the folds that have a non-empty folder, finished or not, in ascending order."""
         numbers = [int(path.name[4:]) for path in self.path.glob("fold*") if path.name[4:].isdigit()]
         return sorted(fold for fold in numbers if any(self.fold(fold).iterdir()))
 
     def finished_folds(self) -> list[int]:
-        """Numbers of the folds that have a record and a checkpoint."""
+        """Numbers of the folds that have a record, in ascending order."""
         return [fold for fold in self.begun_folds() if self.record_file(fold).is_file()]
 
     @property
     def table_digest(self) -> str | None:
-        """Digest of the metadata table that the run was begun with; None before it is opened."""
+        """Digest of the metadata table with which the run was started; None before it is opened."""
         if not self.config_file.is_file():
             return None
         return (yaml.safe_load(self.config_file.read_text(encoding="utf-8")) or {}).get("table_digest")
@@ -125,11 +125,11 @@ class RunFolder:
 
         Args:
             config: resolved settings, written to ``config.yaml``.
-            identity: the part of them that decides the result, compared with the one the run was started with.
-            overwrite: delete a run of this name first.
+            identity: the settings that determine the result; they must equal those with which the run was started.
+            overwrite: first delete a run of this name.
 
         Raises:
-            ValueError: if the run was started with other settings; the differing ones are named.
+            ValueError: if the run was started with different settings, which are named.
         """
         if overwrite:
             self.remove()
@@ -144,13 +144,13 @@ class RunFolder:
         write_text(self.config_file, yaml.safe_dump({**config, "identity": identity}, sort_keys=False))
 
     def differing_settings(self, identity: dict[str, Any]) -> list[str]:
-        """Dotted names of the settings that decide a result and are others than those the run was started with.
+        """Dotted names of the settings that determine the result and differ from those the run was started with.
 
         Args:
             identity: as in :meth:`open`.
 
         Raises:
-            DataError: if the file of settings cannot be read.
+            DataError: if ``config.yaml`` cannot be read.
         """
         try:
             config = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
@@ -170,7 +170,7 @@ class RunFolder:
         return sorted(differing_keys(stored, identity))
 
     def write_record(self, fold: int, record: dict[str, Any]) -> None:
-        """Mark a fold as finished and drop the state that only served to continue it."""
+        """Mark a fold as finished and delete the state needed only to resume it."""
         write_json(self.record_file(fold), record)
         self.last_checkpoint(fold).unlink(missing_ok=True)
 

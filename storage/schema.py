@@ -1,8 +1,9 @@
-"""The version of the files that hold results, and the conversion of files of the version before.
+"""The version of the results files, and the conversion of files of the previous version.
 
 Version 3 calls the position of a budget in its profile ``budget_index`` and its settings ``budget``; version 2 called
-them ``budget`` and ``settings``, and had no names of classes beside their numbers. All numbers are the same, so files
-of version 2 are read under the names of version 3. The numbers of version 1 mean something else, and are refused.
+them ``budget`` and ``settings``, and stored no class names beside class numbers. All numbers mean the same, so files of
+version 2 are read with the names of version 3. The numbers of version 1 have different meanings, so its files are
+refused.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,25 +13,25 @@ from typing import Any
 from storage.errors import DataError
 
 SCHEMA_VERSION = 3
-"""Counts changes of what a stored column or number means. 2: an AUC compares different clips only and is taken over all
-clips of a fold; rows say ``recording`` and ``target_label``; n counts distinct clips; infinity is written as "inf".
-3: ``budget_index`` and ``budget``."""
+"""Incremented whenever a stored column or number changes its meaning. 2: an AUC compares different clips only and is
+taken over all clips of a fold; rows have ``recording`` and ``target_label``; n counts distinct clips; infinity is
+written as "inf". 3: ``budget_index`` and ``budget``."""
 
 READABLE = (2, SCHEMA_VERSION)
 RENAMED = {"budget": "budget_index", "settings": "budget"}
-"""Names of version 2 -> names of version 3, of a column or a key of a row that says which budget it is about."""
+"""Names of version 2 -> names of version 3, for the columns or keys of a row that identify its budget."""
 
 
 def in_this_version(summary: Mapping[str, Any], path: Path, remedy: str) -> dict[str, Any]:
-    """A summary under the names of this version.
+    """A copy of a summary with the names of this version.
 
     Args:
         summary: content of a ``summary.json``, of a run, of its attacks or of a transfer.
         path: the file, for the error message.
-        remedy: what to do instead of reading it, for example which command makes the file anew.
+        remedy: what to do instead of reading it, for example the command that creates the file again.
 
     Raises:
-        DataError: if its numbers mean something else, because it is of another version than 2 and 3 or names none.
+        DataError: if its version is neither 2 nor 3, so that its numbers have different meanings.
     """
     found = summary.get("schema_version", 1)
     require_readable(found, path, remedy)
@@ -44,15 +45,15 @@ def in_this_version(summary: Mapping[str, Any], path: Path, remedy: str) -> dict
 
 
 def require_readable(version: Any, path: Path, remedy: str) -> None:
-    """Refuse a file of results whose numbers have the same names and mean something else.
+    """Refuse a results file whose numbers have the same names but different meanings.
 
     Args:
-        version: the ``schema_version`` that it names; 1 where it names none.
-        path: the file or folder.
+        version: the ``schema_version`` that the file states; 1 if it states none.
+        path: the file or folder, for the error message.
         remedy: as in :func:`in_this_version`.
 
     Raises:
-        DataError: for another version than 2 and 3.
+        DataError: if the version is neither 2 nor 3.
     """
     if version not in READABLE:
         raise DataError(
@@ -62,7 +63,7 @@ def require_readable(version: Any, path: Path, remedy: str) -> None:
 
 
 def version_of_columns(names: Iterable[str]) -> int:
-    """The version of a table of rows that does not name one, as those before version 3 do not.
+    """The schema version of a table that does not state one, as written before version 3.
 
     Args:
         names: names of its columns.

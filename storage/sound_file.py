@@ -1,4 +1,4 @@
-"""Sounds as files that any player opens."""
+"""Writing sounds as files that any player opens."""
 
 from pathlib import Path
 from typing import Literal
@@ -13,10 +13,10 @@ SoundFormat = Literal["wav", "flac"]
 
 
 def write_sound(path: Path, sound: NDArray[np.floating], sample_rate: int) -> None:
-    """Write a mono sound with 16 bits, atomically; samples beyond full scale are clipped.
+    """Write a mono sound as 16-bit PCM, atomically; samples beyond full scale are clipped.
 
     Args:
-        path: the file; its suffix, ``.wav`` or ``.flac``, is its format.
+        path: the file; its suffix, ``.wav`` or ``.flac``, determines the format.
         sound: ``(time,)``, full scale is [-1, 1].
         sample_rate: in Hz.
     """

@@ -1,13 +1,13 @@
-"""The keys of every JSON file of results, with meaning and unit; ``docs/definitions.md`` is written from them.
+"""The keys of every JSON results file, with meaning and unit; ``docs/definitions.md`` is generated from them.
 
-A key is ``Annotated[type, meaning]`` or ``Annotated[type, meaning, unit]``. A number that does not exist is None; an
-infinite one is the text ``inf``.
+A key is ``Annotated[type, meaning]`` or ``Annotated[type, meaning, unit]``. An undefined number is None; an infinite
+one is the string ``inf``.
 """
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 Number = float | None
-"""A number, or None where it does not exist."""
+"""A number, or None where it is undefined."""
 
 
 class FoldRecord(TypedDict):
@@ -26,26 +26,26 @@ class FoldRecord(TypedDict):
     n_validation: Annotated[int, "clips of the validation part", "clips"]
     leakage: Annotated[float, "test clips with a clip of the same recording in training or validation", "share"]
     recordings_known: NotRequired[
-        Annotated[bool, "whether somebody said which files were cut from one recording; else leakage is a lower bound"]
+        Annotated[bool, "whether the table states each file's recording; if not, leakage is a lower bound"]
     ]
-    validation: NotRequired[Annotated[str, "`fold` or `none`: whether a fold validated"]]
+    validation: NotRequired[Annotated[str, "`fold` or `none`: whether a fold was held out for validation"]]
     weights: NotRequired[Annotated[str, "which epoch's weights were kept"]]
-    checkpoint: Annotated[str, "the model's file, below the folder of the run"]
-    epochs: Annotated[int | None, "epochs of the training; null for an SVM or a forest", "epochs"]
-    seconds: Annotated[float, "time that went into the model", "s"]
+    checkpoint: Annotated[str, "the model's file, relative to the folder of the run"]
+    epochs: Annotated[int | None, "epochs trained; null for an SVM or a random forest", "epochs"]
+    seconds: Annotated[float, "training time, interrupted sessions included", "s"]
     parameters: Annotated[int, "trainable parameters", "count"]
 
 
 class RunSummary(TypedDict):
-    """``summary.json`` of a run: its test accuracy, and where it comes from."""
+    """``summary.json`` of a run: its test accuracy and its provenance."""
 
-    schema_version: Annotated[int, "version of the files of results"]
+    schema_version: Annotated[int, "version of the results schema"]
     corpus: Annotated[str, "name of the corpus"]
     num_classes: Annotated[int, "classes of the corpus' table", "count"]
     class_names: Annotated[list[str], "names of the classes, by label"]
     clip_seconds: NotRequired[Annotated[float, "length of the clips", "s"]]
     table_digest: Annotated[str, "digest of the corpus' table"]
-    split: Annotated[str, "how clips were divided"]
+    split: Annotated[str, "split protocol"]
     representation: Annotated[dict[str, Any], "settings of the representation, its class as `class`"]
     architecture: Annotated[str, "the classifier"]
     accuracy_mean: Annotated[Number, "mean accuracy over folds", "share"]
@@ -53,7 +53,7 @@ class RunSummary(TypedDict):
     balanced_accuracy_mean: Annotated[Number, "mean over folds", "share"]
     macro_f1_mean: Annotated[Number, "mean over folds", "share"]
     recall_mean: Annotated[dict[str, Number], "recall of each class, mean over the folds that have it", "share"]
-    folds_finished: Annotated[int, "folds that are trained and tested", "folds"]
+    folds_finished: Annotated[int, "folds trained and tested", "folds"]
     folds_in_all: Annotated[int, "folds of the whole cross-validation", "folds"]
     folds: Annotated[list[FoldRecord], "record of each finished fold"]
     leakage: Annotated[Number, "mean over folds", "share"]
@@ -61,37 +61,37 @@ class RunSummary(TypedDict):
     parameters: Annotated[int | None, "trainable parameters", "count"]
     seed: Annotated[int, "seed of the run"]
     versions: Annotated[dict[str, str], "versions of the packages"]
-    git_commit: Annotated[str | None, "commit of the program; `+changes` where files differed from it"]
+    git_commit: Annotated[str | None, "commit of the program, with `+changes` if files differed from it"]
     recipe: Annotated[dict[str, Any], "settings of `data` and `model` from which the run is rebuilt"]
-    training: Annotated[dict[str, Any], "how long and how exactly was trained"]
+    training: Annotated[dict[str, Any], "settings of the training: epochs, batch size, precision and others"]
 
 
 class CostNumbers(TypedDict):
     """``cost_auc90`` and ``cost_auc90_bounded`` of an attack."""
 
-    gradients: Annotated[float, "the cost; where censored, a lower bound", "batch gradients"]
-    censored: Annotated[bool, "whether no budget reached AUC > 0.9, of a mean on some fold or attack"]
-    low: Annotated[Number, "of a mean, the smallest cost in it", "batch gradients"]
-    high: Annotated[Number, "of a mean, the largest cost in it; null where one is censored", "batch gradients"]
+    gradients: Annotated[float, "the cost; a lower bound if censored", "batch gradients"]
+    censored: Annotated[bool, "whether no budget reached AUC > 0.9; for a mean, on any of its folds or attacks"]
+    low: Annotated[Number, "for a mean, the smallest cost averaged", "batch gradients"]
+    high: Annotated[Number, "for a mean, the largest cost averaged; null if any is censored", "batch gradients"]
 
 
 class _Rates(TypedDict):
-    """Rates and areas that a budget, an attack and a mean have."""
+    """Rates and areas common to a budget, an attack and a mean."""
 
     fooling_rate: Annotated[float, "mean success over S", "share"]
     success_65: Annotated[float, "mean `success_65` over S", "share"]
     success_8bit: Annotated[float, "mean `success_8bit` over S", "share"]
     target_rate: Annotated[Number, "mean `target_hit` over S; null for an attack without targets", "share"]
-    fooling_rate_all: Annotated[float, "share of the test clips that are wrong after the attack", "share"]
-    auc: Annotated[Number, "AUC of -log p(label), 0.5 is no effect"]
+    fooling_rate_all: Annotated[float, "share of the test clips misclassified after the attack", "share"]
+    auc: Annotated[Number, "AUC of -log p(label); 0.5 means no effect"]
     auc_ovr: Annotated[Number, "1 - macro one-versus-rest AUC"]
 
 
 class _Prices(TypedDict):
-    """What an attack costs."""
+    """The cost of an attack."""
 
     batch_gradients: Annotated[float, "largest `gradients` in a reporting batch, mean over batches", "gradients"]
-    full_jacobian_batch_gradients: Annotated[float, "the same of `full_jacobian_gradients`", "gradients"]
+    full_jacobian_batch_gradients: Annotated[float, "the same for `full_jacobian_gradients`", "gradients"]
 
 
 class _RateEnds(TypedDict):
@@ -112,16 +112,18 @@ class BudgetNumbers(_Rates, _Prices, _RateEnds):
     budget_index: Annotated[int, "position of the budget in its profile, from 0"]
     budget: Annotated[dict[str, Any], "settings of the budget"]
     n: Annotated[int, "clips of S", "clips"]
-    n_test: Annotated[int, "attacked test clips, those included that are wrong when clean", "clips"]
+    n_test: Annotated[int, "test clips, those misclassified when clean included", "clips"]
     recordings: Annotated[int, "distinct recordings of the clips of S", "recordings"]
     gradients_mean: Annotated[float, "mean of `gradients` over S", "gradients"]
     median_l2: Annotated[float | str | None, "median l_2 norm over the successes", "units of the map"]
     median_linf: Annotated[float | str | None, "median l_inf norm over the successes", "units of the map"]
     median_l0: Annotated[float | str | None, "median number of changed values over the successes", "count"]
     median_snr_db: Annotated[float | str | None, "median signal-to-noise ratio over the successes", "dB"]
-    median_l2_all: Annotated[float | str | None, "median l_2 norm over S, failures as infinite", "units of the map"]
-    zero_gradient_share: Annotated[float, "gradients that are exactly zero", "share"]
-    seconds: Annotated[float, "time of the attack", "s"]
+    median_l2_all: Annotated[
+        float | str | None, "median l_2 norm over S, failures counted as infinite", "units of the map"
+    ]
+    zero_gradient_share: Annotated[float, "share of the gradients that are exactly zero", "share"]
+    seconds: Annotated[float, "running time of the attack", "s"]
 
 
 class AttackNumbers(_Rates, _Prices):
@@ -135,31 +137,33 @@ class AttackNumbers(_Rates, _Prices):
     auc_budget: Annotated[Number, "area under the fooling rate over log delta, divided by its width", "share"]
     cost_auc90: Annotated[CostNumbers, "cheapest budget that reaches AUC > 0.9"]
     cost_auc90_bounded: Annotated[CostNumbers, "the same among budgets with a median SNR of at least 20 dB"]
-    seconds: Annotated[float, "time of the attack", "s"]
+    seconds: Annotated[float, "running time of the attack", "s"]
 
 
 class MeanNumbers(_Rates, _Prices, _RateEnds):
-    """An entry of ``means`` of ``attacks/summary.json``: one attack, mean over folds, by its name."""
+    """An entry of ``means`` of ``attacks/summary.json``, by the name of the attack: means over folds."""
 
     folds: Annotated[int, "number of folds", "count"]
     n: Annotated[int, "distinct clips of S over the folds", "clips"]
     recordings: Annotated[int, "distinct recordings of these", "recordings"]
     auc_budget: Annotated[Number, "mean over folds", "share"]
-    fooling_rate_std: Annotated[Number, "sample standard deviation over folds, null with one; so below", "share"]
-    success_65_std: Annotated[Number, "of `success_65`", "share"]
-    success_8bit_std: Annotated[Number, "of `success_8bit`", "share"]
-    target_rate_std: Annotated[Number, "of `target_rate`", "share"]
-    fooling_rate_all_std: Annotated[Number, "of `fooling_rate_all`", "share"]
-    auc_std: Annotated[Number, "of `auc`"]
-    auc_ovr_std: Annotated[Number, "of `auc_ovr`"]
-    batch_gradients_std: Annotated[Number, "of `batch_gradients`", "gradients"]
-    full_jacobian_batch_gradients_std: Annotated[Number, "of `full_jacobian_batch_gradients`", "gradients"]
-    auc_budget_std: Annotated[Number, "of `auc_budget`", "share"]
+    fooling_rate_std: Annotated[
+        Number, "sample standard deviation of `fooling_rate` over folds; null with one fold", "share"
+    ]
+    success_65_std: Annotated[Number, "the same for `success_65`", "share"]
+    success_8bit_std: Annotated[Number, "the same for `success_8bit`", "share"]
+    target_rate_std: Annotated[Number, "the same for `target_rate`", "share"]
+    fooling_rate_all_std: Annotated[Number, "the same for `fooling_rate_all`", "share"]
+    auc_std: Annotated[Number, "the same for `auc`"]
+    auc_ovr_std: Annotated[Number, "the same for `auc_ovr`"]
+    batch_gradients_std: Annotated[Number, "the same for `batch_gradients`", "gradients"]
+    full_jacobian_batch_gradients_std: Annotated[Number, "the same for `full_jacobian_batch_gradients`", "gradients"]
+    auc_budget_std: Annotated[Number, "the same for `auc_budget`", "share"]
     cost_auc90: Annotated[CostNumbers, "mean over folds"]
     cost_auc90_bounded: Annotated[CostNumbers, "mean over folds"]
-    batch_gradients_min: Annotated[float, "smallest of a fold", "gradients"]
-    batch_gradients_max: Annotated[float, "largest of a fold", "gradients"]
-    seconds: Annotated[float, "time of the attack on all folds", "s"]
+    batch_gradients_min: Annotated[float, "smallest `batch_gradients` of any fold", "gradients"]
+    batch_gradients_max: Annotated[float, "largest `batch_gradients` of any fold", "gradients"]
+    seconds: Annotated[float, "running time of the attack on all folds", "s"]
 
 
 class SixNumbers(_Prices, _RateEnds):
@@ -178,30 +182,30 @@ class AttackedFoldNumbers(TypedDict):
     """An entry of ``folds`` of ``attacks/summary.json``: the clean clips of one fold."""
 
     fold: Annotated[int, "number of the fold, from 1"]
-    n_test: Annotated[int, "attacked test clips", "clips"]
-    n: Annotated[int, "of these, right when clean: S", "clips"]
-    accuracy: Annotated[float, "the ratio of the two", "share"]
+    n_test: Annotated[int, "test clips chosen for the attack", "clips"]
+    n: Annotated[int, "of these, classified correctly when clean: S", "clips"]
+    accuracy: Annotated[float, "`n` / `n_test`", "share"]
 
 
 class CheckRecord(TypedDict):
     """An entry of ``checks`` of ``attacks/summary.json``: a trust check of one fold."""
 
     name: Annotated[str, "what was checked"]
-    kind: Annotated[Literal["hard", "soft"], "whether it has to hold clip by clip"]
-    passed: Annotated[bool, "whether it holds"]
+    kind: Annotated[Literal["hard", "soft"], "`hard`: has to hold for every clip; `soft`: a warning sign"]
+    passed: Annotated[bool, "whether the check holds"]
     fold: Annotated[int, "number of the fold, from 1"]
-    attack: Annotated[str | None, "the attack that it is about"]
-    found: Annotated[str, "what was seen"]
-    remedy: Annotated[str, "what to do if it does not hold"]
+    attack: Annotated[str | None, "the attack checked; null for a check of the whole fold"]
+    found: Annotated[str, "what was measured"]
+    remedy: Annotated[str, "what to do if the check fails"]
 
 
 class AttackNumbersOfRun(TypedDict):
-    """What follows from the rows of the attacks on one run alone: a part of ``attacks/summary.json``."""
+    """The part of ``attacks/summary.json`` that is computed from the rows of the attacks on one run alone."""
 
-    n_test: Annotated[int, "distinct attacked test clips", "clips"]
-    n: Annotated[int, "of these, right when clean on some fold: S", "clips"]
+    n_test: Annotated[int, "distinct test clips chosen for the attack", "clips"]
+    n: Annotated[int, "of these, classified correctly when clean on some fold: S", "clips"]
     recordings: Annotated[int, "distinct recordings of the clips of S", "recordings"]
-    accuracy_on_attacked: Annotated[float, "share of the attacked test clips that are right when clean", "share"]
+    accuracy_on_attacked: Annotated[float, "share of the `n_test` clips classified correctly when clean", "share"]
     folds: Annotated[list[AttackedFoldNumbers], "one entry per fold"]
     budgets: Annotated[list[BudgetNumbers], "one entry per fold, attack and budget"]
     attacks: Annotated[list[AttackNumbers], "one entry per fold and attack"]
@@ -212,11 +216,11 @@ class AttackNumbersOfRun(TypedDict):
 class AttackSummary(AttackNumbersOfRun):
     """``attacks/summary.json``: every number of the attacks on one run."""
 
-    schema_version: Annotated[int, "version of the files of results"]
+    schema_version: Annotated[int, "version of the results schema"]
     corpus: Annotated[str, "name of the corpus"]
     num_classes: Annotated[int, "classes of the corpus' table", "count"]
     class_names: Annotated[list[str], "names of the classes, by label"]
-    split: Annotated[str, "how clips were divided"]
+    split: Annotated[str, "split protocol"]
     representation: Annotated[dict[str, Any], "settings of the representation"]
     architecture: Annotated[str, "the classifier"]
     profile: Annotated[str, "name or file of the profile of budgets"]
@@ -225,15 +229,15 @@ class AttackSummary(AttackNumbersOfRun):
     checks: Annotated[list[CheckRecord], "trust checks"]
     recipe: Annotated[dict[str, Any], "settings from which the run is rebuilt"]
     checkpoints: Annotated[dict[str, str], "digest of each fold's checkpoint", "SHA-256"]
-    made_by: Annotated[dict[str, Any], "versions and commit that each attack was run with"]
+    made_by: Annotated[dict[str, Any], "package versions and commit with which each attack was run"]
 
 
 class TransferCell(TypedDict):
     """An entry of ``rows`` of ``transfer/<name>/summary.json``: one target model, attack and fold."""
 
-    fold: Annotated[int | None, "number of the fold; null over all folds"]
+    fold: Annotated[int | None, "number of the fold; null for all folds together"]
     attack: Annotated[str | None, "name of the attack; null for the plain mean over the six"]
-    target_run: Annotated[str, "name of the run that judges"]
+    target_run: Annotated[str, "name of the target model's run"]
     target_architecture: Annotated[str, "its architecture"]
     ratio: Annotated[Number, "transfer ratio; null where nothing fools the source", "share"]
     ratio_low: Annotated[Number, "lower end of its interval", "share"]
@@ -241,9 +245,11 @@ class TransferCell(TypedDict):
     interval_method: Annotated[str, "method of the interval"]
     numerator: Annotated[int, "adversarials that fool both, over clips, folds and budgets", "count"]
     denominator: Annotated[int, "adversarials that fool the source", "count"]
-    target_hit_ratio: Annotated[Number, "the same ratio of hits of the target label", "share"]
-    target_hit_denominator: NotRequired[Annotated[int, "those that reach it on the source; of one attack", "count"]]
-    attacks: NotRequired[Annotated[int, "attacks that have a ratio; of a mean over the six", "count"]]
+    target_hit_ratio: Annotated[Number, "the same ratio for hits of the target label", "share"]
+    target_hit_denominator: NotRequired[
+        Annotated[int, "adversarials that reach their target label on the source; only for one attack", "count"]
+    ]
+    attacks: NotRequired[Annotated[int, "attacks that have a ratio; only for a mean over the six", "count"]]
     auc_on_target: Annotated[Number, "AUC on the target model; null for an SVM or a forest"]
     n: Annotated[int, "distinct clips in the denominator", "clips"]
     recordings: Annotated[int, "distinct recordings of these", "recordings"]
@@ -252,12 +258,12 @@ class TransferCell(TypedDict):
 
 
 class TransferSummary(TypedDict):
-    """``transfer/<name>/summary.json``: what the attacks on one run do to other models."""
+    """``transfer/<name>/summary.json``: how the attacks on one run transfer to other models."""
 
-    schema_version: Annotated[int, "version of the files of results"]
+    schema_version: Annotated[int, "version of the results schema"]
     corpus: Annotated[str, "name of the corpus"]
     class_names: Annotated[list[str], "names of the classes, by label"]
-    split: Annotated[str, "how clips were divided"]
+    split: Annotated[str, "split protocol"]
     representation: Annotated[dict[str, Any], "settings of the representation"]
     profile: Annotated[str, "name or file of the profile of budgets"]
     seed: Annotated[int, "seed of targets and of whatever else is random"]
@@ -277,14 +283,16 @@ class RetestRecord(TypedDict):
 
     checkpoint: Annotated[str, "the model's file"]
     corpus: Annotated[str, "name of the corpus"]
-    split: Annotated[str, "how clips were divided"]
+    split: Annotated[str, "split protocol"]
     fold: Annotated[int, "number of the fold, from 1"]
     test_part: Annotated[Literal["recorded", "drawn"], "whether the test part is that of the checkpoint or a new one"]
     accuracy: Annotated[float, "share of the test clips that are classified correctly", "share"]
     n_test: Annotated[int, "clips of the test part", "clips"]
     n_gone: Annotated[int, "recorded test clips that the table no longer lists", "clips"]
-    n_seen: Annotated[int, "test clips that the model has seen in training or validation", "clips"]
-    n_seen_recordings: Annotated[int, "test clips of a recording that the model has seen a clip of", "clips"]
+    n_seen: Annotated[int, "test clips used in the model's training or validation", "clips"]
+    n_seen_recordings: Annotated[
+        int, "test clips from a recording of which a clip was used in the model's training or validation", "clips"
+    ]
 
 
 SUMMARIES: tuple[type, ...] = (

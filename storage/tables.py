@@ -1,4 +1,4 @@
-"""The columns of every table of results, with meaning and unit; ``docs/definitions.md`` is written from them.
+"""The columns of every results table, with meaning and unit; ``docs/definitions.md`` is generated from them.
 
 A column is ``Annotated[type, meaning]`` or ``Annotated[type, meaning, unit]``.
 """
@@ -12,10 +12,10 @@ Logits = NDArray[np.float32]
 
 
 class _Place(TypedDict):
-    """What an outcome is about: a clip, attacked with one budget of one attack."""
+    """What identifies an outcome: a clip, attacked with one budget of one attack."""
 
     fold: Annotated[int, "number of the fold, from 1"]
-    attack: Annotated[str, "name of the attack; `check_...` was run for the trust checks only"]
+    attack: Annotated[str, "name of the attack; a `check_...` is run only for the trust checks"]
     budget_index: Annotated[int, "position of the budget in its profile, from 0"]
     budget: Annotated[str, "settings of the budget, as JSON"]
     clip: Annotated[int, "position of the clip in the fold's record, from 0"]
@@ -40,13 +40,13 @@ class OutcomeRow(_Place):
     logits_adversarial: Annotated[Logits, "logits of the adversarial `(classes,)`"]
     success: Annotated[float, "class of the adversarial differs from the label", "0 or 1; a share over targets"]
     success_65: Annotated[float, "success with a probability of at least 0.65", "0 or 1; a share over targets"]
-    success_8bit: Annotated[float, "success that rounding to 256 levels leaves", "0 or 1; a share over targets"]
+    success_8bit: Annotated[float, "success that survives rounding to 256 levels", "0 or 1; a share over targets"]
     target_hit: Annotated[float, "the adversarial's class is the target label", "0 or 1; a share over targets"]
     noise_success: Annotated[float, "success of random noise of the perturbation's norm", "0 or 1"]
     iterations: Annotated[float, "updates of the iterate", "count"]
     gradients: Annotated[float, "gradient rows spent on the clip", "count"]
     full_jacobian_gradients: Annotated[float, "the same with one row per class for each Jacobian", "count"]
-    zero_gradients: Annotated[float, "of the gradients, those that are exactly zero", "count"]
+    zero_gradients: Annotated[float, "gradients that are exactly zero", "count"]
     forward_rows: Annotated[float, "forward passes of the clip", "count"]
     l2: Annotated[float, "Euclidean norm of the perturbation", "units of the map"]
     linf: Annotated[float, "largest change of a value", "units of the map"]

@@ -1,4 +1,4 @@
-"""A trained run as the commands after training see it: its folder and the checkpoints of its folds."""
+"""A trained run as later commands use it: its folder and the checkpoints of its folds."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class TrainedRun:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether this is an SVM or a forest, which has no gradients."""
+        """Whether this is an SVM or a random forest, which has no gradients."""
         return all(path.suffix == ".skops" for path in self.checkpoints.values())
 
     @classmethod
     def of(cls, path: Path) -> TrainedRun:
-        """Find the checkpoints that a path stands for.
+        """Find the checkpoints at a path.
 
         Args:
-            path: a checkpoint, or a run folder, which stands for all its finished folds.
+            path: a checkpoint, or a run folder, from which all finished folds are taken.
 
         Raises:
             DataError: if there is none.
@@ -52,11 +52,11 @@ class TrainedRun:
         folder = path.parent
         if folder.name.startswith("fold") and folder.name[4:].isdigit():
             return cls(folder.parent, {int(folder.name[4:]): path})
-        # A checkpoint on its own; which fold it is stands inside.
+        # A checkpoint outside a run folder: its fold is read from the file later.
         return cls(folder, {0: path})
 
     def keep_folds(self, folds: set[int]) -> None:
-        """Leave out the other folds.
+        """Drop all other folds.
 
         Raises:
             DataError: if a fold has no checkpoint.
@@ -69,6 +69,6 @@ class TrainedRun:
 
 
 def sha256(path: Path) -> str:
-    """Digest of a file, by which a checkpoint is told from another of the same name."""
+    """Hexadecimal SHA-256 digest of a file, which tells checkpoints of the same name apart."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,9 +1,9 @@
-"""What a file may make this program do: choose among known classes and give them plain values, and nothing else.
+"""Limits on what a file can make this program do: choose among known classes and set plain values, nothing else.
 
-A checkpoint or a stored result comes from anywhere. A class that it names is looked up among the project's own; any
-other module is imported only if it lies under a package that the command line allows, and only a class of the expected
-kind, or a function that is defined in such a package, is used. The values that it gives are compared with the
-annotations of the constructor that takes them; no value is ever understood as the name of something to import.
+A checkpoint or a stored result may come from anyone. A class that it names is looked up among the project's own; any
+other module is imported only if it lies in a package that the command line allows, and only a class of the expected
+kind, or a function defined in such a package, is used. The values that it gives are checked against the annotations of
+the constructor that takes them; no value is ever interpreted as the name of something to import.
 """
 
 import importlib
@@ -26,16 +26,19 @@ def named_class(name: Any, expected: type[T], known: Collection[type[T]], allowe
         name: a short name (``STFT``), or an import path (``representations.STFT``, ``package.module.Class``).
         expected: what the class has to be a subclass of.
         known: the project's own classes, found without importing anything.
-        allowed: packages, or dotted beginnings of modules, from which the user lets files name classes.
+        allowed: packages, or dotted prefixes of modules, whose classes the user allows files to name.
+
+    Returns:
+        The class itself; nothing of it is called.
 
     Raises:
-        ValueError: if it is none of the known and not allowed, cannot be imported, or is something else. Nothing of
-            a module that is not allowed is executed.
+        ValueError: if the class is neither known nor allowed, cannot be imported, or is not a subclass of ``expected``.
+            No code of a module that is not allowed is executed.
     """
     if not isinstance(name, str):
         raise ValueError(f"expected the name of a {expected.__name__}, got {shortened(name)}")
     for one in known:
-        # A package offers its classes beside the module that defines them.
+        # A package re-exports the classes of its modules.
         if name in (one.__name__, f"{one.__module__}.{one.__name__}", f"{one.__module__.split('.')[0]}.{one.__name__}"):
             return one
     short = ", ".join(one.__name__ for one in known)
@@ -48,22 +51,22 @@ def named_class(name: Any, expected: type[T], known: Collection[type[T]], allowe
 def named_builder(
     name: Any, kind: str, expected: type[T], known: Mapping[str, Callable[..., T]], allowed: Collection[str] = ()
 ) -> Callable[..., T]:
-    """Find the class or function that a file names as the one that builds an object.
+    """Find the class or function that a file names as the builder of an object.
 
     Args:
         name: a name in ``known``, or an import path (``package.module.function``).
-        kind: what the name stands for, in words with their article, for error messages.
-        expected: what is to be built.
+        kind: what the name stands for, with its article, for error messages.
+        expected: class of the object to build.
         known: the project's own builders by name, found without importing anything.
-        allowed: packages, or dotted beginnings of modules, from which the user lets files name builders.
+        allowed: packages, or dotted prefixes of modules, whose builders the user allows files to name.
 
     Returns:
-        The builder. Of an allowed package it is a subclass of ``expected``, or a function that is defined in an allowed
-        package; what the package has imported from elsewhere (``from os import system``) is no such function.
+        The builder. From an allowed package it is a subclass of ``expected``, or a function defined in an allowed
+        package; a function that the package merely imports (``from os import system``) is refused.
 
     Raises:
-        ValueError: if it is neither known nor allowed, cannot be imported, or is something else. Nothing of a module
-            that is not allowed is executed, and nothing that was found is called.
+        ValueError: if the builder is neither known nor allowed, cannot be imported, or is something else. No code of a
+            module that is not allowed is executed, and nothing that was found is called.
     """
     if not isinstance(name, str):
         raise ValueError(f"expected {kind}, got {shortened(name)}")
@@ -82,12 +85,12 @@ def named_builder(
 
 
 def is_import_path(name: Any) -> bool:
-    """Whether a value is text that can name an object of a module: identifiers with dots between them."""
+    """Whether a value is a string that can name an object of a module: identifiers separated by dots."""
     return isinstance(name, str) and "." in name and all(part.isidentifier() for part in name.split("."))
 
 
 def _allowed_object(name: str, wanted: str, allowed: Collection[str]) -> Any:
-    """The object at an import path, if its module lies under an allowed package; ``wanted`` says what it should be."""
+    """The object at an import path whose module lies in an allowed package; ``wanted`` names the expected kind."""
     module, _, attribute = name.rpartition(".")
     if not is_import_path(name):
         raise ValueError(f"expected {wanted} or an import path, got {shortened(name)}")
@@ -104,7 +107,7 @@ def _lies_under(module: str, packages: Collection[str]) -> bool:
 
 
 def _origin(found: Any) -> str:
-    """What was found, in words, and where it is defined if that can be told."""
+    """What kind of object was found, in words, and the module that defines it if known."""
     kind = "a class" if isinstance(found, type) else "a function" if inspect.isroutine(found) else type(found).__name__
     module = getattr(found, "__module__", None)
     return f"{kind} of {module}" if isinstance(module, str) else kind
@@ -120,7 +123,7 @@ def imported(module: str, attribute: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except KeyboardInterrupt:
         raise
-    # A module's top level is somebody else's code: it may raise anything, SystemExit too.
+    # The top level of a module is foreign code: it may raise anything, even SystemExit.
     except BaseException as error:
         raise ValueError(
             f"expected {module}.{attribute} to be importable, got {type(error).__name__}: {shortened(str(error))}"
@@ -128,10 +131,10 @@ def imported(module: str, attribute: str) -> Any:
 
 
 def allowed_packages(names: Collection[str] | None) -> tuple[str, ...]:
-    """The packages of ``--allow-import``, checked.
+    """The package names given to ``--allow-import``, checked.
 
     Raises:
-        ValueError: for something that is no package's name.
+        ValueError: if one is not a valid package name.
     """
     for name in names or ():
         if not all(part.isidentifier() for part in name.split(".")):
@@ -140,9 +143,9 @@ def allowed_packages(names: Collection[str] | None) -> tuple[str, ...]:
 
 
 def constructor_types(builder: Callable[..., Any]) -> dict[str, Any]:
-    """Annotations of the keyword arguments that a class takes, those it hands on to its base classes included.
+    """Annotations, by name, of a class's keyword arguments, those that it passes on to its base classes included.
 
-    An argument without annotation has ``Any``.
+    An argument without an annotation has ``Any``.
     """
     found: dict[str, Any] = {}
     constructors = [builder]
@@ -161,15 +164,18 @@ def constructor_types(builder: Callable[..., Any]) -> dict[str, Any]:
 
 
 def check_values(values: Any, annotations: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Compare plain values with the annotations of what takes them.
+    """Check plain values against the annotations of the arguments that take them.
 
     Args:
-        values: what a file gives.
-        annotations: as from :func:`constructor_types`.
+        values: settings by name, as a file gives them.
+        annotations: as returned by :func:`constructor_types`.
         place: what the values belong to, for the error message.
 
+    Returns:
+        The settings, as a new dictionary.
+
     Raises:
-        ValueError: if they are no mapping, one has no argument of its name, or does not fit its annotation.
+        ValueError: if ``values`` is not a mapping, or a setting is unknown or does not fit its annotation.
     """
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise ValueError(f"expected settings of {place} by name, got {shortened(values)}")
@@ -183,10 +189,10 @@ def check_values(values: Any, annotations: Mapping[str, Any], place: str) -> dic
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Whether a plain value, as YAML, JSON or a checkpoint holds it, is one of the annotated type.
+    """Whether a plain value, as YAML, JSON or a checkpoint holds it, is of the annotated type.
 
-    True and False are no numbers, NaN and infinity are none either, and whatever is annotated as a class, a callable or
-    another thing that no plain value can be is fitted by nothing.
+    Booleans, NaN and infinity do not count as numbers. No plain value fits the annotation of a class, a callable or
+    another object.
     """
     if annotation is Any or annotation is object:
         return is_plain(value)
@@ -219,7 +225,7 @@ def fits(value: Any, annotation: Any) -> bool:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value consists of numbers, text, lists and mappings, none of which names a class to build."""
+    """Whether a value consists of numbers, strings, lists and mappings, none of which names a class to build."""
     if isinstance(value, dict):
         return "class_path" not in value and all(isinstance(key, str) and is_plain(item) for key, item in value.items())
     if isinstance(value, list | tuple):
@@ -228,7 +234,7 @@ def is_plain(value: Any) -> bool:
 
 
 def described(annotation: Any) -> str:
-    """An annotation in words: ``a whole number (int) or null``."""
+    """An annotation in words, for example ``a whole number (int) or null``."""
     arguments = typing.get_args(annotation)
     if typing.get_origin(annotation) in (Union, types.UnionType):
         return " or ".join(described(argument) for argument in arguments)
@@ -245,6 +251,6 @@ def described(annotation: Any) -> str:
 
 
 def shortened(value: Any, limit: int = 80) -> str:
-    """A value as a message shows it: on one line and not at length."""
+    """A value as text for a message: on one line, with at most ``limit`` characters."""
     text = " ".join((value if isinstance(value, str) and " " in value else repr(value)).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."

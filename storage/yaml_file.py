@@ -7,13 +7,13 @@ import yaml
 
 
 class UniqueKeys(yaml.SafeLoader):
-    """A safe loader that refuses a key that comes twice; YAML's own rule, which PyYAML does not keep."""
+    """A safe loader that refuses duplicate keys, as YAML requires and PyYAML does not."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping, or raise where a key stands twice."""
+        """Build a mapping, or raise if a key is duplicated."""
         seen: set[tuple[str, str]] = set()
         for key, _ in node.value:
-            # Merge keys may come twice; keys that are no scalars are refused by the parent.
+            # Merge keys may be repeated; keys that are not scalars are refused by the parent class.
             if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
                 continue
             if (key.tag, key.value) in seen:
@@ -28,7 +28,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping.
 
     Raises:
-        ValueError: if it is not readable as one, or a key stands twice.
+        ValueError: if the file is not readable as one, or a key is duplicated.
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
