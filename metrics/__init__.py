@@ -1,14 +1,15 @@
-"""From the outcomes of clips to the numbers of a table, as ``docs/definitions.md`` defines them.
+"""From per-clip outcomes to the numbers of a table, as ``docs/definitions.md`` defines them.
 
 Each number is a pure function of per-clip tensors over S, the test clips that the victim classifies correctly when
-clean. Batches and processes are put together as rows of outcomes, before any number is computed.
+clean. The outcomes of all batches and processes are gathered as rows before any number is computed.
 A number that gets an interval takes ``weights``, how often each clip counts, so that one resampling of recordings
 serves every number and every victim. Nothing here knows what an input is or how it was attacked.
 
-``success`` judges and counts clips; ``auc`` holds the areas; ``distances`` the size of a perturbation; ``cost`` its
-price; ``transfer_ratio`` what carries over; ``intervals`` how sure a number is, given the models, and
-``model_variance`` with models varying too. What is listed in ``__all__`` is public. A file belongs here if it
-computes a number; reading and writing files belongs in ``storage``, laying a number out in ``reporting``.
+``success`` decides which clips count as fooled and computes rates; ``auc`` holds the areas under curves;
+``distances`` the sizes of perturbations; ``cost`` the gradients spent; ``transfer_ratio`` transfer between models;
+``intervals`` the uncertainty of a number given the trained models, and ``model_variance`` its uncertainty over
+trainings as well. Names in ``__all__`` are public. A file belongs here if it computes a number; reading and writing
+files belongs in ``storage``, and presenting numbers in ``reporting``.
 """
 
 from metrics.auc import auc, auc_budget, auc_ovr

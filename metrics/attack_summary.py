@@ -1,4 +1,4 @@
-"""From the rows of attacked clips to every number of an attack's summary: budgets, folds, attacks, the six."""
+"""From the rows of attacked clips to every number of an attack summary: per budget, fold, attack, and over the six."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ from storage.summaries import (
 )
 
 THE_SIX = ("fgsm", "deepfool", "bim_a", "bim_b", "jsma", "cwa")
-"""The attacks of Tables I to IV and of every mean over attacks."""
+"""The attacks of the paper's Tables I to IV, over which every mean over attacks is taken."""
 
 MEANS = ("fooling_rate", "success_65", "success_8bit", "target_rate", "fooling_rate_all", "auc_ovr")
 """Plain means over the budgets of an attack; the target rate is None for an attack without targets."""
@@ -47,15 +47,15 @@ COSTS = {"batch_gradients": "gradients", "full_jacobian_batch_gradients": "full_
 
 
 def budget_rows(attacked: AttackedFold, resampling: SourceResampling, tested: int) -> list[BudgetNumbers]:
-    """Every number for each budget of an attack on one fold.
+    """Compute every number of each budget of an attack on one fold.
 
     Args:
         attacked: the attack's rows.
-        resampling: draws of sources over the clips of S.
-        tested: number of attacked test clips, those included that were wrong when clean.
+        resampling: draws of recordings over the clips of S.
+        tested: number of test clips, including those misclassified when clean.
 
     Returns:
-        One dictionary per budget, in the profile's order.
+        One dictionary per budget, in the order of the profile.
     """
     return [_budget_row(attacked, budget, resampling, tested) for budget in range(len(attacked.budgets))]
 
@@ -79,16 +79,19 @@ def _budget_row(attacked: AttackedFold, budget: int, resampling: SourceResamplin
     row["median_l2_all"] = median_over_all(columns["l2"], fooled)
     row["zero_gradient_share"] = float(columns["zero_gradients"].sum() / columns["gradients"].sum().clamp(min=1))
     row["seconds"] = float(columns["seconds"].sum())
-    # Names are composed above; a test holds them equal to the type's.
+    # The keys are composed at run time; a test checks that they are those of the type.
     return cast(BudgetNumbers, row)
 
 
 def attack_row(attacked: AttackedFold, rows: Sequence[BudgetNumbers]) -> AttackNumbers:
-    """An attack's entry on one fold: means over its budgets, and what it costs to reach AUC > 0.9.
+    """Compute an attack's entry for one fold: means over its budgets, and the cost of reaching AUC > 0.9.
 
     Args:
         attacked: the attack's rows.
         rows: what :func:`budget_rows` returned for them.
+
+    Returns:
+        The entry; rates and areas in [0, 1], costs in batch gradients.
     """
     entry: dict[str, Any] = {"fold": attacked.fold, "attack": attacked.attack, "n": len(attacked), "budgets": len(rows)}
     entry["recordings"] = len(set(attacked.recordings))
@@ -107,18 +110,21 @@ def attack_row(attacked: AttackedFold, rows: Sequence[BudgetNumbers]) -> AttackN
 def mean_over_folds(
     folds: Sequence[AttackedFold], entries: Sequence[AttackNumbers], resamplings: Sequence[SourceResampling]
 ) -> MeanNumbers:
-    """An attack's entry averaged over folds, with intervals over the sources of all folds together.
+    """Average an attack's entries over folds, with intervals over the recordings of all folds together.
 
     Args:
         folds: the attack's rows of each fold.
-        entries: what :func:`attack_row` returned for each.
-        resamplings: the same draws of sources, seen by each fold's clips of S.
+        entries: what :func:`attack_row` returned for each fold.
+        resamplings: one set of draws of recordings, restricted to the clips of S of each fold.
+
+    Returns:
+        Means and standard deviations over folds, with intervals of the fooling rate and the AUC.
     """
     mean: dict[str, Any] = {"folds": len(entries), **_distinct(folds)}
     for name in (*MEANS, "auc", *COSTS, "auc_budget"):
         values = _values(entries, name)
         mean[name] = _mean(values)
-        # NumPy's lets a missing number (NaN) pass.
+        # np.std propagates NaN, a missing number; statistics.stdev would not.
         mean[f"{name}_std"] = float(np.std(values, ddof=1)) if None not in values and len(values) > 1 else None
     for name in ("cost_auc90", "cost_auc90_bounded"):
         mean[name] = vars(mean_cost([Cost(**cost) for cost in _values(entries, name)]))
@@ -134,12 +140,15 @@ def mean_over_six(
     means: Mapping[str, MeanNumbers],
     resamplings: Sequence[SourceResampling],
 ) -> SixNumbers:
-    """Plain mean over the six attacks.
+    """Average the numbers of the six attacks with equal weights.
 
     Args:
-        attacks: rows of each fold, of each of the six.
+        attacks: the rows per fold of each of the six.
         means: what :func:`mean_over_folds` returned, by attack.
-        resamplings: the same draws of sources, seen by each fold's clips of S.
+        resamplings: one set of draws of recordings, restricted to the clips of S of each fold.
+
+    Returns:
+        The means, with intervals of the fooling rate and the AUC.
     """
     entry: dict[str, Any] = {"attacks": list(THE_SIX), **_distinct([fold for folds in attacks for fold in folds])}
     for name in ("fooling_rate", "auc", "auc_ovr", *COSTS):
@@ -173,19 +182,19 @@ def _pooled(
 
 
 def _distinct(folds: Sequence[AttackedFold]) -> dict[str, int]:
-    """Clips and recordings, each counted once however many folds, budgets and attacks it was attacked in."""
+    """Number of distinct clips and recordings, however many folds, budgets and attacks they were attacked in."""
     clips = {clip for fold in folds for clip in fold.clips.tolist()}
     return {"n": len(clips), "recordings": len({name for fold in folds for name in fold.recordings})}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """A mean exists where each of its numbers does; NaN stays NaN."""
+    """Mean of the values; None if any of them is None, NaN if any of them is NaN."""
     present = [value for value in values if value is not None]
     return statistics.fmean(present) if present and len(present) == len(values) else None
 
 
 def _area_over_delta(rows: Sequence[BudgetNumbers]) -> float | None:
-    """``auc_budget`` where budgets differ in delta; at each delta the budget with the most steps counts."""
+    """``auc_budget`` of an attack whose budgets differ in delta, else None; the most steps count at each delta."""
     largest: dict[float, BudgetNumbers] = {}
     for row in rows:
         delta = row["budget"].get("delta")
@@ -200,7 +209,7 @@ def _area_over_delta(rows: Sequence[BudgetNumbers]) -> float | None:
 
 
 def _values(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
-    """One number of every row."""
+    """The number called ``name`` of every row."""
     return [row[name] for row in rows]
 
 
@@ -214,11 +223,11 @@ def _ends(name: str, interval: Interval, *, method: bool = False) -> dict[str, f
 
 
 CHECK = "check_"
-"""Attacks whose name begins so were run for the trust checks and are no part of a table."""
+"""Prefix of the names of attacks that were run for the trust checks only and appear in no table."""
 
 
 def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> AttackNumbersOfRun:
-    """Compute every number from the rows alone.
+    """Compute every number of an attack run from its rows alone.
 
     Args:
         outcomes: one row per fold, attack, budget and clip of S.
@@ -226,9 +235,9 @@ def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> 
         seed: seed of the resampling.
 
     Returns:
-        ``n_test`` and ``n`` (distinct clips that were tested, and that were right when clean on some fold),
-        ``recordings`` of the latter, ``accuracy_on_attacked``, ``folds``, ``budgets``, ``attacks``, ``means`` and
-        ``six``, which is None unless all six were run on the same folds.
+        ``n_test`` (distinct clips tested), ``n`` (distinct clips classified correctly when clean on at least one
+        fold), ``recordings`` (those of the clips in ``n``), ``accuracy_on_attacked``, ``folds``, ``budgets``,
+        ``attacks``, ``means`` and ``six``, which is None unless all six attacks were run on the same folds.
     """
     clips = clips.sort_values(["fold", "clip"], ignore_index=True)
     everything = SourceResampling(clips["recording"].tolist(), seed=seed)

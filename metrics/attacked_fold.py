@@ -1,4 +1,4 @@
-"""The rows of one attack on one fold as tensors, and the two numbers that resampling needs again and again."""
+"""The rows of one attack on one fold as tensors, and the two numbers that every resample computes anew."""
 
 import json
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class AttackedFold:
         attack: name of the attack.
         budgets: settings of each budget, in the profile's order.
         clips: rows of the corpus table ``(clips,)``, ascending.
-        recordings: what each clip was cut from ``(clips,)``.
+        recordings: the recording that each clip was cut from ``(clips,)``.
         labels: true classes ``(clips,)``.
         batches: reporting batch of each clip ``(clips,)``.
         logits_clean: ``(clips, classes)``.
@@ -43,10 +43,13 @@ class AttackedFold:
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> "AttackedFold":
-        """Put the rows of one fold and attack in order.
+        """Arrange the rows of one attack on one fold by budget and clip.
+
+        Args:
+            rows: one row per budget and clip, in any order.
 
         Raises:
-            ValueError: if a clip is missing at some budget, or there is no row.
+            ValueError: if a clip is missing at some budget, or there are no rows.
         """
         rows = rows.sort_values(["budget_index", "clip"])
         budgets, clips = rows["budget_index"].nunique(), rows["clip"].nunique()
@@ -74,26 +77,26 @@ class AttackedFold:
         return len(self.clips)
 
     def rate(self, column: str, budget: int, weights: Tensor | None = None) -> Tensor:
-        """Share of clips for which a column holds, at one budget."""
+        """Share of clips for which a column is true at one budget, in [0, 1]."""
         return fooling_rate(self.columns[column][budget], weights)
 
     def target_rate(self, budget: int) -> float | None:
-        """Share of clips that end at their target; None for an attack without targets."""
+        """Share of clips that the victim assigns to their target class; None for an attack without targets."""
         return (
             None if bool((self.columns["target_label"][budget] < 0).all()) else float(self.rate("target_hit", budget))
         )
 
     def area(self, budget: int, weights: Tensor | None = None) -> Tensor:
-        """AUC over all clips at one budget (:func:`metrics.auc.auc`), whatever the reporting batches."""
+        """AUC at one budget (:func:`metrics.auc.auc`), over all clips at once rather than per reporting batch."""
         positive = label_loss(self.logits_adversarial[budget], self.labels)
         return paired_rank_auc(positive, label_loss(self.logits_clean, self.labels), weights)
 
     def mean_rate(self, column: str, weights: Tensor | None = None) -> Tensor:
-        """Mean over budgets of :meth:`rate`."""
+        """Mean of :meth:`rate` over budgets."""
         return fooling_rate(self.columns[column].mean(dim=0), weights)
 
     def mean_area(self, weights: Tensor | None = None) -> Tensor:
-        """Mean over budgets of :meth:`area`."""
+        """Mean of :meth:`area` over budgets."""
         return torch.stack([self.area(budget, weights) for budget in range(len(self.budgets))]).mean(dim=0)
 
 

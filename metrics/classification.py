@@ -1,4 +1,4 @@
-"""How well the classes of a test part are recognised."""
+"""Classification scores of a test part: accuracy per file, recall per class, balanced accuracy and macro-F1."""
 
 from collections.abc import Sequence
 from typing import TypedDict
@@ -16,9 +16,9 @@ class ClassScores(TypedDict):
     """Scores of a test part, each in [0, 1], as scikit-learn defines them.
 
     Attributes:
-        balanced_accuracy: mean recall of the classes that the labels have.
-        macro_f1: mean F1 of the classes that labels or predictions have.
-        recall: recall of each class by its name, None where the labels do not have it.
+        balanced_accuracy: mean recall over the classes that occur among the labels.
+        macro_f1: mean F1 over the classes that occur among the labels or the predictions.
+        recall: recall of each class by name, None where the class does not occur among the labels.
     """
 
     balanced_accuracy: float
@@ -27,12 +27,12 @@ class ClassScores(TypedDict):
 
 
 def class_scores(labels: ArrayLike, predictions: ArrayLike, class_names: Sequence[str]) -> ClassScores:
-    """Recall of every class, balanced accuracy and macro-F1, in float64, as scikit-learn defines them.
+    """Compute the recall of every class, balanced accuracy and macro-F1 with scikit-learn.
 
     Args:
         labels: true classes ``(clips,)``, at least one clip.
         predictions: predicted classes ``(clips,)``.
-        class_names: names of the classes, by their number.
+        class_names: names of the classes, indexed by class number.
     """
     recall = recall_score(labels, predictions, labels=range(len(class_names)), average=None, zero_division=np.nan)
     return {
@@ -43,20 +43,20 @@ def class_scores(labels: ArrayLike, predictions: ArrayLike, class_names: Sequenc
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
-    """Natural logarithms of the probabilities that logits ``(clips, classes)`` stand for, in float64 on the CPU."""
+    """Log-softmax of logits ``(clips, classes)``, natural logarithms in float64 on the CPU."""
     return logits.detach().cpu().double().log_softmax(dim=1)
 
 
 def mean_by_file(scores: Tensor, files: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of the scores of each file's windows.
+    """Average the scores of the windows of each file.
 
     Args:
         scores: ``(windows, classes)``; log-probabilities of a network, or votes.
-        files: number of the file that each window is of ``(windows,)``.
+        files: number of the file that each window belongs to ``(windows,)``.
 
     Returns:
-        The files, ascending, each once, ``(files,)``; and the means, ``(files, classes)`` in float64. The largest of
-        a row is the file's label, the first of equal ones.
+        The distinct files in ascending order, ``(files,)``, and their mean scores, ``(files, classes)`` in float64.
+        The predicted class of a file is the argmax of its row, the first one in case of a tie.
     """
     found, place, windows = torch.unique(files, return_inverse=True, return_counts=True)
     sums = torch.zeros(len(found), scores.shape[1], dtype=torch.float64).index_add_(0, place, scores.double())
@@ -64,9 +64,9 @@ def mean_by_file(scores: Tensor, files: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class FileAccuracy(Metric):
-    """Share of the files whose label is right, by the mean log-probabilities of their windows, in [0, 1].
+    """Share of files classified correctly by the mean log-probabilities of their windows, in [0, 1].
 
-    Where every file is one clip this is the share of right clips.
+    Where every file is a single clip, this is the accuracy over clips.
     """
 
     higher_is_better = True
@@ -82,12 +82,13 @@ class FileAccuracy(Metric):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(self, logits: Tensor, labels: Tensor, clips: Tensor, files: Tensor) -> None:
-        """Add clips.
+        """Add a batch of clips.
 
         Args:
             logits: ``(batch, classes)``.
             labels: true classes ``(batch,)``.
-            clips: numbers of the clips ``(batch,)``, by which sums have one order in whatever order clips come.
+            clips: numbers of the clips ``(batch,)``; sums are taken in their order, so that the result does not
+                depend on the order of arrival.
             files: number of each clip's file ``(batch,)``.
         """
         self.clips.append(clips)
@@ -96,7 +97,7 @@ class FileAccuracy(Metric):
         self.scores.append(logits.detach().double().log_softmax(dim=1))
 
     def compute(self) -> Tensor:
-        """The share over all files, of all processes together."""
+        """Share over the files of all processes together, a float32 scalar in [0, 1]."""
         order = dim_zero_cat(self.clips).argsort().cpu()
         files, labels, scores = (dim_zero_cat(state).cpu()[order] for state in (self.files, self.labels, self.scores))
         found, means = mean_by_file(scores, files)

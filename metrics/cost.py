@@ -1,4 +1,4 @@
-"""What an attack costs: gradients per reporting batch, their mean over budgets, and the cost to AUC > 0.9."""
+"""Cost of an attack: gradients per reporting batch, their mean over budgets, and the cost of reaching AUC > 0.9."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from torch import Tensor
 
 
 def budget_mean(values: Tensor, clips: Tensor) -> Tensor:
-    r"""Plain mean over the profile's budgets, then over reporting batches weighted by clips.
+    r"""Unweighted mean over the budgets of the profile, then mean over reporting batches weighted by their clips.
 
     .. math:: \frac{1}{\sum_b n_b} \sum_b n_b \, \frac{1}{m} \sum_{k=1}^{m} v_{kb}
 
     Args:
-        values: the number of each budget and reporting batch ``(budgets, batches)``.
-        clips: clips of S in each reporting batch ``(batches,)``.
+        values: one value per budget and reporting batch ``(budgets, batches)``.
+        clips: number of clips of S in each reporting batch ``(batches,)``.
 
     Returns:
-        float64 scalar; NaN if a value is missing, so that a partial run does not pass for a whole one.
+        float64 scalar; NaN if a value is missing, so that a partial run is not mistaken for a complete one.
 
     Raises:
-        ValueError: without a budget, or for another number of reporting batches.
+        ValueError: without a budget, or if the numbers of reporting batches differ.
     """
     if values.ndim != 2 or not len(values) or values.shape[1:] != clips.shape:
         raise ValueError(
@@ -32,12 +32,12 @@ def budget_mean(values: Tensor, clips: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ReportingBatches:
-    """Cost of each reporting batch that holds a clip of S.
+    """Cost of each reporting batch that holds at least one clip of S.
 
     Attributes:
-        numbers: reporting batch ``(batches,)``, ascending.
-        gradients: largest clip-gradient count in each, float64 ``(batches,)``.
-        clips: clips of S in each, int64 ``(batches,)``.
+        numbers: numbers of the reporting batches ``(batches,)``, ascending.
+        gradients: largest number of gradients spent on a clip of each batch, float64 ``(batches,)``.
+        clips: number of clips of S in each batch, int64 ``(batches,)``.
     """
 
     numbers: Tensor
@@ -46,20 +46,20 @@ class ReportingBatches:
 
 
 def reporting_batch(positions: Tensor, size: int) -> Tensor:
-    r"""Reporting batch of a clip, :math:`\lfloor i / B \rfloor`: consecutive positions in the test part.
+    r"""Reporting batch of each clip, :math:`\lfloor i / B \rfloor`: runs of consecutive clips of the test part.
 
     Args:
-        positions: place of each clip in the test part, from 0.
-        size: clips a reporting batch: 200 on ESC-10, 100 otherwise.
+        positions: position i of each clip in the test part, from 0.
+        size: number of clips B per reporting batch: 200 on ESC-10, 100 otherwise.
 
     Returns:
-        int64 of the same shape.
+        Number of the reporting batch, from 0, int64 of the same shape.
 
     Raises:
         ValueError: for a size below 1.
     """
     if size < 1:
-        raise ValueError(f"expected a reporting batch of 1 clip or more, got {size}")
+        raise ValueError(f"expected a reporting batch of at least 1 clip, got {size}")
     return positions.long() // size
 
 
@@ -67,14 +67,14 @@ def gradients_by_batch(gradients: Tensor, batches: Tensor) -> ReportingBatches:
     r"""Batch gradients of every reporting batch, :math:`G_b = \max_{i \in S \cap b} g_i`.
 
     Args:
-        gradients: clip gradients ``(clips,)``, over S.
+        gradients: number of gradients spent on each clip ``(clips,)``, over S.
         batches: reporting batch of each clip ``(clips,)``.
 
     Returns:
-        Cost and clips of each reporting batch.
+        Cost and number of clips of each reporting batch.
 
     Raises:
-        ValueError: if the two are for different numbers of clips.
+        ValueError: if the two differ in length.
     """
     if gradients.shape != batches.shape or gradients.ndim != 1:
         raise ValueError(
@@ -88,17 +88,19 @@ def gradients_by_batch(gradients: Tensor, batches: Tensor) -> ReportingBatches:
 
 
 def batch_gradients(gradients: Tensor, batches: Tensor) -> Tensor:
-    r"""Mean over reporting batches, weighted by clips: :math:`\sum_b n_b G_b / \sum_b n_b`.
+    r"""Mean batch gradients over reporting batches, weighted by clips: :math:`\sum_b n_b G_b / \sum_b n_b`.
+
+    It is a mean of maxima, for which resampling gives no valid interval.
 
     Args:
-        gradients: clip gradients ``(clips,)``, over S.
+        gradients: number of gradients spent on each clip ``(clips,)``, over S.
         batches: reporting batch of each clip ``(clips,)``.
 
     Returns:
-        float64 scalar; NaN without a clip. No interval by resampling belongs to it: it is a mean of maxima.
+        float64 scalar; NaN without a clip.
 
     Raises:
-        ValueError: if the two are for different numbers of clips.
+        ValueError: if the two differ in length.
     """
     cost = gradients_by_batch(gradients, batches)
     return (cost.gradients * cost.clips).sum() / cost.clips.sum()
@@ -110,13 +112,13 @@ SMALLEST_SNR_DB = 20.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Batch gradients that an attack needs, or a lower bound of them.
+    """Batch gradients that an attack needs to reach a goal, or a lower bound on them.
 
     Attributes:
-        gradients: the cost; where censored, the largest cost that was spent in vain.
-        censored: whether no budget reached the goal.
-        low: of a mean, the smallest cost in it.
-        high: of a mean, the largest cost in it; None where one is censored, as nothing is known above it.
+        gradients: the cost; where censored, the largest cost spent without reaching the goal.
+        censored: whether no budget reached the goal, so that ``gradients`` is a lower bound.
+        low: for a mean, the smallest of its costs.
+        high: for a mean, the largest of its costs; None if one of them is censored and the range is open above.
     """
 
     gradients: float
@@ -129,7 +131,7 @@ class Cost:
 
 
 def cost_auc90(aucs: Tensor, gradients: Tensor) -> Cost:
-    r"""The cheapest budget whose AUC exceeds 0.9, :math:`\min \{G_k : AUC_k > 0.9\}`, in batch gradients.
+    r"""Cost of the cheapest budget whose AUC exceeds 0.9, :math:`\min \{G_k : AUC_k > 0.9\}`, in batch gradients.
 
     Args:
         aucs: AUC of each budget ``(budgets,)``.
@@ -139,24 +141,25 @@ def cost_auc90(aucs: Tensor, gradients: Tensor) -> Cost:
         The cost; censored at :math:`\max_k G_k` where no budget reaches the goal.
 
     Raises:
-        ValueError: without a budget, or for different numbers of budgets.
+        ValueError: without a budget, or if the numbers of budgets differ.
     """
     return _cheapest(aucs, gradients, admitted=torch.ones_like(aucs, dtype=torch.bool))
 
 
 def cost_auc90_bounded(aucs: Tensor, gradients: Tensor, median_snr_db: Tensor) -> Cost:
-    r"""As :func:`cost_auc90` among small perturbations: :math:`\min \{G_k : AUC_k > 0.9, SNR_k \ge 20\ dB\}`.
+    r"""As :func:`cost_auc90`, for small perturbations only: :math:`\min \{G_k : AUC_k > 0.9, SNR_k \ge 20\ dB\}`.
 
     Args:
         aucs: AUC of each budget ``(budgets,)``.
         gradients: batch gradients of each budget ``(budgets,)``.
-        median_snr_db: median SNR over successes of each budget ``(budgets,)``; NaN (no success) is not admitted.
+        median_snr_db: median SNR in dB over the successes of each budget ``(budgets,)``; a budget with NaN (no
+            success) is not admitted.
 
     Returns:
-        The cost; censored at the largest cost of an admitted budget, at 0 where none is admitted.
+        The cost; censored at the largest cost among admitted budgets, or at 0 if no budget is admitted.
 
     Raises:
-        ValueError: without a budget, or for different numbers of budgets.
+        ValueError: without a budget, or if the numbers of budgets differ.
     """
     if median_snr_db.shape != aucs.shape:
         raise ValueError(f"expected an SNR for each budget, got {tuple(median_snr_db.shape)} for {tuple(aucs.shape)}")
@@ -164,9 +167,10 @@ def cost_auc90_bounded(aucs: Tensor, gradients: Tensor, median_snr_db: Tensor) -
 
 
 def mean_cost(costs: Sequence[Cost]) -> Cost:
-    r"""Plain mean :math:`\frac{1}{m} \sum_k G_k`; a lower bound, and marked so, as soon as one cost is.
+    r"""Unweighted mean of costs with their range, :math:`\frac{1}{m} \sum_k G_k`, in batch gradients.
 
-    The range of the costs stands beside it: open above where one is censored.
+    Returns:
+        The mean; censored, that is a lower bound, if at least one of the costs is.
 
     Raises:
         ValueError: without a cost.

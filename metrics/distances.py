@@ -1,22 +1,22 @@
-"""Size of a perturbation: l_2, l_inf, l_0 and signal-to-noise ratio of each clip, and their medians."""
+"""Size of a perturbation: l_2, l_inf and l_0 distances and signal-to-noise ratio per clip, and their medians."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
 TOUCHED = 1e-6
-"""A value has changed if it moved by more than this; below it float32 rounds."""
+"""Smallest change of a value that counts in l_0; smaller ones may be float32 rounding."""
 
 
 def l2_distance(clean: Tensor, adversarial: Tensor) -> Tensor:
-    r"""Euclidean length of the perturbation, :math:`\|x' - x\|_2`, in float64.
+    r"""Euclidean length of the perturbation per clip, :math:`\|x' - x\|_2`, computed in float64.
 
     Args:
         clean: inputs ``(clips, ...)``.
-        adversarial: the same clips attacked.
+        adversarial: the same clips after the attack.
 
     Returns:
-        float64 ``(clips,)``.
+        float64 ``(clips,)``, in the units of the input.
 
     Raises:
         ValueError: if the shapes differ.
@@ -25,20 +25,20 @@ def l2_distance(clean: Tensor, adversarial: Tensor) -> Tensor:
 
 
 def linf_distance(clean: Tensor, adversarial: Tensor) -> Tensor:
-    r"""Largest change of a value, :math:`\max_p |x'_p - x_p|`; shapes as in :func:`l2_distance`."""
+    r"""Largest change of a value per clip, :math:`\max_p |x'_p - x_p|`; shapes and units as in :func:`l2_distance`."""
     return _difference(clean, adversarial).abs().amax(dim=1)
 
 
 def l0_distance(clean: Tensor, adversarial: Tensor) -> Tensor:
-    r"""How many values changed, :math:`|\{p : |x'_p - x_p| > 10^{-6}\}|`, int64; shapes as in :func:`l2_distance`."""
+    r"""Number of values that changed, :math:`|\{p : |x'_p - x_p| > 10^{-6}\}|`, int64 ``(clips,)``."""
     return (_difference(clean, adversarial).abs() > TOUCHED).sum(dim=1)
 
 
 def snr_db(clean: Tensor, adversarial: Tensor) -> Tensor:
-    r"""Signal-to-noise ratio in decibel, :math:`10 \log_{10} (\|x\|_2^2 / \|x' - x\|_2^2)`.
+    r"""Signal-to-noise ratio per clip in dB, :math:`10 \log_{10} (\|x\|_2^2 / \|x' - x\|_2^2)`.
 
-    An unchanged clip has :math:`+\infty`, also where it is all zeros; a changed clip of zeros has :math:`-\infty`.
-    Shapes as in :func:`l2_distance`.
+    It is :math:`+\infty` for an unchanged clip, even one of all zeros, and :math:`-\infty` for a clip of all zeros
+    that was changed. Shapes as in :func:`l2_distance`.
     """
     noise = _difference(clean, adversarial).square().sum(dim=1)
     signal = clean.detach().flatten(1).cpu().double().square().sum(dim=1)
@@ -47,17 +47,18 @@ def snr_db(clean: Tensor, adversarial: Tensor) -> Tensor:
 
 
 def consistency(shown: Tensor, adversarial: Tensor, clean: Tensor) -> Tensor:
-    r"""How much of an attacked map no sound has, :math:`\|T(x') - m'\|_2 / \|m' - T(x)\|_2`, in float64.
+    r"""Share of an attack's change that its sound does not reproduce, :math:`\|T(x') - m'\|_2 / \|m' - T(x)\|_2`.
 
-    0 where the sound made of an adversarial map m' shows that very map; 1 where it is as far from it as the clean map.
+    It is 0 if the map of the sound x', which was made from the adversarial map m', equals m', and 1 if it is as far
+    from m' as the clean map T(x).
 
     Args:
-        shown: maps of the sounds ``(clips, ...)``.
-        adversarial: the maps that the sounds were made of.
-        clean: the maps of the clean clips.
+        shown: T(x'), the maps of the sounds, ``(clips, ...)``.
+        adversarial: m', the maps from which the sounds were made, of the same shape.
+        clean: T(x), the maps of the clean clips, of the same shape.
 
     Returns:
-        float64 ``(clips,)``; NaN where the attack changed nothing.
+        float64 ``(clips,)``, at least 0; NaN where the attack changed nothing.
 
     Raises:
         ValueError: if the shapes differ.
@@ -76,17 +77,17 @@ def _difference(clean: Tensor, adversarial: Tensor) -> Tensor:
 
 
 def median_over_successes(values: Tensor, success: Tensor) -> float:
-    r"""Median of a distance over the clips that were fooled, :math:`\mathrm{med}\{v_i : s_i\}`.
+    r"""Median of a distance over the successful adversarials, :math:`\mathrm{med}\{v_i : s_i\}`.
 
     Args:
         values: distances or SNR ``(clips,)``, over S.
         success: bool ``(clips,)``.
 
     Returns:
-        The median, the mean of the two middle values where their number is even; NaN without a success.
+        The median in the unit of the values; NaN without a success.
 
     Raises:
-        ValueError: if the two are for different numbers of clips.
+        ValueError: if the two differ in length.
     """
     _require_same_clips(values, success)
     fooled = values.detach().cpu().double()[success.cpu()]
@@ -94,18 +95,19 @@ def median_over_successes(values: Tensor, success: Tensor) -> float:
 
 
 def median_over_all(values: Tensor, success: Tensor, failure: float = float("inf")) -> float:
-    r"""Median over S in which a failure counts as an infinite perturbation, :math:`\mathrm{med}\{s_i ? v_i : \infty\}`.
+    r"""Median over S, counting each failure as an infinite perturbation, :math:`\mathrm{med}\{s_i ? v_i : \infty\}`.
 
     Args:
         values: distances or SNR ``(clips,)``, over S.
         success: bool ``(clips,)``.
-        failure: what a failure counts as: infinity for a distance, minus infinity for an SNR in decibel.
+        failure: value of a failure: infinity for a distance, minus infinity for an SNR in dB.
 
     Returns:
-        The median; infinite where half of the clips or more withstood; NaN without a clip.
+        The median in the unit of the values; infinite if the attack failed on half of the clips or more; NaN without
+        a clip.
 
     Raises:
-        ValueError: if the two are for different numbers of clips.
+        ValueError: if the two differ in length.
     """
     _require_same_clips(values, success)
     counted = torch.where(success.cpu(), values.detach().cpu().double(), failure)

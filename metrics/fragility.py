@@ -1,4 +1,4 @@
-"""Rows of disturbed sounds -> what of each attack survives each disturbance, beside what happens to clean clips."""
+"""From rows of disturbed sounds to the share of adversarials that survive each disturbance, with clean controls."""
 
 from typing import TypedDict
 
@@ -7,11 +7,11 @@ import pandas as pd
 from metrics.survival import Share, share_among
 
 CLEAN = "clean"
-"""Stands for the attack in the rows of clean clips."""
+"""Entry of the attack column in the rows of clean clips."""
 
 
 class FragilityCell(TypedDict):
-    """One disturbance at one strength on the adversarial sounds of one attack at one budget.
+    """Effect of one disturbance at one strength on the adversarial sounds of one attack at one budget.
 
     Attributes:
         fold: number of the fold; None over all folds.
@@ -19,16 +19,16 @@ class FragilityCell(TypedDict):
         budget_index: position of the budget in its profile.
         budget: its settings, as JSON.
         transform: kind of the disturbance.
-        strength: how much of it.
+        strength: its strength, in ``unit``.
         unit: unit of the strength.
-        n: clips of S whose adversarial was disturbed.
-        recordings: of which these clips are.
-        survival: among the clips that the undisturbed sound fools, the share that the disturbed one fools.
-        restored: the rest of them: the answer is the label again.
+        n: number of clips of S whose adversarial sound was disturbed.
+        recordings: number of recordings that these clips were cut from.
+        survival: among the clips whose undisturbed sound fools, the share whose disturbed sound fools too.
+        restored: the rest of these clips, which are classified correctly again.
         target_survival: among the clips whose undisturbed sound hits the target, the share that still hits it.
-        fooling_rate: share of S that the disturbed sound fools.
-        clean_accuracy: share of all tested clips that are right when the clean clip is disturbed alike.
-        clean_kept: the same among the clips of S, all of which are right undisturbed.
+        fooling_rate: share of S whose disturbed sound fools.
+        clean_accuracy: accuracy over all tested clips when the clean clips are disturbed in the same way.
+        clean_kept: the same over the clips of S, all of which are classified correctly undisturbed.
     """
 
     fold: int | None
@@ -49,11 +49,14 @@ class FragilityCell(TypedDict):
 
 
 def summarise_fragility(rows: pd.DataFrame, *, seed: int = 0) -> list[FragilityCell]:
-    """Every number, for each attack, budget and disturbance, on each fold and over folds.
+    """Compute the cells for each attack, budget and disturbance, per fold and over all folds.
 
     Args:
-        rows: one row a fold, attack, budget, clip, transform and strength; clean clips have the attack ``clean``.
+        rows: one row per fold, attack, budget, clip, transform and strength; clean clips have the attack ``clean``.
         seed: seed of the resampling.
+
+    Returns:
+        One cell per fold (then over all folds), attack, budget, transform and strength.
     """
     rows = rows.assign(recording=rows["recording"].astype(str))
     cells = []

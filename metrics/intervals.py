@@ -1,8 +1,8 @@
 """95 % intervals over recordings, for shares and areas in [0, 1] and for paired differences in [-1, 1].
 
-Clips cut from one recording resemble each other, so a recording is the unit of chance. The intervals are conditional on
-the trained victims. There is none below ten effective recordings (:func:`metrics.recordings.effective_number`).
-``benchmarks/coverage.py`` prints how often they cover.
+Clips cut from one recording resemble each other, so recordings, not clips, are the independent units. The intervals
+are conditional on the trained victims. Below ten effective recordings (:func:`metrics.recordings.effective_number`) no
+interval is given. ``benchmarks/coverage.py`` prints their coverage.
 """
 
 from collections.abc import Hashable, Sequence
@@ -41,17 +41,17 @@ FEWEST_RECORDINGS = 10
 TOO_FEW: Literal["fewer than 10 recordings"] = "fewer than 10 recordings"
 
 BELIEVED = 0.5
-"""Opposite outcomes, in recordings, that an estimated design effect needs to count as much as the assumed one."""
+"""Weight of the prior design effect, in recordings of the rarer outcome: 0.5 weighs estimate and prior equally."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An interval for a number and how it was found; both ends NaN where it cannot be had.
+    """A confidence interval and its method; both ends are NaN where there is none.
 
     Attributes:
         low: lower end.
         high: upper end.
-        method: how it was found, or ``fewer than 10 recordings``.
+        method: name of the method, or ``fewer than 10 recordings``.
     """
 
     low: float
@@ -71,11 +71,11 @@ def share_interval(
         statistic: the number as a function of how often each clip counts, for example
             ``lambda weights: auc(clean, adversarial, labels, weights)``.
         resampling: recordings of the same clips.
-        confidence: coverage aimed at, in (0, 1).
-        counts: weight of each recording in the number ``(recordings,)``, where clips do not count alike.
+        confidence: nominal coverage, in (0, 1).
+        counts: weight of each recording in the number ``(recordings,)``, where clips have unequal weights.
 
     Returns:
-        The interval; both ends NaN below ten effective recordings and where the number does not exist.
+        The interval; both ends NaN below ten effective recordings and where the number is undefined.
 
     Raises:
         ValueError: for a confidence outside (0, 1).
@@ -96,9 +96,12 @@ def rate_interval(happened: Tensor, resampling: SourceResampling, confidence: fl
     """:func:`share_interval` of a rate.
 
     Args:
-        happened: bool ``(clips,)``, over S, or the share in [0, 1] of a clip's targets for which it happened.
+        happened: bool ``(clips,)``, over S, or the share in [0, 1] of each clip's targets for which it happened.
         resampling: recordings of the same clips.
-        confidence: coverage aimed at, in (0, 1).
+        confidence: nominal coverage, in (0, 1).
+
+    Returns:
+        The interval, as in :func:`share_interval`.
     """
     return share_interval(lambda weights: fooling_rate(happened, weights), resampling, confidence)
 
@@ -109,13 +112,17 @@ def paired_difference_interval(
     """Interval of the mean of ``first - second`` over the same clips (:func:`difference_interval`).
 
     Args:
-        first: bool, or shares in [0, 1], ``(clips,)``: whether the first model is right about each clip, for example.
-        second: the same of the second model on the same clips.
+        first: bool, or shares in [0, 1], ``(clips,)``: for example, whether the first model classifies each clip
+            correctly.
+        second: the same for the second model on the same clips.
         recordings: recording that each clip was cut from ``(clips,)``.
-        confidence: coverage aimed at, in (0, 1).
+        confidence: nominal coverage, in (0, 1).
+
+    Returns:
+        The interval within [-1, 1], as in :func:`difference_interval`.
 
     Raises:
-        ValueError: if the three are for different numbers of clips, or a confidence is outside (0, 1).
+        ValueError: if the three differ in length, or for a confidence outside (0, 1).
     """
     if not first.shape == second.shape == (len(recordings),):
         raise ValueError(
@@ -130,8 +137,8 @@ def paired_difference_interval(
 def difference_interval(statistic: Statistic, resampling: SourceResampling, confidence: float = 0.95) -> Interval:
     r"""Interval of a difference in [-1, 1] between two numbers over the same clips.
 
-    Two recordings are added, one for which the difference is 1 and one for which it is -1 (Bonett and Price 2012 for
-    single clips), so that two models that never disagree are not certain to be equal:
+    Two recordings are added, one for which the difference is 1 and one for which it is -1 (Bonett and Price 2012 do so
+    for single clips), so that two models that never disagree do not get an interval of zero width:
 
     .. math:: \tilde\delta = \frac{m \hat\delta}{m + 2},\quad
               \tilde v = \frac{m^2 v + m (\hat\delta - \tilde\delta)^2 + 2 (1 + \tilde\delta^2)}{(m + 2)^2},\quad
@@ -142,10 +149,10 @@ def difference_interval(statistic: Statistic, resampling: SourceResampling, conf
     Args:
         statistic: the difference as a function of how often each clip counts.
         resampling: recordings of the same clips.
-        confidence: coverage aimed at, in (0, 1).
+        confidence: nominal coverage, in (0, 1).
 
     Returns:
-        The interval within [-1, 1]; both ends NaN below ten effective recordings and where there is no difference.
+        The interval within [-1, 1]; both ends NaN below ten effective recordings and where the difference is undefined.
 
     Raises:
         ValueError: for a confidence outside (0, 1).
@@ -162,22 +169,25 @@ def difference_interval(statistic: Statistic, resampling: SourceResampling, conf
 
 
 def effective_trials(estimate: Any, variance: Any, recordings: Any, confidence: float = 0.95) -> NDArray[np.float64]:
-    r"""Number of independent trials that a share is worth.
+    r"""Effective number of independent trials behind a share.
 
     .. math:: d = \frac{m v}{\hat p (1 - \hat p)},\quad k = m \min(\hat p, 1 - \hat p),\quad
               d^* = \frac{k d + 0.5}{k + 0.5},\quad
               n^* = m \max\Big(\frac{z^2}{t_{m-1}^2 d^*}, \min\big(1, \tfrac{1}{d^*}\big)\Big)
 
-    The design effect d compares the variance with that of m trials, one for each effective recording, which is the
-    most that clips of equal fate within recordings can have. Near 0 and 1 few recordings tell of it, and it is drawn
-    towards 1. As far as it claims more than a trial a recording, its own uncertainty is paid for as by Korn and
-    Graubard (1998).
+    The design effect d divides the variance by that of m trials, one per effective recording, which is the largest
+    variance possible, reached when all clips of a recording have the same outcome. Shares near 0 and 1 hold little
+    information about it, so it is shrunk towards 1. Where it claims more than one trial per recording, its own
+    uncertainty is corrected for as by Korn and Graubard (1998).
 
     Args:
-        estimate: the share, in [0, 1]; arrays are taken element by element.
+        estimate: the share, in [0, 1]; arrays are handled elementwise.
         variance: its variance over recordings.
         recordings: effective number of recordings m, above 1.
-        confidence: coverage aimed at, in (0, 1).
+        confidence: nominal coverage, in (0, 1).
+
+    Returns:
+        :math:`n^*`, float64, fractional in general.
     """
     p, m = np.asarray(estimate, dtype=np.float64), np.asarray(recordings, dtype=np.float64)
     binomial = p * (1 - p) / m
@@ -192,18 +202,19 @@ def effective_trials(estimate: Any, variance: Any, recordings: Any, confidence: 
 def mid_p_ends(
     successes: Any, trials: Any, confidence: float = 0.95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    r"""Ends of the mid-p interval of a binomial share (Lancaster 1961), for whole and fractional numbers.
+    r"""Ends of the mid-p interval of a binomial share (Lancaster 1961), for integer and fractional counts.
 
     The ends are where :math:`f(p) = P(X > x) + \tfrac12 P(X = x)` is :math:`\alpha / 2` and :math:`1 - \alpha / 2`. The
-    sums are incomplete beta functions, :math:`P(X \ge x) = I_p(x, n - x + 1)`, which fractional numbers have too.
+    sums are incomplete beta functions, :math:`P(X \ge x) = I_p(x, n - x + 1)`, which are defined for fractional counts
+    too.
 
     Args:
-        successes: x, from 0 to n; arrays are taken element by element.
+        successes: x, from 0 to n; arrays are handled elementwise.
         trials: n, above 0.
-        confidence: coverage aimed at, in (0, 1).
+        confidence: nominal coverage, in (0, 1).
 
     Returns:
-        Lower and upper ends in [0, 1]; the lower is 0 without a success, the upper 1 without a failure.
+        Lower and upper ends in [0, 1]; the lower end is 0 without a success, the upper 1 without a failure.
     """
     x, n = np.broadcast_arrays(np.asarray(successes, dtype=np.float64), np.asarray(trials, dtype=np.float64))
     x = np.clip(x, 0.0, n)
@@ -227,10 +238,13 @@ def adjusted_t_ends(
     """Ends of :func:`difference_interval` from a difference, its variance over recordings and their effective number.
 
     Args:
-        estimate: the difference, in [-1, 1]; arrays are taken element by element.
+        estimate: the difference, in [-1, 1]; arrays are handled elementwise.
         variance: its variance over recordings.
         recordings: effective number of recordings, above 1.
-        confidence: coverage aimed at, in (0, 1).
+        confidence: nominal coverage, in (0, 1).
+
+    Returns:
+        Lower and upper ends within [-1, 1].
     """
     delta, m = np.asarray(estimate, dtype=np.float64), np.asarray(recordings, dtype=np.float64)
     centre = m * delta / (m + 2)
@@ -247,18 +261,18 @@ def bca_interval(statistic: Statistic, resampling: SourceResampling, confidence:
               z = \Phi^{-1}(\tfrac{1 \mp 0.95}{2})
 
     with :math:`\hat z_0 = \Phi^{-1}(P(\theta^* < \hat\theta) + \tfrac12 P(\theta^* = \hat\theta))` and
-    :math:`\hat a = \sum_i u_i^3 / (6 (\sum_i u_i^2)^{3/2})`, where :math:`u_i` is the mean of the leave-one-source-out
-    estimates less the i-th of them.
+    :math:`\hat a = \sum_i u_i^3 / (6 (\sum_i u_i^2)^{3/2})`, where :math:`u_i` is the mean of the
+    leave-one-recording-out estimates minus the i-th of them.
 
     Args:
-        statistic: from weights ``(..., clips)`` to the number, float64 of the leading shape, for example
+        statistic: from weights ``(..., clips)`` to the number, float64 with the leading shape, for example
             ``lambda weights: auc(clean, adversarial, labels, weights)``.
-        resampling: draws over the same clips.
-        confidence: coverage aimed at, in (0, 1).
+        resampling: draws of recordings over the same clips.
+        confidence: nominal coverage, in (0, 1).
 
     Returns:
-        The interval. Both ends are the estimate where every draw gives the same number, and NaN with fewer than two
-        sources or where the number does not exist. Draws in which it does not exist (no clip of S) are left out.
+        The interval. Both ends equal the estimate where every draw gives the same number, and are NaN with fewer than
+        two recordings or where the number is undefined. Draws in which it is undefined (no clip of S) are left out.
 
     Raises:
         ValueError: for a confidence outside (0, 1).
@@ -273,10 +287,10 @@ def bca_interval(statistic: Statistic, resampling: SourceResampling, confidence:
         return Interval(float("nan"), float("nan"), "bca")
     if np.ptp(drawn) == 0:
         return Interval(float(drawn[0]), float(drawn[0]), "bca")
-    # A draw that gives the estimate again may miss it by rounding and is a tie all the same.
+    # A draw that reproduces the estimate up to rounding counts as a tie.
     rounding = 1e-12 * np.ptp(drawn)
     below = (np.mean(drawn < estimate - rounding) + np.mean(drawn <= estimate + rounding)) / 2
-    # An estimate outside all draws would put both ends at infinity; half a draw is the resolution there is.
+    # An estimate outside all draws would make the bias infinite; half a draw is the resolution of the bootstrap.
     half = 0.5 / len(drawn)
     bias = ndtri(np.clip(below, half, 1 - half))
     left_out = _numbers(statistic(resampling.without_one))
@@ -289,28 +303,28 @@ def bca_interval(statistic: Statistic, resampling: SourceResampling, confidence:
 
 
 def clopper_pearson(successes: float, clips: int, sources: int, confidence: float = 0.95) -> Interval:
-    r"""Exact binomial interval (Clopper and Pearson 1934) with sources, not clips, as the independent trials.
+    r"""Exact binomial interval (Clopper and Pearson 1934) with recordings, not clips, as the independent trials.
 
     .. math:: [B_{\alpha/2}(x, m - x + 1),\ B_{1 - \alpha/2}(x + 1, m - x)],\quad x = m k / n
 
-    with k successes among n clips of m sources and B the quantile of the beta distribution, which also takes the
-    fractional x that uneven sources give.
+    with k successes among n clips of m recordings and B the quantile of the beta distribution, which is defined for the
+    fractional x of recordings with unequal numbers of clips too.
 
     Args:
-        successes: k, clips that were fooled; fractional where a rate is a mean over budgets.
-        clips: n.
-        sources: m, at most n.
-        confidence: coverage aimed at, in (0, 1).
+        successes: k, number of fooled clips; fractional where a rate is a mean over budgets.
+        clips: n, number of clips.
+        sources: m, number of recordings, at most n.
+        confidence: nominal coverage, in (0, 1).
 
     Returns:
-        The interval within [0, 1]; NaN without a clip.
+        The interval within [0, 1]; both ends NaN without a clip.
 
     Raises:
-        ValueError: for counts that cannot be, or a confidence outside (0, 1).
+        ValueError: for inconsistent counts, or a confidence outside (0, 1).
     """
     _require_confidence(confidence)
     if not (0 <= successes <= clips and min(clips, 1) <= sources <= clips):
-        raise ValueError(f"expected successes and sources within {clips} clips, got {successes} and {sources}")
+        raise ValueError(f"expected successes and recordings within {clips} clips, got {successes} and {sources}")
     if clips == 0:
         return Interval(float("nan"), float("nan"), "clopper_pearson")
     tail = (1 - confidence) / 2
@@ -330,5 +344,5 @@ def _require_confidence(confidence: float) -> None:
 
 
 def _too_few(recordings: float) -> bool:
-    # Sums of squares may miss a whole number by rounding.
+    # Rounding may put the ratio of sums just below a whole number.
     return recordings < FEWEST_RECORDINGS - 1e-9

@@ -1,7 +1,7 @@
-"""95 % intervals of a paired difference that count models as well as recordings.
+"""95 % intervals of a paired difference over both trainings and recordings.
 
-An interval over clips says how sure a difference is for the models that were trained; another training gives other
-models. These intervals come from models that were trained on several folds or from several seeds.
+An interval over recordings alone holds for the models at hand; training again gives other models. The intervals here
+use models trained on several folds or from several seeds.
 """
 
 import math
@@ -11,9 +11,9 @@ import numpy as np
 from scipy.stats import t
 
 FEWEST_FOLDS = 5
-"""Fewer folds say too little of how models vary."""
+"""Smallest number of folds from which the variance between models is estimated."""
 FEWEST_SEEDS = 3
-"""Fewer seeds say too little of how models vary."""
+"""Smallest number of seeds from which the variance between models is estimated."""
 
 
 def corrected_resampled_interval(
@@ -23,13 +23,13 @@ def corrected_resampled_interval(
 
     .. math:: \bar d \pm t_{k - 1} \, s \sqrt{\tfrac1k + \tfrac{n_{test}}{n_{train}}}
 
-    Training parts of folds overlap, so their differences are correlated and :math:`s^2 / k` is too small. Test parts
-    of folds hold different recordings, so s counts recordings as well as models.
+    The training parts of the folds overlap, so their differences are correlated and :math:`s^2 / k` is too small. The
+    test parts hold different recordings, so s contains the variance over recordings as well as over models.
 
     Args:
-        differences: one paired difference a fold, in any unit.
-        test_to_train: clips of a test part over clips of a training part; 0 gives the plain paired t interval.
-        confidence: coverage aimed at, in (0, 1).
+        differences: one paired difference per fold, in any unit.
+        test_to_train: number of test clips divided by number of training clips; 0 gives the plain paired t interval.
+        confidence: nominal coverage, in (0, 1).
 
     Returns:
         Lower and upper end in the unit of the differences.
@@ -40,7 +40,7 @@ def corrected_resampled_interval(
     """
     values = _finite(differences)
     if not 0 <= test_to_train < math.inf:
-        raise ValueError(f"expected a test to train ratio of 0 or more, got {test_to_train}")
+        raise ValueError(f"expected a test-to-train ratio of at least 0, got {test_to_train}")
     _require_confidence(confidence)
     spread = float(values.std(ddof=1)) * math.sqrt(1 / len(values) + test_to_train)
     half = float(t.ppf((1 + confidence) / 2, len(values) - 1)) * spread
@@ -50,13 +50,15 @@ def corrected_resampled_interval(
 def seed_interval(
     differences: Sequence[float], recording_error: float, recordings: int, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Interval of a mean over seeds that are tested on the same clips: both variances, with Satterthwaite's freedom.
+    """Satterthwaite interval of a mean over seeds tested on the same clips.
+
+    It is a t interval whose variance is the sum of those over seeds and over recordings.
 
     Args:
-        differences: one paired difference a seed, in any unit.
+        differences: one paired difference per seed, in any unit.
         recording_error: standard error of their mean over recordings, given the models, in the same unit.
         recordings: number of recordings, at least 2.
-        confidence: coverage aimed at, in (0, 1).
+        confidence: nominal coverage, in (0, 1).
 
     Returns:
         Lower and upper end in the unit of the differences.
@@ -68,7 +70,7 @@ def seed_interval(
     values = _finite(differences)
     if recordings < 2 or not 0 <= recording_error < math.inf:
         raise ValueError(
-            f"expected two recordings or more and a finite error of 0 or more, got {recordings} and {recording_error}"
+            f"expected at least two recordings and a finite error of at least 0, got {recordings} and {recording_error}"
         )
     _require_confidence(confidence)
     models = float(values.var(ddof=1)) / len(values)
@@ -84,11 +86,11 @@ def seed_interval(
 def excluded_nulls(
     correlation: float, test_to_train: float, folds: int = 5, trials: int = 20000, seed: int = 0
 ) -> float:
-    """How often an interval of folds without a true difference excludes zero, simulated.
+    """Simulate how often :func:`corrected_resampled_interval` excludes zero when there is no true difference.
 
     Args:
         correlation: correlation between the differences of two folds, in [0, 1).
-        test_to_train: ratio that the interval corrects with; 0 for the plain paired t interval.
+        test_to_train: ratio used in the correction; 0 for the plain paired t interval.
         folds: number of folds.
         trials: number of simulated cross-validations.
         seed: seed of the simulation.
@@ -106,13 +108,13 @@ def excluded_nulls(
 def excluded_nulls_of_seeds(
     models: float, seeds: int = 3, recordings: int = 40, trials: int = 20000, seed: int = 0
 ) -> float:
-    """How often :func:`seed_interval` excludes zero where there is no true difference, simulated.
+    """Simulate how often :func:`seed_interval` excludes zero when there is no true difference.
 
-    The difference on a recording is the sum of the recording's own part (variance 1, shared by all seeds), the part of
-    the model of a seed (variance ``models / recordings``, shared by all recordings) and a residual (variance 1).
+    The difference on a recording is the sum of an effect of the recording (variance 1, shared by all seeds), an effect
+    of the seed's model (variance ``models / recordings``, shared by all recordings) and a residual (variance 1).
 
     Args:
-        models: variance of a model's mean difference over that of the recordings' mean, 0 or more.
+        models: variance of the model effect divided by that of the mean recording effect, at least 0.
         seeds: number of seeds.
         recordings: number of recordings.
         trials: number of simulated experiments.
@@ -135,7 +137,7 @@ def excluded_nulls_of_seeds(
 def _finite(differences: Sequence[float]) -> np.ndarray:
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
-        raise ValueError(f"expected two finite differences or more, got {list(differences)}")
+        raise ValueError(f"expected at least two finite differences, got {list(differences)}")
     return values
 
 
@@ -151,7 +153,7 @@ if __name__ == "__main__":
         for rho in (0.0, 0.3, 0.5):
             shares = [f"{100 * excluded_nulls(rho, ratio, number):.1f} %" for ratio in (0.0, 1 / 3, 1.0)]
             print(f"| {number} | {rho:.1f} | {' | '.join(shares)} |")
-    print("\n| seeds | variance of models over that of recordings | the interval of seeds excludes a true null |")
+    print("\n| seeds | variance of models over that of recordings | interval over seeds excludes a true null |")
     print("|---|---|---|")
     for number in (3, 5):
         for part in (0.0, 1.0, 4.0):

@@ -1,4 +1,4 @@
-"""Recordings as the unit of chance: how many there are in effect, draws of them, and what each one contributes."""
+"""Recordings as the independent units: their effective number, draws of them, and the influence of each."""
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 Statistic = Callable[[Tensor], Tensor]
-"""From weights ``(..., clips)``, how often each clip counts, to a number, float64 of the leading shape."""
+"""From weights ``(..., clips)``, how often each clip counts, to a number, float64 with the leading shape."""
 
 
 class SourceResampling:
     """Draws of recordings with replacement, the same for every victim tested on the same clips.
 
-    The draws are a function of the set of recordings and the seed alone: neither the order of the clips nor a victim's
-    results enter. A victim that classifies only some of the clips correctly takes its columns with :meth:`of`, so that
-    differences between victims can be formed resample by resample. Nothing is drawn before it is asked for.
+    The draws depend on the set of recordings and the seed alone, neither on the order of the clips nor on a victim's
+    results. For a victim that classifies only some of the clips correctly, :meth:`of` selects its columns, so that
+    differences between victims can be computed resample by resample. Draws are made lazily, on first use.
 
     Args:
         sources: recording that each tested clip was cut from ``(clips,)``.
@@ -40,7 +40,7 @@ class SourceResampling:
         self._place_of(torch.from_numpy(places))
 
     def _place_of(self, places: Tensor) -> None:
-        """Number of the recording of each clip ``(clips,)``, among all that may be drawn."""
+        """Set the recording of each clip ``(clips,)``, as its number among all that may be drawn."""
         self._places = places
         self._present, self._clips = places.unique(return_counts=True)
         self.sources: int = len(self._present)
@@ -66,28 +66,30 @@ class SourceResampling:
 
     @cached_property
     def without_one(self) -> Tensor:
-        """Weights that leave out one recording each, float64 ``(recordings, clips)``, those without a clip included."""
+        """Weights that leave out one recording per row, float64 ``(recordings, clips)``, even those without a clip."""
         return (self._places != torch.arange(self._population[0])[:, None]).double()
 
     @classmethod
     def joined(cls, parts: Sequence["SourceResampling"]) -> "SourceResampling":
-        """Put parts of one resampling side by side, for a number over several sets of clips.
+        """Concatenate parts of one resampling, for a number over several sets of clips.
 
         Args:
             parts: what :meth:`of` returned for each set.
 
         Raises:
-            ValueError: if the parts are not of one resampling.
+            ValueError: if the parts do not come from one resampling.
         """
         if len({part._population for part in parts}) != 1:
-            raise ValueError("expected parts of one resampling, got parts with different numbers of draws or sources")
+            raise ValueError(
+                "expected parts of one resampling, got parts with different seeds or numbers of draws or recordings"
+            )
         return parts[0]._with_places(torch.cat([part._places for part in parts]))
 
     def of(self, clips: Tensor) -> "SourceResampling":
-        """The same draws seen by some of the clips.
+        """Restrict the draws to some of the clips.
 
         Args:
-            clips: bool or indices of the tested clips, for example S of one victim.
+            clips: a bool mask or indices of the tested clips, for example S of one victim.
 
         Returns:
             A resampling whose weights have only these columns.
@@ -101,7 +103,7 @@ class SourceResampling:
         return chosen
 
     def influence(self, statistic: Statistic) -> Tensor:
-        r"""How a number changes with the weight of each recording.
+        r"""Derivative of a number with respect to the weight of each recording.
 
         .. math:: U_r = \sum_{i \in r} \frac{\partial\hat\theta}{\partial w_i}
 
@@ -109,21 +111,24 @@ class SourceResampling:
             statistic: the number as a function of weights, differentiable in them.
 
         Returns:
-            float64 ``(recordings,)``, for those that have a clip here.
+            float64 ``(recordings,)``, for the recordings that have a clip here.
         """
         weights = torch.ones(self.clips, dtype=torch.float64, requires_grad=True)
         (slope,) = torch.autograd.grad(statistic(weights), weights)
         total = torch.zeros(self._population[0], dtype=torch.float64)
-        # A part in which the number does not exist (a fold with one clip) does not count, and has no slope.
+        # Where the number is undefined (a fold with a single clip) the gradient is NaN and counts as 0.
         return total.index_add(0, self._places, slope.nan_to_num(0.0))[self._present]
 
     def variance(self, statistic: Statistic) -> float:
         r"""Variance of a number over recordings, :math:`\sum_r U_r^2`: the infinitesimal jackknife (Jaeckel 1972).
 
-        For a mean over recordings of one clip each it is the plug-in variance, :math:`p (1 - p) / n` of a rate.
+        For a rate over n recordings of one clip each it is the plug-in variance, :math:`p (1 - p) / n`.
 
         Args:
             statistic: as for :meth:`influence`.
+
+        Returns:
+            The variance, in the squared unit of the number.
         """
         return float(self.influence(statistic).square().sum())
 
@@ -131,10 +136,11 @@ class SourceResampling:
 def effective_number(counts: Tensor) -> float:
     r"""Effective number of recordings, :math:`(\sum_r n_r)^2 / \sum_r n_r^2` (Kish 1965).
 
-    It is the number of recordings where all have as many clips, and near 1 where one has nearly all of them.
+    It equals the number of recordings if all have the same number of clips, and approaches 1 if one has nearly all of
+    the clips.
 
     Args:
-        counts: clips, or any other weight, of each recording ``(recordings,)``.
+        counts: number of clips, or any other weight, of each recording ``(recordings,)``.
 
     Returns:
         A number from 1 to the number of recordings; 0 without a clip.

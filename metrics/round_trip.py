@@ -1,4 +1,4 @@
-"""Rows of the round trip -> what of each attack its sounds still do."""
+"""From rows of the round trip (adversarial map to sound and back) to the share of each attack that survives it."""
 
 from typing import TypedDict
 
@@ -15,16 +15,17 @@ class RoundTripCell(TypedDict):
         attack: name of the attack.
         budget_index: position of the budget in its profile.
         budget: its settings, as JSON.
-        n: clips of S.
-        recordings: of which these clips are.
-        map_fooling_rate: share of S that the adversarial map fools.
-        sound_fooling_rate: share of S that the sound of the map fools.
-        survival: among the clips that the map fools, the share that the sound fools too.
+        n: number of clips of S.
+        recordings: number of recordings that these clips were cut from.
+        map_fooling_rate: share of S whose adversarial map fools the victim.
+        sound_fooling_rate: share of S whose sound, made from the adversarial map, fools the victim.
+        survival: among the clips whose map fools, the share whose sound fools too.
         target_survival: among the clips whose map hits the target, the share whose sound hits it too.
-        snr_db: median SNR of the sound in dB over the clips that the map fools.
+        snr_db: median SNR of the sound in dB over the clips whose map fools.
         snr_db_all: the same over S.
-        consistency: median over S of what of the change of the map is not in the sound's own map.
-        silent: clips of digital zeros, which have no SNR.
+        consistency: median over S of :func:`metrics.distances.consistency`, the share of the change of the map that
+            its sound does not reproduce.
+        silent: number of clips of digital zeros, which have no SNR.
         clipped: share of S whose sound exceeds full scale.
     """
 
@@ -46,11 +47,14 @@ class RoundTripCell(TypedDict):
 
 
 def summarise_round_trip(rows: pd.DataFrame, *, seed: int = 0) -> list[RoundTripCell]:
-    """Every number of the round trip, for each attack and budget, on each fold and over folds.
+    """Compute the cells for each attack and budget, per fold and over all folds.
 
     Args:
-        rows: one row a fold, attack, budget and clip.
+        rows: one row per fold, attack, budget and clip.
         seed: seed of the resampling.
+
+    Returns:
+        One cell per fold (then over all folds), attack and budget.
     """
     cells = []
     for fold in [*sorted(rows["fold"].unique().tolist()), None]:

@@ -1,4 +1,4 @@
-"""When a clip counts as fooled: four judgements of one set of logits, clip by clip, and their rates."""
+"""When a clip counts as fooled: the four criteria of success per clip, and their rates over clips."""
 
 import math
 
@@ -12,7 +12,7 @@ LEVELS_8BIT = 255
 
 
 def success(logits: Tensor, labels: Tensor) -> Tensor:
-    r"""Whether the victim no longer answers the true label: :math:`\arg\max_j f_j(x') \ne l`.
+    r"""Whether the victim no longer predicts the true label: :math:`\arg\max_j f_j(x') \ne l`.
 
     Args:
         logits: ``(clips, classes)`` of the adversarials.
@@ -22,28 +22,28 @@ def success(logits: Tensor, labels: Tensor) -> Tensor:
         bool ``(clips,)``.
 
     Raises:
-        ValueError: if there is not one label a row of logits.
+        ValueError: if there is not one label per row of logits.
     """
-    _require_one_a_clip(logits, labels)
+    _require_one_per_clip(logits, labels)
     return logits.argmax(dim=1) != labels
 
 
 def target_hit(logits: Tensor, targets: Tensor) -> Tensor:
-    r"""Whether the victim answers the target: :math:`\arg\max_j f_j(x') = t`; shapes as in :func:`success`."""
-    _require_one_a_clip(logits, targets)
+    r"""Whether the victim predicts the target class: :math:`\arg\max_j f_j(x') = t`; shapes as in :func:`success`."""
+    _require_one_per_clip(logits, targets)
     return logits.argmax(dim=1) == targets
 
 
 def confident_success(logits: Tensor, labels: Tensor, confidence: float = CONFIDENCE) -> Tensor:
-    r"""A success that the victim is sure of: :math:`\arg\max_j f_j(x') \ne l` and :math:`\max_j p_j \ge 0.65`.
+    r"""Success with a confident wrong prediction: :math:`\arg\max_j f_j(x') \ne l` and :math:`\max_j p_j \ge 0.65`.
 
     Args:
         logits: ``(clips, classes)`` of the adversarials.
         labels: true classes ``(clips,)``.
-        confidence: smallest probability of the answer, in [0, 1].
+        confidence: smallest probability of the predicted class, in [0, 1].
 
     Returns:
-        bool ``(clips,)``; ``success_65`` of the outcome rows at the default confidence.
+        bool ``(clips,)``; at the default confidence this is ``success_65`` of the outcome rows.
 
     Raises:
         ValueError: for a confidence outside [0, 1], and as in :func:`success`.
@@ -57,16 +57,16 @@ def confident_success(logits: Tensor, labels: Tensor, confidence: float = CONFID
 
 
 def round_to_8bit(adversarial: Tensor, bounds: tuple[float, float] = (0.0, 1.0)) -> Tensor:
-    r"""The input after storage as an 8-bit picture: :math:`a + (b - a)\,\mathrm{round}(255 (x' - a)/(b - a)) / 255`.
+    r"""The input after storage as an 8-bit image: :math:`a + (b - a)\,\mathrm{round}(255 (x' - a)/(b - a)) / 255`.
 
-    ``success_8bit`` is :func:`success` of the victim's logits on what this returns.
+    ``success_8bit`` is :func:`success` of the victim's logits on the rounded input.
 
     Args:
         adversarial: inputs within ``bounds``, any shape.
         bounds: lowest and highest value ``(a, b)`` of an input.
 
     Returns:
-        The same shape, each value one of 256 levels.
+        A tensor of the same shape with values on 256 levels.
 
     Raises:
         ValueError: if the bounds are not in increasing order.
@@ -78,10 +78,11 @@ def round_to_8bit(adversarial: Tensor, bounds: tuple[float, float] = (0.0, 1.0))
     return low + levels * ((high - low) / LEVELS_8BIT)
 
 
-def _require_one_a_clip(logits: Tensor, classes: Tensor) -> None:
+def _require_one_per_clip(logits: Tensor, classes: Tensor) -> None:
     if logits.ndim != 2 or classes.shape != logits.shape[:1]:
         raise ValueError(
-            f"expected logits (clips, classes) and a class a clip, got {tuple(logits.shape)} and {tuple(classes.shape)}"
+            f"expected logits (clips, classes) and one class per clip, got {tuple(logits.shape)} and "
+            f"{tuple(classes.shape)}"
         )
 
 
@@ -92,21 +93,23 @@ def fooling_rate(success: Tensor, weights: Tensor | None = None) -> Tensor:
 
     Args:
         success: bool ``(clips,)``, over S.
-        weights: how often each clip counts, ``(..., clips)``, as a resampling draws them; once each by default.
+        weights: how often each clip counts, ``(..., clips)``, as a resampling draws them; 1 each by default.
 
     Returns:
-        float64 of the weights' leading shape, in [0, 1]. NaN where no clip counts: a missing number, not a zero.
+        float64 with the leading shape of the weights, in [0, 1]; NaN, a missing number, where no clip counts.
 
     Raises:
-        ValueError: if the weights are for another number of clips.
+        ValueError: if the weights are for a different number of clips.
     """
     return _weighted_share(success, weights)
 
 
 def target_rate(target_hits: Tensor, weights: Tensor | None = None) -> Tensor:
-    r"""Mean target hit over S, :math:`\frac{1}{|S|} \sum_{i \in S} [\arg\max_j f_j(x'_i) = t_i]`.
+    r"""Share of S for which the victim predicts the target class.
 
-    Args, Returns and Raises as in :func:`fooling_rate`.
+    .. math:: \frac{1}{|S|} \sum_{i \in S} [\arg\max_j f_j(x'_i) = t_i]
+
+    Arguments, return value and errors as in :func:`fooling_rate`.
     """
     return _weighted_share(target_hits, weights)
 

@@ -1,4 +1,4 @@
-"""What is left of attacks after their maps became sounds, and after the sounds were disturbed: shares and medians."""
+"""Shares and medians over clips with their intervals, for attacks on sounds made from maps or disturbed afterwards."""
 
 from collections.abc import Hashable, Sequence
 from typing import TypedDict
@@ -18,8 +18,8 @@ class Share(TypedDict):
     Attributes:
         share: in [0, 1]; None where no clip counts.
         low: lower end; None below ten effective recordings.
-        high: upper end.
-        n: clips that count.
+        high: upper end; None where ``low`` is.
+        n: number of clips that count.
     """
 
     share: float | None
@@ -32,10 +32,10 @@ class Median(TypedDict):
     """A median over clips with its 95 % interval (BCa, over recordings).
 
     Attributes:
-        median: None where no clip counts; minus or plus infinity as it is.
-        low: lower end; None below ten effective recordings.
-        high: upper end.
-        n: clips that count.
+        median: None where no clip counts; may be infinite.
+        low: lower end; None below ten effective recordings, or where a value is infinite.
+        high: upper end; None where ``low`` is.
+        n: number of clips that count.
     """
 
     median: float | None
@@ -47,13 +47,16 @@ class Median(TypedDict):
 def share_among(
     happened: "pd.Series[bool]", counted: "pd.Series[bool]", recordings: "pd.Series[str]", *, seed: int = 0
 ) -> Share:
-    """Share of the clips that count of which something is true.
+    """Share of the counted clips for which a condition is true.
 
     Args:
-        happened: whether it is true, for each clip.
-        counted: whether the clip counts.
+        happened: whether the condition is true, per clip.
+        counted: whether the clip counts, per clip.
         recordings: recording that each clip was cut from.
         seed: seed of the resampling.
+
+    Returns:
+        The share in [0, 1] with its interval.
     """
     counts = counted.to_numpy(bool)
     n = int(counts.sum())
@@ -68,13 +71,16 @@ def share_among(
 def median_among(
     values: "pd.Series[float]", counted: "pd.Series[bool]", recordings: "pd.Series[str]", *, seed: int = 0
 ) -> Median:
-    """Median of a number over the clips that count and have it.
+    """Median of a number over the counted clips that have it.
 
     Args:
-        values: NaN where a clip has none.
-        counted: whether the clip counts.
+        values: one value per clip, in any unit; NaN where a clip has none.
+        counted: whether the clip counts, per clip.
         recordings: recording that each clip was cut from.
         seed: seed of the resampling.
+
+    Returns:
+        The median in the unit of the values, with its interval.
     """
     chosen = counted.to_numpy(bool) & values.notna().to_numpy()
     n = int(chosen.sum())
@@ -86,20 +92,20 @@ def median_among(
 
 
 def weighted_median(values: Tensor, weights: Tensor) -> Tensor:
-    """Median of values that each count some whole number of times, as ``numpy.median`` of the repeated values.
+    """Median of values with integer weights: ``numpy.median`` of each value repeated as often as it counts.
 
     Args:
         values: ``(clips,)`` float64.
-        weights: ``(..., clips)``, whole numbers of at least 0.
+        weights: ``(..., clips)``, integers of at least 0.
 
     Returns:
-        float64 of the weights' leading shape; NaN where nothing counts.
+        float64 with the leading shape of the weights; NaN where no value counts.
     """
     ordered, order = values.sort()
     below = weights[..., order].cumsum(-1)
     total = below[..., -1:]
     ends = [(below > place).int().argmax(-1) for place in ((total - 1) // 2, total // 2)]
-    # Not the mean of the two: infinities of one sign have it, of two have none.
+    # As with numpy.median, the mean of two infinities of opposite sign is NaN.
     middle = torch.where(ends[0] == ends[1], ordered[ends[0]], (ordered[ends[0]] + ordered[ends[1]]) / 2)
     return torch.where(total[..., 0] > 0, middle, torch.nan)
 

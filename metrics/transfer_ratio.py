@@ -1,4 +1,4 @@
-"""Transfer: how much of the fooling of one victim carries over to another (Table V)."""
+"""Transfer ratios: the share of adversarials made for one victim that fool another too (Table V)."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,22 +14,22 @@ def transfer_counts(carries_source: Tensor, carries_target: Tensor, clean_correc
 
     .. math:: (|\{i : c_i, s_i, t_i\}|,\ |\{i : c_i, s_i\}|)
 
-    With target hits in place of successes the same counts give target-hit transfer.
+    With target hits in place of successes, the same counts give the transfer of target hits.
 
     Args:
-        carries_source: bool ``(clips,)``: the adversarial fools the source victim it was made for.
-        carries_target: bool ``(clips,)``: the same adversarial fools the target victim.
-        clean_correct: bool ``(clips,)``: both victims classify the clip correctly when clean.
+        carries_source: bool ``(clips,)``: whether the adversarial fools the source victim, for which it was made.
+        carries_target: bool ``(clips,)``: whether the same adversarial fools the target victim.
+        clean_correct: bool ``(clips,)``: whether both victims classify the clean clip correctly.
 
     Returns:
-        The clips that fool both, and the clips that fool the source.
+        The number of clips that fool both victims, and the number that fool the source.
 
     Raises:
-        ValueError: if the three are for different numbers of clips.
+        ValueError: if the three differ in length.
     """
     if not carries_source.shape == carries_target.shape == clean_correct.shape:
         raise ValueError(
-            f"expected both victims to judge the same clips, got {tuple(carries_source.shape)}, "
+            f"expected both victims' results on the same clips, got {tuple(carries_source.shape)}, "
             f"{tuple(carries_target.shape)} and {tuple(clean_correct.shape)}"
         )
     fools_source = carries_source & clean_correct
@@ -37,17 +37,17 @@ def transfer_counts(carries_source: Tensor, carries_target: Tensor, clean_correc
 
 
 def transfer_ratio(numerators: Tensor, denominators: Tensor) -> float:
-    r"""Ratio of one attack, numerators and denominators summed over its budgets: :math:`\sum_k a_k / \sum_k b_k`.
+    r"""Transfer ratio of one attack, pooled over its budgets: :math:`\sum_k a_k / \sum_k b_k`.
 
     Args:
         numerators: clips that fool both victims at each budget ``(budgets,)``.
         denominators: clips that fool the source at each budget ``(budgets,)``.
 
     Returns:
-        The ratio in [0, 1]. Where nothing fools the source it is NaN: a missing cell, not a zero.
+        The ratio in [0, 1]; NaN, a missing number, if no adversarial fools the source.
 
     Raises:
-        ValueError: for different numbers of budgets, or a numerator above its denominator.
+        ValueError: if the numbers of budgets differ, or a numerator exceeds its denominator.
     """
     if numerators.shape != denominators.shape or bool((numerators > denominators).any()):
         raise ValueError(
@@ -58,23 +58,23 @@ def transfer_ratio(numerators: Tensor, denominators: Tensor) -> float:
 
 
 def mean_transfer_ratio(ratios: Tensor) -> tuple[float, int]:
-    r"""Plain mean over attacks, :math:`\frac{1}{m} \sum_a r_a`, and the number m of attacks that have a ratio.
+    r"""Unweighted mean over the attacks that have a ratio, :math:`\frac{1}{m} \sum_a r_a`, and their number m.
 
     Args:
-        ratios: ratio of each attack ``(attacks,)``, NaN = missing.
+        ratios: ratio of each attack ``(attacks,)``, NaN where it is missing.
 
     Returns:
-        The mean, NaN where all are missing, and the number of attacks with a ratio.
+        The mean in [0, 1], NaN if all ratios are missing, and the number of attacks with a ratio.
     """
     return float(ratios.double().nanmean()), int((~ratios.isnan()).sum())
 
 
 Counts = tuple[Tensor, Tensor]
-"""Of each recording, rows that fool source and target, and rows that fool the source, float64 ``(recordings,)``."""
+"""Numbers of rows per recording that fool both source and target, and that fool the source, float64."""
 
 
 def fools_source(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Rows that count in a denominator: both victims are right when clean, and the source is fooled."""
+    """Whether each row counts in the denominator: both victims are right when clean, and the source is fooled."""
     right = rows["clean_correct_source"] & rows["clean_correct_target"]
     return right & rows["source_success"].astype(bool)
 
@@ -83,8 +83,11 @@ def counts_by_recording(rows: pd.DataFrame, recordings: Sequence[str]) -> Counts
     """Numerator and denominator of each recording, summed over the folds, budgets and clips of the rows.
 
     Args:
-        rows: one row a fold, budget and clip of one attack, source and target.
-        recordings: names of the recordings, those of the rows among them.
+        rows: one row per fold, budget and clip, all of one attack, source and target.
+        recordings: names of the recordings, a superset of those in the rows.
+
+    Returns:
+        Counts per recording, in the order of ``recordings``.
     """
     place = {recording: position for position, recording in enumerate(recordings)}
     at = torch.tensor([place[recording] for recording in rows["recording"]], dtype=torch.long)
@@ -95,15 +98,16 @@ def counts_by_recording(rows: pd.DataFrame, recordings: Sequence[str]) -> Counts
 
 
 def mean_ratio_of(attacks: Sequence[Counts]) -> Callable[[Tensor], Tensor]:
-    r"""The transfer ratio, averaged over attacks, as a function of how often each recording counts.
+    r"""Build the function from the weights of recordings to the transfer ratio averaged over attacks.
 
     .. math:: w \mapsto \frac{1}{m} \sum_a \frac{\sum_r w_r a_r}{\sum_r w_r b_r}
 
     Args:
-        attacks: what :func:`counts_by_recording` returned for each attack; those without a denominator are left out.
+        attacks: what :func:`counts_by_recording` returned for each attack; attacks with a denominator of 0 are left
+            out of the mean.
 
     Returns:
-        A function from weights ``(..., recordings)`` to the ratio, NaN where no attack has a denominator.
+        A function from weights ``(..., recordings)`` to the ratio, NaN where every denominator is 0.
     """
 
     def statistic(weights: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Rows of transferred adversarials -> the cells of Table V, with denominators and intervals."""
+"""From rows of transferred adversarials to the cells of Table V, with denominators and intervals."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -24,15 +24,15 @@ from storage.summaries import TransferCell
 
 
 def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[TransferCell]:
-    """Every cell of the matrix: each target, for each attack and averaged over the six, for each fold and over folds.
+    """Compute the cells of one source: for each target, per attack and averaged over the six, per fold and over folds.
 
     Args:
-        rows: one row per fold, attack, budget, clip and target, of one source.
+        rows: one row per fold, attack, budget, clip and target, all of one source.
         seed: seed of the resampling.
 
     Returns:
-        Cells; ``fold`` is None over folds, ``attack`` None for the plain mean over the six, which is there only
-        where all six were judged on every fold, and has a number only where each of them has it.
+        The cells. ``fold`` is None over all folds; ``attack`` is None for the unweighted mean over the six attacks,
+        which is present only if all six were evaluated on every fold, and holds a number only if each of the six does.
     """
     cells: list[dict[str, Any]] = []
     for target, of_target in rows.groupby("target_run", sort=False):
@@ -43,7 +43,7 @@ def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[TransferCel
             place = {"fold": fold, "target_run": str(target)}
             place["target_architecture"] = str(some["target_architecture"].iloc[0])
             cells += [place | {"attack": attack} | _cell(part, seed) for attack, part in attacks.items()]
-            # An attack that was judged on some of the folds only would weigh those folds more.
+            # An attack that is missing on some folds would give the other folds more weight.
             everywhere = some["fold"].nunique()
             if all(name in attacks and attacks[name]["fold"].nunique() == everywhere for name in THE_SIX):
                 cells.append(place | {"attack": None} | _mean_cell([attacks[name] for name in THE_SIX], seed))
@@ -75,7 +75,7 @@ def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
         "attacks": mean_transfer_ratio(ratios)[1],
         "numerator": numerator,
         "denominator": denominator,
-        # Most of the six have no target, and what is left is no mean of the six.
+        # NaN unless all six have one: a mean over fewer attacks would not be the mean over the six.
         "target_hit_ratio": float(np.mean(hits)),
         "auc_on_target": float(np.mean(areas)) if len(areas) == len(attacks) else None,
     }
@@ -83,7 +83,7 @@ def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
 
 
 def _distinct(rows: pd.DataFrame) -> dict[str, int]:
-    """Clips that fool the source and both victims know, and their recordings, each counted once."""
+    """Number of distinct clips, and of their recordings, that count in the denominator at some budget."""
     counted = rows[fools_source(rows)]
     return {"n": counted["clip"].nunique(), "recordings": counted["recording"].nunique()}
 
@@ -93,7 +93,7 @@ def _both_correct(rows: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def _counts(rows: pd.DataFrame, what: str) -> tuple[Tensor, Tensor]:
-    """Numerator and denominator at each budget (summed over folds)."""
+    """Numerators and denominators per budget, summed over folds, int64 ``(budgets,)``."""
     pairs = [
         transfer_counts(_truth(some[f"source_{what}"]), _truth(some[f"target_{what}"]), _truth(_both_correct(some)))
         for _, some in rows.groupby("budget_index")
@@ -102,21 +102,21 @@ def _counts(rows: pd.DataFrame, what: str) -> tuple[Tensor, Tensor]:
 
 
 def _interval(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, float | str]:
-    """Interval of the ratio, or of its mean over attacks, with recordings as clusters."""
+    """Interval of the ratio, or of its mean over attacks, with recordings as the independent units."""
     together = pd.concat(attacks)
     recordings = sorted(together["recording"].astype(str).unique())
     counts = [counts_by_recording(rows, recordings) for rows in attacks]
-    # What a recording weighs in a ratio is its part of the denominator. A mean is no surer than the attack of it that
-    # fools the source on the fewest: one clip that carries over has no spread of its own.
+    # The weight of a recording in a ratio is its share of the denominator. A mean over attacks is treated as no more
+    # certain than its attack with the smallest effective number of recordings, whose few clips may show no variance.
     fewest = min((fools for _, fools in counts), key=effective_number)
     ends = share_interval(mean_ratio_of(counts), SourceResampling(recordings, seed=seed), counts=fewest)
     return {"ratio_low": ends.low, "ratio_high": ends.high, "interval_method": ends.method}
 
 
 def _auc_on_target(rows: pd.DataFrame) -> float | None:
-    """AUC of the source's adversarials on the target, mean over budgets and folds as that on the source itself.
+    """AUC of the source's adversarials on the target, averaged over budgets and folds like the AUC on the source.
 
-    It is None for a target without logits, and NaN where fewer than two clips are right on a fold.
+    It is None for a target without logits, and NaN if the target classifies fewer than two clips of a fold correctly.
     """
     some = rows[rows["clean_correct_target"]]
     if not len(some) or some["target_logits_clean"].isna().any():

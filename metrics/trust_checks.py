@@ -1,7 +1,7 @@
 """Checks of whether an attack's result can be trusted: what has to hold in the rows of a fold, and what to do if not.
 
-A hard check holds clip by clip for any victim; a soft one may miss by 2 % or one clip, whichever is more. The ideas are
-those of Carlini et al. 2019 (arXiv:1902.06705) and of Croce and Hein 2020 (arXiv:2003.01690).
+A hard check must hold for every clip of any victim; a soft check tolerates 2 % or one clip, whichever is more. The
+ideas are those of Carlini et al. 2019 (arXiv:1902.06705) and of Croce and Hein 2020 (arXiv:2003.01690).
 """
 
 import json
@@ -25,16 +25,16 @@ MASKED = "gradients may be masked: look at the share of zero gradients, try loss
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that has to hold.
+    """Result of one check.
 
     Attributes:
-        name: what was checked.
+        name: name of the check.
         kind: ``hard`` or ``soft``.
-        passed: whether it holds.
-        fold: on which fold.
-        attack: which attack it is about, or None.
-        found: what was seen, in one sentence.
-        remedy: what to do if it does not hold.
+        passed: whether it passed.
+        fold: number of the fold.
+        attack: name of the attack that it concerns, or None.
+        found: the finding, in one sentence.
+        remedy: what to do if the check fails.
     """
 
     name: str
@@ -46,18 +46,18 @@ class Check:
     remedy: str
 
     def as_dict(self) -> CheckRecord:
-        """The check as plain values."""
+        """The check as a dictionary of plain values."""
         return cast(CheckRecord, asdict(self))
 
 
 def check_outcomes(rows: pd.DataFrame) -> list[Check]:
-    """Every check that the rows of one fold allow.
+    """Run every check that the rows of one fold allow.
 
     Args:
-        rows: outcomes of one fold, those of attacks that were run for the checks included.
+        rows: outcomes of one fold, including those of attacks that were run for the checks only.
 
     Returns:
-        Checks that were made; what an attack that was not run would have told is left out.
+        The checks that could be made; checks that need an attack that was not run are left out.
     """
     attacks = {str(name): AttackedFold.of(some) for name, some in rows.groupby("attack", sort=False)}
     checks = [*_hard(attacks), *_bim_pair(attacks), *_bim_beats_fgsm(attacks), *_strength(attacks)]
@@ -67,20 +67,24 @@ def check_outcomes(rows: pd.DataFrame) -> list[Check]:
 def _hard(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
     columns = {
         "confirmed": (
-            "judged again alone, every adversarial gets the same answer",
-            "the victim's answer depends on "
-            "batch mates or changes between calls: put it into eval mode and remove what is random",
+            "every adversarial gets the same prediction when it is evaluated again alone",
+            "the victim's prediction depends on the other clips of the batch or changes between calls: put the victim "
+            "into eval mode and remove what is random",
         ),
-        "in_bounds": ("every adversarial lies within bounds and delta", "the attack returns points that it must not"),
+        "in_bounds": (
+            "every adversarial lies within the bounds and delta",
+            "the attack returns points outside its constraints: clamp or project them",
+        ),
         "hook_agrees": (
-            "the gradients that clips report went through the victim",
+            "the gradients reported per clip agree with those computed through the victim",
             "the attack does not report what it spends: look at its calls of ledger.spend",
         ),
     }
     for name, attacked in attacks.items():
         for column, (meaning, remedy) in columns.items():
             wrong = int((attacked.columns[column] == 0).sum())
-            found = meaning if not wrong else f"not so for {wrong} of {attacked.columns[column].numel()}: {meaning}"
+            rows = attacked.columns[column].numel()
+            found = f"violated by {wrong} of {rows} rows: {meaning}" if wrong else meaning
             yield Check(column, "hard", not wrong, attacked.fold, name, found, remedy)
 
 
@@ -93,8 +97,8 @@ def _bim_pair(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
     for a, b in pairs:
         lost += int(((second.columns["success"][b] > 0) & (first.columns["success"][a] == 0)).sum())
         costlier += int((first.columns["gradients"][a] > second.columns["gradients"][b]).sum())
-    remedy = "the two walk the same way, so rounding decides: repeat with --trainer.precision 64-true"
-    found = f"{lost} successes of bim_b that bim_a does not have, {costlier} clips on which bim_a spends more"
+    remedy = "both take the same steps, so the difference is rounding: repeat with --trainer.precision 64-true"
+    found = f"{lost} successes of bim_b that bim_a does not have, {costlier} clips on which bim_a spends more gradients"
     yield Check("bim_b_implies_bim_a", "hard", not lost and not costlier, first.fold, "bim_a", found, remedy)
 
 
@@ -116,7 +120,7 @@ def _bim_beats_fgsm(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
                 area = float(one_step.area(other) - iterated.area(k))
                 if max(rate, area) > worst:
                     worst, where = max(rate, area), f"{json.dumps(settings)}: rate {rate:+.3f}, AUC {area:+.3f}"
-        found = f"untargeted FGSM over bim_a, at worst {where}"
+        found = f"untargeted FGSM minus bim_a, at worst {where}"
         yield Check("bim_a_not_below_fgsm", "soft", worst <= _slack(iterated), iterated.fold, "bim_a", found, MASKED)
         return
 
@@ -162,7 +166,7 @@ def _zero_gradients(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
             continue
         share = float(attacked.columns["zero_gradients"].sum() / attacked.columns["gradients"].sum().clamp(min=1))
         found = f"{share:.2%} of the gradients are exactly zero"
-        # A share of gradients, not of clips: a clip more or less is no excuse here.
+        # A share of gradients, not of clips, so the tolerance of one clip does not apply.
         yield Check("zero_gradients", "soft", share <= TOLERANCE, attacked.fold, name, found, remedy)
 
 

@@ -162,17 +162,17 @@ def test_areas_refuse_what_does_not_belong_together():
     clean = logits(3, 2, seed=0)
     with pytest.raises(ValueError, match="expected the same clips clean and attacked, got \\(3, 2\\) and \\(2, 2\\)"):
         auc(clean, clean[:2], torch.zeros(3, dtype=torch.long))
-    with pytest.raises(ValueError, match="a label a clip"):
+    with pytest.raises(ValueError, match="one label per clip"):
         auc(clean, clean, torch.zeros(2, dtype=torch.long))
-    with pytest.raises(ValueError, match="a label a clip"):
+    with pytest.raises(ValueError, match="one label per clip"):
         auc_ovr(clean, torch.zeros(2, dtype=torch.long))
     with pytest.raises(ValueError, match="got NaN"):
         auc(clean, clean * torch.nan, torch.zeros(3, dtype=torch.long))
     with pytest.raises(ValueError, match="got NaN"):
         auc_ovr(clean * torch.nan, torch.zeros(3, dtype=torch.long))
-    with pytest.raises(ValueError, match="expected two deltas or more"):
+    with pytest.raises(ValueError, match="expected at least two deltas"):
         auc_budget(torch.tensor([0.1]), torch.tensor([0.5]))
-    with pytest.raises(ValueError, match="expected deltas above 0, each once"):
+    with pytest.raises(ValueError, match="expected positive, distinct deltas"):
         auc_budget(torch.tensor([0.1, 0.1]), torch.tensor([0.5, 0.5]))
-    with pytest.raises(ValueError, match="expected deltas above 0, each once"):
+    with pytest.raises(ValueError, match="expected positive, distinct deltas"):
         auc_budget(torch.tensor([0.0, 0.1]), torch.tensor([0.5, 0.5]))

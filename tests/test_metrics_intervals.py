@@ -263,7 +263,7 @@ def test_intervals_refuse_what_cannot_be():
         SourceResampling([])
     with pytest.raises(ValueError, match="expected confidence in \\(0, 1\\), got 95"):
         clopper_pearson(1, 2, 2, confidence=95)
-    with pytest.raises(ValueError, match="expected successes and sources within 2 clips, got 3 and 2"):
+    with pytest.raises(ValueError, match="expected successes and recordings within 2 clips, got 3 and 2"):
         clopper_pearson(3, 2, 2)
     with pytest.raises(ValueError, match="a recording for each clip, got \\(3,\\), \\(2,\\) and 3 recordings"):
         paired_difference_interval(torch.ones(3), torch.ones(2), range(3))

@@ -46,7 +46,7 @@ def test_the_four_judgements_of_one_answer():
     # Sure of the true label is no success, 0.36 for another label is not sure.
     assert confident_success(logits, labels).tolist() == [False, False, True]
     assert confident_success(logits, labels, confidence=0.0).tolist() == [False, True, True]
-    with pytest.raises(ValueError, match="a class a clip"):
+    with pytest.raises(ValueError, match="one class per clip"):
         success(logits, labels[:2])
     with pytest.raises(ValueError, match=r"expected confidence in \[0, 1\], got 1\.5"):
         confident_success(logits, labels, confidence=1.5)
@@ -138,7 +138,7 @@ def test_batch_gradients_by_hand():
     assert float(batch_gradients(gradients, batches)) == pytest.approx((2 * 9 + 2 * 4 + 1 * 7) / 5)
     assert float(batch_gradients(torch.ones(5), batches)) == 1.0  # FGSM
     assert math.isnan(float(batch_gradients(gradients[:0], batches[:0])))
-    with pytest.raises(ValueError, match="expected a reporting batch of 1 clip or more, got 0"):
+    with pytest.raises(ValueError, match="expected a reporting batch of at least 1 clip, got 0"):
         reporting_batch(positions, size=0)
     with pytest.raises(ValueError, match="a reporting batch for each clip"):
         batch_gradients(gradients, batches[:2])
@@ -205,5 +205,5 @@ def test_transfer_to_itself_is_one_and_nothing_to_carry_is_missing():
     assert attacks == 0
     with pytest.raises(ValueError, match="expected numerators not above"):
         transfer_ratio(torch.tensor([3]), torch.tensor([2]))
-    with pytest.raises(ValueError, match="expected both victims to judge the same clips"):
+    with pytest.raises(ValueError, match="results on the same clips"):
         transfer_counts(fools, fools[:2], everything)

@@ -158,7 +158,7 @@ def test_one_bad_row_trips_a_hard_check(column, value, name):
     assert failed(rows) == {(name, "bim_a")}
     found = next(check for check in check_outcomes(rows) if not check.passed)
     assert found.kind == "hard"
-    assert "not so for 1 of" in found.found
+    assert "violated by 1 of" in found.found
 
 
 def test_a_success_of_bim_b_that_bim_a_does_not_have_trips_a_hard_check():
