@@ -1,7 +1,7 @@
-"""What the Trainer runs: systems (:class:`SoundClassifier`) and the callbacks around them.
+"""What a Trainer runs: systems (:class:`SoundClassifier`, ``AttackEvaluation``) and callbacks.
 
-A file belongs here if Lightning calls it. Networks belong in ``classifiers``, numbers in ``metrics``, and what reads a
-command line or starts a Trainer in ``commands``.
+Code belongs here if Lightning calls it. Networks belong in ``classifiers``, numbers in ``metrics``, and code that reads
+a command line or starts a Trainer in ``commands``.
 """
 
 from lightning_modules.sound_classifier import SoundClassifier

@@ -1,4 +1,4 @@
-"""The system that a Trainer tests when a classifier is attacked: rows of outcomes, kept as soon as they are there."""
+"""The system that a Trainer tests when a classifier is attacked; its rows of outcomes are stored batch by batch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,18 +24,19 @@ from storage.rows import with_label_names
 class AttackEvaluation(LightningModule):
     """Attacks the test clips of one fold that its classifier gets right, and stores one row per clip and budget.
 
-    What an attack made of a batch is stored as soon as it is finished, so a killed evaluation continues there, with
-    other batches or processes if need be. A clip's rows depend on neither its batch mates nor the number of processes.
+    The outcomes of an attack on a batch are stored as soon as it is finished, so a killed evaluation resumes there,
+    even with another batch size or number of processes. A clip's rows depend neither on the other clips of its batch
+    nor on the number of processes.
 
     Args:
         classifier: the victim, maps ``(batch, 1, rows, columns)`` in [0, 1] to logits.
         plans: attacks and budgets.
-        store: where rows are kept.
-        fold: which fold's classifier it is, from 1.
+        store: where rows are stored.
+        fold: fold of the classifier, from 1.
         seed: seed of targets and of whatever else is random.
-        reporting_batch_size: clips of a reporting batch.
-        limits: for some plans, by name, on how many of the attacked test clips they are run; on all by default.
-        save_adversarials: keep every adversarial map too.
+        reporting_batch_size: clips per reporting batch.
+        limits: by name of a plan, on how many of the test clips it is run; on all by default.
+        save_adversarials: also store every adversarial map.
     """
 
     def __init__(
@@ -61,15 +62,15 @@ class AttackEvaluation(LightningModule):
         self.save_adversarials = save_adversarials
         self.findings: list[VictimFinding] = []
         self.examples: dict[str, AttackExample] = {}
-        # Called with a plan and a number of clips when their attack is finished, or was before.
+        # Called with a plan and a number of clips once the clips are attacked, now or in an earlier evaluation.
         self.on_attacked: Any = lambda plan, clips: None
 
     def on_test_start(self) -> None:
-        """Learn what an interrupted evaluation has finished, and where each clip stands in the test part."""
+        """Find what an interrupted evaluation has finished, and the position of each clip in the test part."""
         data = data_of(self.trainer)
         self.finished = self.store.finished(self.fold, with_adversarials=self.save_adversarials)
         self.table = data.table
-        # Clips that are gone from the table keep their place, so that the others stay in their reporting batches.
+        # Clips no longer in the table keep their position, so that the others stay in their reporting batches.
         self.places = {clip: place for place, clip in enumerate(data.assigned.test.tolist())}
         self.order = {clip: place for place, clip in enumerate(data.tested.tolist())}
 
@@ -93,7 +94,7 @@ class AttackEvaluation(LightningModule):
             if chosen:
                 self._attack(plan, batch, torch.tensor(chosen, device=batch.inputs.device))
             self.on_attacked(plan, len(clips))
-            # Lightning looks between batches only, and a fold may be a single one.
+            # Lightning checks for the signal only between batches, and a fold may have a single one.
             if self.trainer.received_sigterm:
                 raise SIGTERMException
 
@@ -102,7 +103,7 @@ class AttackEvaluation(LightningModule):
         inputs, labels, clips = batch.inputs[positions], batch.labels[positions], batch.clips[positions]
         rows, adversarials = attack_batch(plan, counter, inputs, labels, clips, seed=self.seed)
         if self.save_adversarials:
-            # Before the rows: a clip counts as finished when its rows are there.
+            # Written before the rows, because a clip counts as finished once its rows exist.
             for clip, clean, maps in zip(
                 clips.tolist(), inputs.float().cpu(), adversarials.float().transpose(0, 1), strict=True
             ):
@@ -113,7 +114,7 @@ class AttackEvaluation(LightningModule):
             self.examples[plan.name] = AttackExample.of(rows, inputs.cpu(), adversarials, self.table.class_names)
 
     def _with_clip(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Add what the corpus table says of each clip."""
+        """Add the columns that identify each clip, from the corpus table."""
         clips = rows["clip"].to_numpy()
         places = torch.tensor([self.places[clip] for clip in clips.tolist()])
         rows = rows.assign(

@@ -17,12 +17,12 @@ from storage import write_atomically
 
 @dataclass(frozen=True)
 class AttackExample:
-    """The first clip of a batch that an attack fooled, at the cheapest budget that did; else the last iterate.
+    """The first clip of a batch on which an attack succeeded, at its first successful budget; else the last outcome.
 
     Args:
         attack: name of the attack.
         clean: map ``(rows, columns)`` in [0, 1].
-        adversarial: what the attack made of it.
+        adversarial: the map after the attack, ``(rows, columns)`` in [0, 1].
         caption: clip, labels, budget and size.
     """
 
@@ -33,10 +33,10 @@ class AttackExample:
 
     @classmethod
     def of(cls, rows: pd.DataFrame, inputs: Tensor, adversarials: Tensor, class_names: Sequence[str]) -> AttackExample:
-        """Choose from what an attack made of a batch.
+        """Choose an example from the outcomes of an attack on a batch.
 
         Args:
-            rows: one row a clip and budget, budget by budget.
+            rows: one row per clip and budget, budget by budget.
             inputs: clean maps ``(clips, 1, rows, columns)``.
             adversarials: ``(budgets, clips, 1, rows, columns)``.
             class_names: names by label.

@@ -1,4 +1,4 @@
-"""One attack on one batch -> one row a clip and budget, with what later numbers and checks are computed from."""
+"""One attack on one batch -> one row per clip and budget, with everything that later numbers and checks need."""
 
 import json
 import time
@@ -26,24 +26,24 @@ DISTANCES = ("l2", "linf", "l0")
 def attack_batch(
     plan: AttackPlan, victim: GradientCounter, inputs: Tensor, labels: Tensor, clips: Tensor, *, seed: int
 ) -> tuple[pd.DataFrame, Tensor]:
-    """Attack the clips of a batch at every budget of a plan and judge what comes out.
+    """Attack the clips of a batch at every budget of a plan and evaluate the outcomes.
 
     Args:
         plan: the attack and its budgets.
         victim: the classifier inside a counter, in eval mode.
         inputs: maps ``(clips, 1, rows, columns)`` in [0, 1], classified correctly.
         labels: true classes ``(clips,)``.
-        clips: rows of the corpus table ``(clips,)``; a clip's targets and noise are functions of these and the seed.
+        clips: rows of the corpus table ``(clips,)``; a clip's targets and noise depend only on its row and the seed.
         seed: seed of the run.
 
     Returns:
-        One row a clip and budget, and the adversarials ``(budgets, clips, 1, rows, columns)`` on the CPU.
+        One row per clip and budget, and the adversarials ``(budgets, clips, 1, rows, columns)`` on the CPU.
     """
     attack = plan.build(victim, bounds=(0.0, 1.0), seed=seed)
     started = time.perf_counter()
     with victim.counting() as counts:
         outcomes = attack.run_budgets(inputs, labels, plan.budgets, ids=clips)
-        # Reading a result waits for the device, so the clock stops when the work is done.
+        # Reading a result waits for the device, so that the time includes all of its work.
         outcomes[-1].success.sum().item()
     seconds = (time.perf_counter() - started) / (len(clips) * len(outcomes))
     agrees = hook_agrees(attack, plan, outcomes, counts.backward_rows)
@@ -53,20 +53,20 @@ def attack_batch(
         frame |= judged_again(attack.with_settings(**budget), victim.victim, outcome, inputs, clips, seed)
         frame |= {"attack": plan.name, "budget_index": index, "budget": json.dumps(budget, sort_keys=True)}
         frame |= {"seed": seed, "seconds": seconds, "hook_agrees": agrees}
-        # What was measured stands before what was allowed: both have iterations.
+        # Measured columns override settings of the budget of the same name: both have ``iterations``.
         frames.append(pd.DataFrame({**budget, **frame}))
     return pd.concat(frames, ignore_index=True), torch.stack([outcome.adversarial.cpu() for outcome in outcomes])
 
 
 def outcome_rows(outcome: Outcome, inputs: Tensor, clips: Tensor) -> dict[str, Any]:
-    """The columns that an outcome holds or that follow from its logits."""
+    """Columns, by name, that an outcome contains or that follow from its logits, one value per clip."""
     logits = outcome.logits_adversarial.float().cpu()
     columns: dict[str, Any] = {"clip": clips.cpu().numpy()}
     columns |= {"label": outcome.labels.cpu().numpy(), "target_label": outcome.targets.cpu().numpy()}
     columns["prediction"] = logits.argmax(dim=1).numpy()
     columns["logits_clean"] = list(outcome.logits_clean.float().cpu().numpy())
     columns["logits_adversarial"] = list(logits.numpy())
-    # Floats, because an average over target labels is a share.
+    # Floats, because an average over target labels is a fraction.
     columns["success"] = numbers(outcome.success)
     columns["success_65"] = mean_confident_success(outcome)
     columns["target_hit"] = numbers(outcome.target_hit)
@@ -76,7 +76,7 @@ def outcome_rows(outcome: Outcome, inputs: Tensor, clips: Tensor) -> dict[str, A
 
 
 def mean_confident_success(outcome: Outcome) -> np.ndarray:
-    """``success_65`` of every clip, averaged where the outcome is an average over target labels."""
+    """``success_65`` per clip ``(clips,)``, averaged over target labels if the outcome is."""
     singles = outcome.per_target or (outcome,)
     return np.mean([numbers(confident_success(one.logits_adversarial, one.labels)) for one in singles], axis=0)
 
@@ -85,7 +85,11 @@ def mean_confident_success(outcome: Outcome) -> np.ndarray:
 def judged_again(
     attack: Attack, victim: nn.Module, outcome: Outcome, inputs: Tensor, clips: Tensor, seed: int
 ) -> dict[str, Any]:
-    """Evaluate the kept adversarials once more: alone, rounded to 8 bits, and beside noise of their size."""
+    """Evaluate the adversarials again: one by one, rounded to 8 bits, and against noise of the same norm.
+
+    Returns:
+        The columns ``success_8bit``, ``noise_success``, ``confirmed`` and ``in_bounds``, one value per clip.
+    """
     lower, upper = attack.bounds
     adversarial = outcome.adversarial
     alone = torch.cat([victim(one[None]).argmax(dim=1) for one in adversarial])
@@ -93,7 +97,7 @@ def judged_again(
     inside &= is_within(getattr(outcome, attack.norm), attack.radii(inputs), inputs, attack.norm)
     noisy = noise_of_equal_norm(inputs, outcome, attack.norm, ids=clips, seed=seed, bounds=attack.bounds)
     singles = outcome.per_target or (outcome,)
-    # Still fooled: a map that only rounding pushes over the boundary is no success of the attack.
+    # A map that only rounding pushes over the decision boundary is not a success of the attack.
     rounded = [
         one.success & success(victim(round_to_8bit(one.adversarial, attack.bounds)), one.labels) for one in singles
     ]
@@ -106,10 +110,10 @@ def judged_again(
 
 
 def hook_agrees(attack: Attack, plan: AttackPlan, outcomes: Sequence[Outcome], counted: int) -> bool:
-    """Whether the gradient rows that the clips report are those that went through the victim's logits.
+    """Whether the gradient rows that the clips report add up to those counted at the victim's logits.
 
-    An attack of another library that sees all clips at once reports shares rounded up, which may exceed the count by
-    less than a row a clip and budget.
+    An attack of another library that handles all clips at once reports equal shares rounded up, which may exceed the
+    count by less than one row per clip and budget.
     """
     reported = 0
     for run in attack.shared_runs(plan.budgets):
@@ -120,5 +124,5 @@ def hook_agrees(attack: Attack, plan: AttackPlan, outcomes: Sequence[Outcome], c
 
 
 def numbers(values: Tensor) -> np.ndarray:
-    """A tensor of any type as float64."""
+    """A tensor of any type as a float64 array on the CPU."""
     return values.detach().cpu().double().numpy()

@@ -1,4 +1,4 @@
-"""The folds of a cross-validation: each one's record, and the summary of all."""
+"""The folds of a cross-validation: the record of each, and the summary of all."""
 
 import statistics
 import time
@@ -23,17 +23,17 @@ from storage.summaries import FoldRecord, RunSummary
 
 
 class CrossValidation(Callback):
-    """Shared by the Trainers of all folds: gives checkpoints their recipe, collects results, writes the summary.
+    """Shared by the Trainers of all folds: adds the recipe to checkpoints, collects results, writes the summary.
 
-    A fold's record is written when its test ends and marks the fold as finished; the summary is written anew after
-    each fold, so that an interrupted cross-validation has one too.
+    A fold's record is written when its test ends and marks the fold as finished; the summary is rewritten after each
+    fold, so that an interrupted cross-validation has one too.
 
     Args:
-        run: where the run's files lie.
+        run: folder of the run.
         recipe: plain settings (``data``, ``model``) from which a checkpoint's corpus and representation are rebuilt.
-        training: how long and how exactly was trained; it is written down beside the recipe.
+        training: settings of the training (epochs, batch size, precision and others), recorded beside the recipe.
         seed: seed of the run.
-        folds: how many folds the whole cross-validation has.
+        folds: number of folds of the whole cross-validation.
     """
 
     def __init__(
@@ -50,34 +50,34 @@ class CrossValidation(Callback):
         self.rows: list[tuple[int, list[float]]] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Set the clock of a new fold to zero, before Lightning restores that of an interrupted one."""
+        """Reset the training time of a new fold, before Lightning restores that of an interrupted one."""
         if stage == "fit":
             self.seconds_before = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """The seconds that went into the fold until now, which ``last.ckpt`` keeps for a restart."""
+        """The training time of the fold so far, in seconds, which ``last.ckpt`` stores for a restart."""
         return {"seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Count on from the seconds that an interrupted fold had taken."""
+        """Restore the training time of an interrupted fold."""
         self.seconds_before = float(state_dict["seconds"])
 
     @property
     def seconds(self) -> float:
-        """Seconds that went into the fold's model; what a killed program did after its last epoch is lost."""
+        """Training time of the fold in seconds; time that a killed program spent after its last full epoch is lost."""
         return self.seconds_before + time.monotonic() - self.started
 
     def begin(self, data: SoundDataModule) -> None:
-        """Start the fold's clock and write down which clips it is trained, validated and tested on."""
+        """Start timing the fold and record the clips on which it is trained, validated and tested."""
         self.started = time.monotonic()
         data.record.write_csv(self.run.split_file(data.fold))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the fold's clips down and tell the model what its checkpoints say of their data."""
+        """Record the fold's clips, and give the model the description of its data for its checkpoints."""
         self.begin_fold(trainer, pl_module)
 
     def begin_fold(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """As :meth:`on_fit_start`; a model that was trained elsewhere begins with its test."""
+        """Do what :meth:`on_fit_start` does, also for a model trained elsewhere, whose fold begins with its test."""
         self.started = time.monotonic()
         data = data_of(trainer)
         if trainer.is_global_zero:
@@ -92,11 +92,11 @@ class CrossValidation(Callback):
             }
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the number of epochs; testing resets the Trainer's counters."""
+        """Store the number of epochs, because testing resets the Trainer's counters."""
         self.epochs = trainer.current_epoch
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the clips of an earlier test."""
+        """Discard the clips of an earlier test."""
         self.rows = []
 
     def on_test_batch_end(
@@ -108,7 +108,7 @@ class CrossValidation(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep each test clip's log-probabilities."""
+        """Collect the log-probabilities of each test clip."""
         self.rows += zip(batch.clips.tolist(), log_probabilities(outputs).tolist(), strict=True)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -133,13 +133,14 @@ class CrossValidation(Callback):
         Args:
             data: the fold's data.
             clips: each test clip once, ascending.
-            scores: ``(clips, classes)``; log-probabilities of a network, or votes. A file's class is that of the
-                largest mean over its clips, of which it has several under ``windows=all``.
+            scores: ``(clips, classes)``; log-probabilities of a network, or votes. The predicted class of a file has
+                the largest mean over its clips; with ``windows=all`` a file may have several.
 
         Returns:
-            The fold's number, accuracy, scores of :func:`~metrics.classification.class_scores`, sizes of the parts (the
-            test part in files and in clips, the others in clips), leakage and whether recordings are known, whether a
-            fold validated and which epoch's weights were kept, and where its checkpoint lies.
+            The part of :class:`storage.summaries.FoldRecord` that describes the test: the fold's number, accuracy,
+            scores of :func:`~metrics.classification.class_scores`, sizes of the parts (the test part in files and in
+            clips, the others in clips), leakage and whether recordings are known, whether a fold was held out for
+            validation, which epoch's weights were kept, and the path of the checkpoint.
         """
         table, split = data.table, data.split
         tested = np.asarray(clips, dtype=np.int64)
@@ -178,7 +179,7 @@ class CrossValidation(Callback):
         return "lowest validation loss" if data.validation == "fold" else "last epoch"
 
     def finish(self, data: SoundDataModule, record: dict[str, Any]) -> None:
-        """Mark the fold as finished and bring the summary up to date."""
+        """Mark the fold as finished and update the summary."""
         self.run.write_record(data.fold, record)
         self.write_summary(data)
 
@@ -186,9 +187,9 @@ class CrossValidation(Callback):
         """Write ``summary.json`` from the records of all finished folds.
 
         Returns:
-            The summary: accuracy's mean and sample standard deviation over folds (None with one fold), the means of
-            balanced accuracy, of macro-F1 and of each class' recall over the folds that have the class (None where a
-            fold was finished by a version that did not write them), the folds' records, leakage, number of tests,
+            The summary: mean and sample standard deviation of the accuracy over folds (None with one fold), the means
+            of balanced accuracy, of macro-F1 and of each class's recall over the folds that have the class (None if a
+            fold was finished by a version that did not record them), the folds' records, leakage, number of test files,
             parameters, seed, versions and commit.
         """
         rows = [self._finished(fold, data.table.class_names) for fold in self.run.finished_folds()]
@@ -210,7 +211,7 @@ class CrossValidation(Callback):
             "folds_in_all": self.folds,
             "folds": rows,
             "leakage": statistics.fmean(row["leakage"] for row in rows) if rows else None,
-            # The official folds test different clips; otherwise all folds' models are tested on the same ones.
+            # Official folds test different clips; with any other split, all folds are tested on the same ones.
             "n_test": (sum if data.split_protocol == "official" else max)([0, *(row["n_test"] for row in rows)]),
             "parameters": rows[0]["parameters"] if rows else None,
             "seed": self.seed,
@@ -226,7 +227,7 @@ class CrossValidation(Callback):
         """The record of a finished fold.
 
         Raises:
-            DataError: if its file lacks what a fold's record says.
+            DataError: if the file lacks a required key.
         """
         record = self.run.record(fold) or {}
         missing = [column.name for column in columns_of(FoldRecord) if column.required and column.name not in record]
@@ -236,13 +237,13 @@ class CrossValidation(Callback):
                 "remove that file to train the fold again"
             )
         if isinstance(record.get("recall"), list):
-            # Version 2 gave recalls in the order of the labels.
+            # Version 2 stored recalls as a list, in the order of the labels.
             record["recall"] = dict(zip(class_names, record["recall"], strict=False))
         return cast(FoldRecord, record)
 
 
 def settled_recipe(recipe: Mapping[str, Any], data: SoundDataModule) -> dict[str, Any]:
-    """A recipe with the length of the clips, where that followed from the files: other files would give another."""
+    """A recipe with the length of the clips in seconds, if it was derived from the files, because others may differ."""
     init_args = recipe["data"]["init_args"]
     if (
         data.default_clip_seconds is not None
@@ -255,7 +256,7 @@ def settled_recipe(recipe: Mapping[str, Any], data: SoundDataModule) -> dict[str
 
 
 class MeanScores(TypedDict):
-    """Means over folds, each in [0, 1] or None: keys of :class:`storage.summaries.RunSummary`."""
+    """Means over folds, in [0, 1] or None: three of the keys of :class:`storage.summaries.RunSummary`."""
 
     balanced_accuracy_mean: float | None
     macro_f1_mean: float | None
@@ -263,7 +264,7 @@ class MeanScores(TypedDict):
 
 
 def mean_scores(records: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -> MeanScores:
-    """Means over folds of what :func:`~metrics.classification.class_scores` gives; None where there is none.
+    """Means over folds of the scores of :func:`~metrics.classification.class_scores`; None if no fold has one.
 
     Args:
         records: the folds' records.
@@ -286,7 +287,11 @@ def mean_scores(records: Sequence[Mapping[str, Any]], class_names: Sequence[str]
 
 
 def data_of(trainer: Trainer) -> SoundDataModule:
-    """The corpus that a Trainer works on."""
+    """The DataModule of a Trainer.
+
+    Raises:
+        TypeError: if it is not a SoundDataModule.
+    """
     data = trainer.datamodule  # type: ignore[attr-defined]
     if not isinstance(data, SoundDataModule):
         raise TypeError(f"expected a Trainer with a SoundDataModule, got {type(data).__name__}")

@@ -1,4 +1,4 @@
-"""A model that was trained elsewhere: its checkpoint is written when it is tested, with all that a trained one says."""
+"""A model trained elsewhere: a complete checkpoint of it is written when it is tested."""
 
 import warnings
 
@@ -11,7 +11,7 @@ class ImportedModel(Callback):
     """Writes the checkpoint of a fold that has no epochs to train, before its test marks the fold as finished.
 
     Args:
-        validation: the run's cross-validation, which says where checkpoints lie and what they say of their data.
+        validation: the run's cross-validation, which provides the path of checkpoints and the description of the data.
         fold: number of the fold, from 1.
     """
 
@@ -20,7 +20,7 @@ class ImportedModel(Callback):
         self.path = validation.run.checkpoint(fold)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the checkpoint, and say what cannot be known of it."""
+        """Write the checkpoint, and warn that its training clips are unknown."""
         self.validation.begin_fold(trainer, pl_module)
         self.validation.epochs = 0
         trainer.save_checkpoint(self.path, weights_only=True)

@@ -1,4 +1,4 @@
-"""Random changes of training maps; they never touch what is validated, tested or attacked."""
+"""Random augmentation of training maps; maps for validation, test and attacks are never changed."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from torchaudio.functional import mask_along_axis
 
 
 def roll_in_time(maps: Tensor, generator: torch.Generator) -> Tensor:
-    """Shift each map along its columns by its own circular amount, uniform over all columns.
+    """Shift each map circularly along its columns by an amount of its own, uniform over all columns.
 
     Args:
         maps: ``(batch, 1, rows, columns)``, or waveforms ``(batch, 1, time)``.
-        generator: source of the amounts, on the CPU.
+        generator: random generator for the shifts, on the CPU.
 
     Returns:
         Maps of the same shape.
@@ -25,7 +25,7 @@ def roll_in_time(maps: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def mix_up(maps: Tensor, labels: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mix each clip with another of its batch, in one proportion drawn from Beta(alpha, alpha).
+    """Mix each clip with another of its batch, all in one proportion drawn from Beta(alpha, alpha).
 
     Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018, Eq. 1.
 
@@ -33,13 +33,13 @@ def mix_up(maps: Tensor, labels: Tensor, alpha: float, generator: torch.Generato
         maps: ``(batch, 1, rows, columns)``.
         labels: class probabilities ``(batch, classes)``.
         alpha: parameter of the Beta distribution, above 0.
-        generator: source of pairs and proportion, on the CPU.
+        generator: random generator for pairs and proportion, on the CPU.
 
     Returns:
-        Mixed maps and class probabilities.
+        Mixed maps and class probabilities, in the shapes of the arguments.
     """
     partners = torch.randperm(len(maps), generator=generator).to(maps.device)
-    # A Beta(alpha, alpha) draw is the first of two normalised Gamma(alpha) draws; only these take a generator.
+    # A Beta(alpha, alpha) draw is the first of two normalised Gamma(alpha) draws; only those take a generator.
     first, second = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator).tolist()
     share = first / (first + second) if first + second > 0 else 1.0
     return maps.lerp(maps[partners], 1 - share), labels.lerp(labels[partners], 1 - share)
@@ -57,14 +57,14 @@ def mask_bands(
     """Set random bands of rows and of columns of each map to 0, the level of silence (SpecAugment without warping).
 
     Source: Park et al., SpecAugment, Interspeech 2019. The width of a band is uniform from 0 to the largest one, its
-    place uniform over the map; bands may overlap.
+    position uniform over the map; bands may overlap.
 
     Args:
         maps: ``(batch, 1, rows, columns)``.
-        seeds: one a clip, see :func:`datamodules.batches.clip_seeds`.
-        frequency_masks: bands of rows a map.
+        seeds: one per clip, see :func:`datamodules.batches.clip_seeds`.
+        frequency_masks: bands of rows per map.
         frequency_mask_width: the largest width of such a band, as a share of the rows.
-        time_masks: bands of columns a map.
+        time_masks: bands of columns per map.
         time_mask_width: the largest width of such a band, as a share of the columns.
 
     Returns:
@@ -73,7 +73,7 @@ def mask_bands(
     rows, columns = round(frequency_mask_width * maps.shape[2]), round(time_mask_width * maps.shape[3])
     masks = [(1, rows)] * frequency_masks + [(2, columns)] * time_masks
     masked = []
-    # torchaudio draws from the global generator of the CPU; what training draws from it later must not change.
+    # torchaudio draws from the global CPU generator, whose state must not change for the rest of the training.
     with torch.random.fork_rng(devices=[]):
         for one, seed in zip(maps, seeds, strict=True):
             torch.default_generator.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""How far a cross-validation or an evaluation of attacks is, with the time remaining, in a terminal and in a log."""
+"""Progress of a cross-validation or of an evaluation of attacks, with the time remaining, in a terminal or a log."""
 
 import time
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from lightning_modules.cross_validation import data_of
 
 
 class CrossValidationProgress(ProgressBar):
-    """A bar for all folds and one for the current fold; where the output is not a terminal, a line an epoch.
+    """One bar for all folds and one for the current fold; one line per epoch if the output is not a terminal.
 
     Args:
         folds: numbers of the folds that are still to be trained, in order.
@@ -79,7 +79,7 @@ class CrossValidationProgress(ProgressBar):
             self.progress.advance(self.all_folds)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Say the epoch's numbers."""
+        """Show the epoch's loss and validation accuracy."""
         if not self.enabled:
             return
         metrics = trainer.callback_metrics
@@ -101,11 +101,11 @@ class CrossValidationProgress(ProgressBar):
         self.progress.stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give the terminal back."""
+        """Restore the terminal."""
         self.progress.stop()
 
     def time_left(self, trainer: Trainer) -> str:
-        """Time that this fold and all folds still need at the pace of this fold so far."""
+        """Time remaining for this fold and for all folds, in words, extrapolated from this fold's pace so far."""
         steps = int(trainer.estimated_stepping_batches)
         pace = (time.monotonic() - self.started) / max(1, trainer.global_step - self.first_step)
         fold_seconds = pace * (steps - trainer.global_step)
@@ -114,21 +114,21 @@ class CrossValidationProgress(ProgressBar):
 
 
 def duration(seconds: float) -> str:
-    """Seconds as minutes and seconds, or as hours and minutes."""
+    """A number of seconds in words: as minutes and seconds, or as hours and minutes from one hour on."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
 
 
 QUIET_SECONDS = 30.0
-# Backward rows that one unit of an attack's budget costs, where it is not one.
+# Backward rows that one unit of an attack's budget costs, if not one.
 GRADIENTS = {"deepfool": 9.0, "deepfool_targeted": 9.0, "jsma": 2.0, "jsma_single": 2.0, "check_square": 200.0}
 
 
 class AttackProgress(ProgressBar):
-    """One bar over all folds; where the output is not a terminal, a line a batch, and one every half minute between.
+    """One bar for all folds; if the output is not a terminal, one line per batch and at least one every half minute.
 
-    The time left is reckoned attack by attack, from the seconds that each has taken so far; before its first batch is
-    through, an attack is taken to cost what its budgets allow.
+    The time remaining is estimated separately for each attack from the seconds that it has taken so far; until its
+    first batch is finished, an attack is assumed to spend all the gradients that its budgets allow.
 
     Args:
         folds: number of folds that are evaluated.
@@ -174,7 +174,7 @@ class AttackProgress(ProgressBar):
             self.progress.start()
 
     def advance(self, plan: AttackPlan, clips: int) -> None:
-        """Take note of an attack that is finished with a batch."""
+        """Record that an attack has finished a batch of so many clips."""
         now = time.monotonic()
         self.seconds[plan.name] = self.seconds.get(plan.name, 0.0) + now - self.moment
         self.clips[plan.name] = self.clips.get(plan.name, 0) + clips
@@ -192,7 +192,7 @@ class AttackProgress(ProgressBar):
             self.console.print(f"{fold}, {attacked}, {duration(left)} left in all", soft_wrap=True, highlight=False)
 
     def remaining(self) -> tuple[float, float]:
-        """Seconds that are left over all folds, and the share of the work that is done."""
+        """Seconds remaining for all folds, and the share of the work that is done, in [0, 1]."""
         known = sum(self.seconds.values()) / sum(nominal(plan) * self.clips.get(plan.name, 0) for plan in self.plans)
         left = whole = 0.0
         for plan in self.plans:
@@ -210,16 +210,16 @@ class AttackProgress(ProgressBar):
             self.progress.stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give the terminal back."""
+        """Restore the terminal."""
         self.progress.stop()
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
-        """Start the clock of the next batch."""
+        """Start timing the next batch."""
         self.moment = time.monotonic()
 
 
 def nominal(plan: AttackPlan) -> float:
-    """Gradients that a plan may spend on a clip, roughly; budgets that share a run are counted apart."""
+    """Approximate number of gradients that a plan may spend per clip; budgets that share a run count separately."""
     spent = 0.0
     for budget in plan.budgets:
         product = 1.0

@@ -1,4 +1,4 @@
-"""The clips that a trained fold recorded, found again beside or inside its model, and compared with today's table."""
+"""The clips recorded by a trained fold, read from or beside its model, and compared with the current table."""
 
 from pathlib import Path
 from typing import TypedDict
@@ -10,13 +10,13 @@ from storage import DataError, RunFolder
 
 
 def split_of_model(path: Path) -> SplitRecord:
-    """The clips that a model was trained, validated and tested on.
+    """The clips on which a model was trained, validated and tested.
 
     Args:
-        path: a checkpoint, which holds its record, or the file of a baseline, which has it beside itself.
+        path: a checkpoint, which contains its record, or the file of a baseline, beside which the record lies.
 
     Raises:
-        DataError: if the file cannot be used, or is of an older version, which recorded nothing.
+        DataError: if the file cannot be used, or is of an older version without a record.
     """
     if path.suffix == ".skops":
         return SplitRecord.read_csv(path.with_name("split.csv"))
@@ -24,17 +24,16 @@ def split_of_model(path: Path) -> SplitRecord:
 
 
 def refuse_changed_table(run: RunFolder, data: SoundDataModule) -> None:
-    """Refuse to continue a cross-validation on another table or split than it was begun with.
+    """Refuse to continue a cross-validation on another table or split than the one it was started with.
 
-    The folds of one cross-validation share a test part and validate on the rest in turn, which holds for folds of one
-    table only.
+    The parts of different folds fit together only if all folds are drawn from the same table.
 
     Args:
-        run: the run; nothing is refused if none of its folds has begun.
-        data: the data that it would go on with.
+        run: the run; nothing is refused if none of its folds has been started.
+        data: the data with which it would be continued.
 
     Raises:
-        DataError: if a fold that has begun recorded other clips or other parts, or recorded nothing.
+        DataError: if a started fold recorded other clips or other parts, or has no record.
     """
     advice = "restore the table, or choose another --name: folds of two tables would mix test and training clips"
     for fold in run.begun_folds():
@@ -63,20 +62,20 @@ def refuse_changed_table(run: RunFolder, data: SoundDataModule) -> None:
 def refuse_learned_clips(
     tested: SplitRecord, tested_run: str, judge: SplitRecord, judge_run: str
 ) -> tuple[set[str], list[str]]:
-    """Which test clips of one model another one may judge: those of its own test part.
+    """The test clips of one model on which another may be evaluated: those that are in its test part too.
 
     Args:
-        tested: record of the model whose test clips are judged.
+        tested: record of the model whose test clips are used.
         tested_run: name of its run.
-        judge: record of the model that judges.
+        judge: record of the model to be evaluated on them.
         judge_run: name of its run.
 
     Returns:
-        Names of the clips that may be judged, and of those that the judge does not know, which are left out.
+        Names of the clips that may be used, and of those that are missing in the other model's record.
 
     Raises:
-        DataError: if the judge was trained or validated on one of them, knows none of them, has other classes, or
-            one of them with another class or recording.
+        DataError: if the other model was trained or validated on one of the clips, has none of them in its record, has
+            other classes, or recorded one of them with another class or recording.
     """
     if tested.class_names != judge.class_names:
         raise DataError(
@@ -109,19 +108,19 @@ def refuse_learned_clips(
 
 
 class SeenClips(TypedDict):
-    """How many test files a model has seen, as :func:`seen_clips` counts them."""
+    """Numbers of test files that a model has seen, see :func:`seen_clips`."""
 
     n_seen: int
     n_seen_recordings: int
 
 
 def seen_clips(record: SplitRecord, data: SoundDataModule) -> SeenClips:
-    """How many test files of some data a model has seen in training or validation.
+    """Count the test files of some data that a model has seen in training or validation.
 
     Returns:
-        ``n_seen``: files with a clip that the model has seen, by its name; ``n_seen_recordings``: files of a recording
-        of which the model has seen a clip, these among them. Where a file is one clip, as it is without ``windows``,
-        both count clips.
+        ``n_seen``: files with a clip that the model has seen, matched by name; ``n_seen_recordings``: files with a clip
+        that it has seen or that comes from a recording of which it has seen a clip. Without ``windows``, a file is one
+        clip, so that both count clips.
     """
     parts, recordings, table = record.part_of(), record.learned_recordings(), data.table
     seen: dict[str, bool] = {}
@@ -138,7 +137,7 @@ def _facts(record: SplitRecord) -> dict[str, tuple[int, str]]:
 
 
 def _split_of_fold(run: RunFolder, fold: int) -> SplitRecord:
-    """What a fold that has begun recorded: in its checkpoint if there is one, else in ``split.csv``."""
+    """The record of a started fold: from its checkpoint if there is one, else from ``split.csv``."""
     for path in (run.last_checkpoint(fold), run.checkpoint(fold)):
         if path.is_file():
             return split_of_model(path)

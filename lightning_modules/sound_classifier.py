@@ -20,19 +20,19 @@ from metrics.classification import FileAccuracy
 
 
 def default_learning_rate(architecture: str) -> float:
-    """Largest learning rate of an architecture: 2e-3, and 5e-4 for AlexNet, which has no batch normalisation."""
+    """Peak learning rate of an architecture: 2e-3, or 5e-4 for AlexNet, which has no batch normalisation."""
     return 5e-4 if architecture == "alexnet" else 2e-3
 
 
 def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
-    """Weights n / (K n_c) of K classes, n clips, n_c of them of class c; a class without clips has weight 0.
+    """Class weights n / (K n_c) for K classes and n clips, n_c of them of class c; 0 for a class without clips.
 
     Args:
         labels: classes of the training clips ``(clips,)``.
         num_classes: K.
 
     Returns:
-        ``(num_classes,)``, mean 1 over the clips where every class has some.
+        ``(num_classes,)``; their mean over the clips is 1 if every class has clips.
     """
     counts = torch.bincount(labels, minlength=num_classes)
     return torch.where(counts > 0, len(labels) / (num_classes * counts.clamp(min=1)), 0.0)
@@ -41,8 +41,8 @@ def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
 class SoundClassifier(LightningModule):
     """A ConvNet from maps ``(batch, 1, rows, columns)`` in [0, 1] to logits ``(batch, classes)``.
 
-    Training mixes clips, rolls maps in time and smooths labels; validation and test see maps as they are. The random
-    numbers of an epoch depend on seed and epoch alone, so a resumed fold continues as if it had not been stopped.
+    Training mixes clips, rolls maps in time and smooths labels; validation and test use unchanged maps. The random
+    numbers of an epoch depend only on seed, epoch and process, so a resumed fold continues as if uninterrupted.
 
     Args:
         num_classes: number of classes.
@@ -50,28 +50,28 @@ class SoundClassifier(LightningModule):
             a network (:mod:`classifiers.own_model`); train.py also takes the name of a baseline.
         pretrained: start from ImageNet weights where torchvision has them.
         weights: file of weights to start from (:mod:`classifiers.weights_file`): a state dict or ``*.safetensors``.
-        instance_norm: the classifier first gives each clip's map mean 0 and deviation 1 over rows and columns (Ulyanov
-            et al. 2016). MFCC maps, scaled by their clip's extremes, differ in level for reasons that say little of
-            the sound. Attacks and their bounds see the map in [0, 1], in front of it.
-        learning_rate: the largest learning rate of the schedule; :func:`default_learning_rate` if None.
+        instance_norm: first normalise each clip's map to mean 0 and standard deviation 1 over rows and columns (Ulyanov
+            et al. 2016), because MFCC maps, scaled by the extremes of their clip, differ in level for reasons unrelated
+            to the sound. Attacks and their bounds apply to the map in [0, 1], before the normalisation.
+        learning_rate: the peak learning rate of the schedule; :func:`default_learning_rate` if None.
         weight_decay: decoupled weight decay of AdamW.
-        schedule: ``one_cycle`` and ``cosine`` change the rate every step, ``constant`` never.
-        label_smoothing: share of the target spread over all classes.
-        mixup: parameter of the Beta distribution that mixes pairs of clips (Zhang et al. 2018); 0 = off.
+        schedule: ``one_cycle`` and ``cosine`` change the rate at every step, ``constant`` keeps it.
+        label_smoothing: share of the target probability spread uniformly over all classes.
+        mixup: parameter of the Beta distribution that mixes pairs of clips (Zhang et al. 2018); 0 turns it off.
         time_roll: shift each training map in time by a random circular amount.
         seed: seed of the augmentation.
-        frequency_masks: how many bands of rows of each training map are set to 0 (SpecAugment, Park et al. 2019).
+        frequency_masks: number of bands of rows of each training map that are set to 0 (SpecAugment, Park et al. 2019).
         frequency_mask_width: largest width of such a band, as a share of the rows.
-        time_masks: how many bands of columns of each training map are set to 0.
+        time_masks: number of bands of columns of each training map that are set to 0.
         time_mask_width: largest width of such a band, as a share of the columns.
-        class_weights: ``balanced`` multiplies the loss of a clip by n / (K n_c), n training clips, n_c of them of its
-            class, K classes, so that each class weighs the same; validation judges without weights.
+        class_weights: ``balanced`` multiplies the loss of a clip by n / (K n_c), with n training clips, n_c of them of
+            its class, and K classes, so that all classes have the same total weight; the validation loss is unweighted.
         input_shape: shape of one map ``(channels, rows, columns)``, which a network outside the project may ask for.
-        allow_import: packages that an import path may lead to; no checkpoint keeps it.
+        allow_import: packages from which an import path may be loaded; it is not stored in checkpoints.
 
     Raises:
         ValueError: if a setting is impossible, or a network outside the project cannot be used.
-        DataError: if the file of weights does not fit.
+        DataError: if the file of weights does not fit the architecture.
     """
 
     RANGES: ClassVar[dict[str, tuple[Callable[[float], bool], str]]] = {
@@ -80,7 +80,7 @@ class SoundClassifier(LightningModule):
         "weight_decay": (lambda value: value >= 0, "weight_decay of at least 0"),
         "learning_rate": (lambda value: value > 0, "a learning rate above 0"),
     }
-    """For each number what it has to fulfil, in code and in words."""
+    """The condition on each number, as a predicate and in words."""
 
     def __init__(
         self,
@@ -135,18 +135,18 @@ class SoundClassifier(LightningModule):
             load_weights(self.classifier, weights, architecture)
         if instance_norm:
             self.classifier = nn.Sequential(nn.InstanceNorm2d(1), self.classifier)
-        # Counted before anybody freezes the classifier to attack it.
+        # Counted now, because the classifier is frozen before it is attacked.
         self.parameter_count = count_parameters(self.classifier)
-        # How the data of a checkpoint are rebuilt; Lightning saves it even in checkpoints of weights alone.
+        # From this a checkpoint's data are rebuilt; it is saved even in weights-only checkpoints.
         self.provenance: dict[str, Any] = {}
-        # Not part of the weights: it says how they were found, and a checkpoint is loaded without it.
+        # Not a buffer: it belongs to the training, and checkpoints are loaded without it.
         self.loss_weights: Tensor | None = None
         self.validation_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.test_accuracy = FileAccuracy()
 
     @classmethod
     def check_settings(cls, **settings: float | None) -> None:
-        """Raise ``ValueError`` for a number outside its range; None stands for a default that fits."""
+        """Raise ``ValueError`` for a number outside its range; None stands for a valid default."""
         for name, value in settings.items():
             fits, wanted = cls.RANGES[name]
             if value is not None and not (math.isfinite(value) and fits(value)):
@@ -157,10 +157,10 @@ class SoundClassifier(LightningModule):
         return self.classifier(maps)
 
     def on_fit_start(self) -> None:
-        """Weigh the classes by the fold's training clips.
+        """Compute the class weights from the fold's training clips, if they are asked for.
 
         Raises:
-            TypeError: if classes are to be weighed and the Trainer works on no SoundDataModule.
+            TypeError: if they are, and the Trainer's data are not a SoundDataModule.
         """
         if self.hparams["class_weights"] == "balanced":
             data = self.trainer.datamodule  # type: ignore[attr-defined]
@@ -170,13 +170,13 @@ class SoundClassifier(LightningModule):
             self.loss_weights = balanced_weights(labels, self.hparams["num_classes"]).to(self.device)
 
     def on_train_epoch_start(self) -> None:
-        """Tie every random number of the epoch (dropout too) to seed, epoch and process."""
+        """Seed all random numbers of the epoch, dropout included, from seed, epoch and process."""
         seed = (self.hparams["seed"] * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank
         torch.manual_seed(seed)
         self.generator = torch.Generator().manual_seed(seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of an augmented batch."""
+        """Cross-entropy of an augmented batch, a scalar in nats."""
         maps, labels = batch.inputs, F.one_hot(batch.labels, self.hparams["num_classes"]).float()
         if self.hparams["time_roll"]:
             maps = roll_in_time(maps, self.generator)
@@ -200,7 +200,7 @@ class SoundClassifier(LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Accuracy and loss of the fold's validation part."""
+        """Log accuracy and loss on the fold's validation part."""
         logits = self(batch.inputs)
         self.validation_accuracy(logits, batch.labels)
         self.log("val/accuracy", self.validation_accuracy, on_step=False, on_epoch=True)
@@ -208,7 +208,7 @@ class SoundClassifier(LightningModule):
         self.log("val/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.labels), sync_dist=True)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Accuracy over the files of the test part; returns the logits ``(batch, classes)`` of the clips."""
+        """Update the accuracy over the files of the test part; returns the clips' logits ``(batch, classes)``."""
         logits = self(batch.inputs)
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         files = batch.clips
@@ -219,14 +219,14 @@ class SoundClassifier(LightningModule):
         return logits
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Make the checkpoint say by itself which corpus, representation and fold it belongs to."""
+        """Add the corpus, representation and fold to the checkpoint, and replace weights by their moving average."""
         checkpoint.update(self.provenance)
         keep_average(self.trainer, checkpoint)
 
     def configure_optimizers(self) -> Any:
         """AdamW with the chosen schedule."""
         rate, decay = self.hparams["learning_rate"], self.hparams["weight_decay"]
-        # One pass over the parameters: on a CPU a tenth of the time. Under a gradient scaler it rules out clipping.
+        # A fused step takes a tenth of the time on a CPU. With a gradient scaler, it does not support clipping.
         fused = self.device.type in ("cpu", "cuda") and self.trainer.precision != "16-mixed"
         optimizer = torch.optim.AdamW(self.parameters(), lr=rate, weight_decay=decay, fused=fused)
         if self.hparams["schedule"] == "constant":

@@ -1,4 +1,4 @@
-"""A checkpoint read back: the classifier, and the corpus and representation it was trained on."""
+"""Loading a checkpoint: the classifier, and the corpus and representation on which it was trained."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,23 +20,23 @@ from storage import DataError
 from storage.untrusted import check_values, constructor_types, named_class, shortened
 
 MOST_CELLS = 4096 * 4096
-"""Cells of the largest map that a representation makes."""
+"""Cells of the largest map that a representation may compute."""
 NOT_FROM_A_FILE = ("cache_dir", "download")
-"""Settings by which a recipe could have something written somewhere: only a command line gives them."""
+"""Settings that would let a recipe cause files to be written; they are taken only from a command line."""
 
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """A classifier as a checkpoint keeps it.
+    """A classifier loaded from a checkpoint.
 
     Args:
         path: the checkpoint file.
         model: the classifier on the CPU, in evaluation mode, its parameters frozen.
         recipe: plain settings of ``data`` and ``model`` that it was trained with.
-        fold: which fold's model it is, from 1.
-        split: which clips it was trained, validated and tested on.
-        allowed: packages that the recipe may name classes of, beside the project's own classes.
-        recorded_seconds: length of the clips that it was trained with; None where an earlier version did not say it.
+        fold: fold of the model, from 1.
+        split: the clips on which it was trained, validated and tested.
+        allowed: packages from which the recipe may name classes, beside the project's own.
+        recorded_seconds: length of the training clips in seconds; None if an earlier version did not record it.
     """
 
     path: Path
@@ -48,10 +48,10 @@ class TrainedClassifier:
     recorded_seconds: float | None = None
 
     def clip_seconds(self, data: SoundDataModule) -> float:
-        """Length of the clips that the classifier takes, in seconds, without a look at the corpus.
+        """Length of the clips that the classifier takes, in seconds, determined without reading the corpus.
 
         Raises:
-            DataError: if neither the file nor the corpus' class says it.
+            DataError: if neither the file nor the class of the corpus states it.
         """
         seconds = self.recorded_seconds or data.clip_seconds or data.default_clip_seconds
         if seconds is None:
@@ -64,12 +64,11 @@ class TrainedClassifier:
     def data(self, **settings: Any) -> SoundDataModule:
         """Rebuild the fold's data, with some settings replaced (``root`` or ``cache_dir`` on another machine).
 
-        Its parts are those that the fold recorded, whatever the table has become since. The recorded folder of the
-        corpus is read, never written to; caches lie where ``cache_dir`` says or in the user's cache folder, whatever
-        the recipe says.
+        Its parts are those recorded by the fold, even if the table has changed since. The recorded folder of the corpus
+        is read, never written to; caches lie in ``cache_dir`` or in the user's cache folder, whatever the recipe says.
 
         Raises:
-            DataError: if the recipe names a class that is not allowed, or a class refuses its settings.
+            DataError: if the recipe names a class that is not allowed, or a class rejects its settings.
         """
         try:
             data = data_of_recipe(self.recipe, {"fold": self.fold, **settings}, self.allowed)
@@ -79,7 +78,7 @@ class TrainedClassifier:
         return data
 
     def check_fold(self, data: SoundDataModule) -> None:
-        """Raise ``DataError`` unless the corpus, as it lies on this machine, has the fold that the file names."""
+        """Raise ``DataError`` unless the corpus on this machine has the fold that the file names."""
         try:
             count = data.number_of_folds
         except ValueError as error:
@@ -92,7 +91,7 @@ class TrainedClassifier:
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
-    """Read a checkpoint of train.py; nothing in it is executed.
+    """Content of a checkpoint of train.py; no code in it is executed.
 
     Raises:
         DataError: if the file is missing, broken, or not a checkpoint of train.py.
@@ -106,7 +105,7 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    # What a broken or forged archive makes the unpickler raise is not limited to a few kinds.
+    # The unpickler may raise any kind of exception on a broken or forged archive.
     except Exception as error:
         raise DataError(f"expected a checkpoint at {path}, found a file that cannot be read as one") from error
     if not isinstance(checkpoint, dict) or not {"recipe", "fold", "state_dict"} <= checkpoint.keys():
@@ -119,14 +118,14 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
 
 
 def recorded_split(checkpoint: dict[str, Any], path: Path | str) -> SplitRecord:
-    """Which clips a checkpoint was trained, validated and tested on.
+    """The clips on which the model of a checkpoint was trained, validated and tested.
 
     Args:
-        checkpoint: what :func:`read_checkpoint` has read.
+        checkpoint: content returned by :func:`read_checkpoint`.
         path: its file, for error messages.
 
     Raises:
-        DataError: if the checkpoint does not say it, as those of older versions, or says something impossible.
+        DataError: if the checkpoint has no record of its clips, as in older versions, or an invalid one.
     """
     if "clips" not in checkpoint:
         raise DataError(
@@ -141,15 +140,15 @@ def load_classifier(path: Path | str, allowed: Sequence[str] = ()) -> TrainedCla
 
     Args:
         path: the checkpoint.
-        allowed: packages that the checkpoint may name classes of (``--allow-import``), beside the project's own.
+        allowed: packages from which the checkpoint may name classes (``--allow-import``), beside the project's own.
 
     Raises:
-        DataError: if the file is missing, broken, not a checkpoint of train.py, without a record of its clips, holds
-            weights that are no numbers, or names a class that is not allowed.
+        DataError: if the file is missing, broken, not a checkpoint of train.py, has no record of its clips, has weights
+            that are not finite, or names a class that is not allowed.
     """
     checkpoint = read_checkpoint(path)
     split = recorded_split(checkpoint, path)
-    # The weights are those of the checkpoint: nothing is read or downloaded because a checkpoint names it.
+    # All weights come from the checkpoint itself: nothing that it names is read or downloaded.
     settings = {**checkpoint["hyper_parameters"], "pretrained": False, "weights": None}
     known = constructor_types(SoundClassifier)
     del known["allow_import"]
@@ -190,12 +189,12 @@ def load_classifier(path: Path | str, allowed: Sequence[str] = ()) -> TrainedCla
 
 
 def build_data(recipe: dict[str, Any]) -> SoundDataModule:
-    """Build a DataModule from what a command line says: ``class_path`` and ``init_args``, representation included.
+    """Build a DataModule from the settings of a command line: ``class_path`` and ``init_args``, with representation.
 
-    It imports whatever class it is told; what a file says goes through :meth:`TrainedClassifier.data`.
+    It imports any class that it is given; for settings from a file, use :meth:`TrainedClassifier.data`.
 
     Raises:
-        ValueError: if a class refuses its settings.
+        ValueError: if a class rejects its settings.
     """
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(SoundDataModule, "data", required=True)
@@ -203,7 +202,7 @@ def build_data(recipe: dict[str, Any]) -> SoundDataModule:
 
 
 def check_recipe_form(recipe: Any) -> None:
-    """Raise ``ValueError`` unless a recipe has the parts that whoever reads one relies on; nothing is imported."""
+    """Raise ``ValueError`` unless a recipe has the structure that its readers rely on; nothing is imported."""
     parts = recipe if isinstance(recipe, Mapping) else {}
     data, model = parts.get("data"), parts.get("model")
     if not isinstance(data, Mapping) or not isinstance(model, Mapping):
@@ -222,14 +221,14 @@ def check_recipe_form(recipe: Any) -> None:
 
 
 def check_recipe(recipe: dict[str, Any], allowed: Sequence[str] = ()) -> None:
-    """Check everything that a recipe says before anything of it is built.
+    """Check a whole recipe before any part of it is built.
 
     Args:
-        recipe: settings of ``data`` and ``model`` as a checkpoint keeps them.
-        allowed: packages whose classes it may name beside the project's own.
+        recipe: settings of ``data`` and ``model`` as stored in a checkpoint.
+        allowed: packages from which it may name classes, beside the project's own.
 
     Raises:
-        ValueError: if it names a class that is not allowed or of another kind, or gives a value of another type.
+        ValueError: if it names a class that is not allowed or of the wrong kind, or a value has the wrong type.
     """
     check_recipe_form(recipe)
     _parts_of(recipe, allowed)
@@ -240,15 +239,15 @@ def check_recipe(recipe: dict[str, Any], allowed: Sequence[str] = ()) -> None:
 
 
 def data_of_recipe(recipe: dict[str, Any], replaced: Mapping[str, Any], allowed: Sequence[str] = ()) -> SoundDataModule:
-    """Build the DataModule that a file's recipe describes, without any way for it to have more built or written.
+    """Build the DataModule described by a file's recipe, which can cause nothing else to be built or written.
 
     Args:
         recipe: as in :func:`check_recipe`.
-        replaced: settings of the DataModule that stand above the recipe's.
+        replaced: settings of the DataModule that override the recipe's.
         allowed: as in :func:`check_recipe`.
 
     Raises:
-        ValueError: as :func:`check_recipe`, and if a class refuses its settings.
+        ValueError: as :func:`check_recipe`, and if a class rejects its settings.
     """
     check_recipe_form(recipe)
     corpus, settings, representation, of_representation = _parts_of(recipe, allowed)
@@ -260,7 +259,7 @@ def data_of_recipe(recipe: dict[str, Any], replaced: Mapping[str, Any], allowed:
 def _parts_of(
     recipe: dict[str, Any], allowed: Sequence[str]
 ) -> tuple[type[SoundDataModule], dict[str, Any], type[Representation] | None, dict[str, Any]]:
-    """Corpus, its plain settings, representation and its plain settings, all checked."""
+    """The class of the corpus, its settings, the class of the representation and its settings, all checked."""
     corpus = named_class(recipe["data"]["class_path"], SoundDataModule, CORPORA.values(), allowed)
     settings = dict(recipe["data"]["init_args"])
     named = settings.pop("representation", None)
@@ -294,7 +293,7 @@ def _check_form(checkpoint: dict[str, Any]) -> None:
 
 
 def _check_architecture(settings: Mapping[str, Any], class_names: Any, allowed: Sequence[str]) -> None:
-    """Before anything is built: the numbers of classes and cells decide how much memory that takes."""
+    """Check the numbers of classes and cells, which determine the memory needed, before anything is built."""
     find_architecture(settings.get("architecture", "resnet18"), allowed)
     classes, shape = settings.get("num_classes"), settings.get("input_shape")
     if classes != len(class_names):

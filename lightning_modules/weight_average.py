@@ -1,4 +1,4 @@
-"""A moving average of the weights, which is what validation judges and what a checkpoint keeps."""
+"""A moving average of the weights, which is validated and stored in checkpoints."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ class WeightAverage(WeightAveraging):
 
     .. math:: \bar w_{n+1} = d_n \bar w_n + (1 - d_n) w_{n+1},\quad d_n = \min(d, \tfrac{1 + n}{10 + n})
 
-    On a few hundred clips single epochs swing by ten points of accuracy; their average does not. The decay rises from
-    0.1 so that the first, random weights are soon forgotten. A checkpoint of weights alone holds the average (with
-    :func:`keep_average`); one to go on from holds both, so that an interrupted fold loses nothing.
+    On a few hundred clips, the accuracy of single epochs fluctuates by ten points; that of the average does not. The
+    decay rises from 0.1 so that the random initial weights are soon forgotten. A weights-only checkpoint contains the
+    average (by :func:`keep_average`); a checkpoint to resume from contains both, so that nothing is lost.
 
     Args:
         decay: d, in (0, 1).
@@ -32,7 +32,7 @@ class WeightAverage(WeightAveraging):
             raise ValueError(f"expected a decay between 0 and 1, got {decay}")
 
         def average(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
-            # Counters, such as a batch norm's number of batches, are no averages.
+            # Counters, such as a batch norm's number of batches, cannot be averaged.
             if not averaged.is_floating_point():
                 return current
             rising = (1 + int(steps)) / (10 + int(steps))
@@ -43,16 +43,16 @@ class WeightAverage(WeightAveraging):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Restore both sets of weights when a fold continues; a test takes the average as the checkpoint gives it."""
+        """Restore both sets of weights when a fold is resumed; a test loads the average, which the checkpoint holds."""
         if trainer.training or "current_model_state" in checkpoint:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
 
 def keep_average(trainer: pl.Trainer, checkpoint: dict[str, Any]) -> None:
-    """Put the average, where there is one, into a checkpoint of weights alone.
+    """Put the average, if there is one, into a weights-only checkpoint.
 
-    Lightning calls callbacks only for checkpoints that training can go on from; a module calls this in its own
-    ``on_save_checkpoint``.
+    Lightning calls callbacks only for checkpoints from which training can be resumed; therefore a module calls this in
+    its own ``on_save_checkpoint``.
     """
     callbacks: list[pl.Callback] = getattr(trainer, "callbacks", [])
     for callback in callbacks if "optimizer_states" not in checkpoint else []:

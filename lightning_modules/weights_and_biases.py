@@ -1,4 +1,4 @@
-"""What training, attack and transfer runs show in Weights & Biases, online or offline."""
+"""Logging of training, attack and transfer runs to Weights & Biases, online or offline."""
 
 import math
 import netrc
@@ -27,7 +27,7 @@ WandbMode = Literal["auto", "online", "offline", "disabled"]
 
 
 def resolve_mode(mode: WandbMode) -> Literal["online", "offline", "disabled"]:
-    """Choose the mode: WANDB_MODE if set, otherwise online with an account and offline without."""
+    """Resolve ``auto``: to WANDB_MODE if set, otherwise to online with an API key and to offline without one."""
     if mode != "auto":
         return mode
     match os.environ.get("WANDB_MODE"):
@@ -41,7 +41,7 @@ def resolve_mode(mode: WandbMode) -> Literal["online", "offline", "disabled"]:
 
 
 def _stored_key() -> bool:
-    # `wandb login` keeps the key where curl and others look for passwords.
+    # `wandb login` stores the key in the netrc file, as curl and others do.
     try:
         return netrc.netrc(os.environ.get("NETRC")).authenticators("api.wandb.ai") is not None
     except (OSError, netrc.NetrcParseError):
@@ -59,7 +59,7 @@ def run_config(
     profile: str | None = None,
     space: str | None = None,
 ) -> dict[str, Any]:
-    """Settings by which runs of every job type are filtered and grouped, flat and under the same keys.
+    """Settings by which runs of every job type are filtered and grouped: flat, with the same keys everywhere.
 
     Args:
         corpus: name of the corpus.
@@ -67,7 +67,7 @@ def run_config(
         representation: class name under ``class``, and the settings of the representation.
         architecture: name of the classifier.
         seed: seed of the run.
-        fold: fold from 1; None for a run over several.
+        fold: fold from 1; None for a run on several folds.
         profile: name of the profile of budgets; None for a run without attacks.
         space: where the perturbation acts, ``map`` or ``sound``; None for a run without attacks.
 
@@ -90,7 +90,7 @@ def run_config(
 
 
 def config_of(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """:func:`run_config` from the ``summary.json`` of a trained run, of its attacks or of a transfer."""
+    """:func:`run_config` computed from the ``summary.json`` of a trained run, of its attacks or of a transfer."""
     return run_config(
         corpus=summary["corpus"],
         split=summary["split"],
@@ -108,9 +108,9 @@ def run_tags(config: Mapping[str, Any]) -> list[str]:
 
 
 def fold_logger(run: RunFolder, fold: int, *, project: str, mode: WandbMode) -> WandbLogger | None:
-    """One W&B run for a fold, grouped by the name of the cross-validation; None when disabled.
+    """A logger with one W&B run per fold, grouped by the name of the cross-validation; None if disabled.
 
-    A fold that is continued goes on with its W&B run.
+    A resumed fold continues its W&B run.
     """
     name = run.path.name
     place = run.fold(fold)
@@ -118,11 +118,11 @@ def fold_logger(run: RunFolder, fold: int, *, project: str, mode: WandbMode) -> 
 
 
 def attack_logger(run: str, folder: Path, *, project: str, mode: WandbMode, kind: str = "attack") -> WandbLogger | None:
-    """One W&B run for a folder of results, grouped with the folds of the trained run; None when disabled.
+    """A logger with one W&B run per results folder, grouped with the folds of the trained run; None if disabled.
 
     Args:
         run: name of the trained run.
-        folder: folder of the results; each later call that works on it goes on with the same W&B run.
+        folder: folder of the results; later calls for the same folder continue the same W&B run.
         project: W&B project.
         mode: W&B mode.
         kind: job type, ``attack`` or ``transfer``.
@@ -137,7 +137,7 @@ def _logger(
     resolved = resolve_mode(mode)
     if resolved == "disabled":
         return None
-    # Artifacts are staged beside the run, so that nothing is written elsewhere and a later sync finds them.
+    # Artifacts are staged in the folder of the run, so that nothing is written elsewhere and a later sync finds them.
     os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve() / "wandb"))
     os.environ.setdefault("WANDB_SILENT", "true")
     logger = WandbLogger(
@@ -147,16 +147,17 @@ def _logger(
         group=group,
         job_type=job,
         save_dir=folder,
-        # Said to wandb.init itself: the logger's own flag goes through the environment, which W&B reads once a process.
+        # Passed to wandb.init directly: the logger's own flag sets an environment variable, which W&B reads only once
+        # per process.
         mode=resolved,
     )
-    # Lightning hands this on even when nobody gave it, and W&B then warns that it means nothing any more.
+    # Lightning passes this argument even if it was not given, and W&B then warns that it is deprecated.
     logger._wandb_init.pop("anonymous", None)
     return logger
 
 
 def wandb_id(folder: Path) -> str:
-    """Identity of the W&B run of a folder, kept in it, so that later calls resume the run."""
+    """Id of the W&B run of a folder, stored in ``wandb_id.txt``, so that later calls resume the run."""
     file = folder / "wandb_id.txt"
     known = file.read_text(encoding="ascii", errors="replace").strip() if file.is_file() else ""
     if re.fullmatch(r"[a-z0-9]{8,64}", known):
@@ -171,12 +172,12 @@ def wandb_id(folder: Path) -> str:
 class WandbRecord(Callback):
     """Logs settings, example maps, the best validation epoch, the confusion matrix and the checkpoint of a fold.
 
-    The best epoch is that of the lowest validation loss, whose weights are tested.
+    The best epoch is the one with the lowest validation loss, whose weights are tested.
 
     Args:
-        run: where the run's files lie.
-        config: resolved settings, logged under their own key.
-        examples: how many example maps to show.
+        run: folder of the run.
+        config: resolved settings, logged under a key of their own.
+        examples: number of example maps to show.
     """
 
     def __init__(self, run: RunFolder, config: Mapping[str, Any], *, examples: int = 10) -> None:
@@ -187,15 +188,15 @@ class WandbRecord(Callback):
         self.best: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What a continued fold has to know of the epochs before."""
+        """The numbers of the best epoch so far, for a resumed fold."""
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over :meth:`state_dict`."""
+        """Restore :meth:`state_dict`."""
         self.best = dict(state_dict["best"])
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the settings first, so that a killed run has them too."""
+        """Log the settings at the start, so that a killed run has them too."""
         experiment = self._experiment(trainer)
         if experiment is not None:
             data = data_of(trainer)
@@ -232,7 +233,7 @@ class WandbRecord(Callback):
         experiment.log({"example_maps": images[: self.examples]})
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the best validation epoch in the summary, beside the last one that W&B keeps there."""
+        """Add the numbers of the best validation epoch to the summary, where W&B itself keeps only the last ones."""
         numbers = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         if "val/loss" not in numbers or numbers["val/loss"] >= self.best.get("best/val_loss", math.inf):
             return
@@ -250,22 +251,22 @@ class WandbRecord(Callback):
         data = data_of(trainer)
         log_test(experiment, self.run, data)
         artifact = wandb.Artifact(f"{self.run.path.name}-fold{data.fold}", type="model", metadata=self.config)
-        # The file is never changed once it is tested: W&B reads it where it lies and keeps no second copy.
+        # The file does not change after the test, so W&B can read it in place without keeping a copy.
         artifact.add_file(str(self.run.checkpoint(data.fold)), policy="immutable", skip_cache=True)
         experiment.log_artifact(artifact)
 
     def _experiment(self, trainer: Trainer) -> Any:
-        # Processes other than the first get Lightning's dummy experiment.
+        # On processes other than the first, Lightning's experiment is a dummy.
         logger = trainer.logger
         return logger.experiment if isinstance(logger, WandbLogger) and trainer.is_global_zero else None
 
 
 def set_config(experiment: Any, config: Mapping[str, Any], more: Mapping[str, Any]) -> None:
-    """Give a W&B run the flat settings of :func:`run_config`, further ones, and its tags.
+    """Set the config of a W&B run to the settings of :func:`run_config` and further ones, and add its tags.
 
     Args:
         experiment: the W&B run.
-        config: what :func:`run_config` returned.
+        config: settings returned by :func:`run_config`.
         more: further settings, nested ones too.
     """
     experiment.config.update({**more, **config}, allow_val_change=True)
@@ -291,7 +292,7 @@ LOGGED = ("fooling_rate", "auc", "auc_ovr", "target_rate", "batch_gradients", "f
 
 
 def attack_numbers(summary: Mapping[str, Any]) -> dict[str, float]:
-    """The means of an attack run, ``attack/<name>/<number>``; ``attack/six/<number>`` only where all six ran.
+    """The means of an attack run as ``attack/<name>/<number>``, and as ``attack/six/<number>`` if all six ran.
 
     Args:
         summary: content of the attack run's ``summary.json``.
@@ -317,7 +318,7 @@ def log_attacks(experiment: Any, summary: Mapping[str, Any], folder: Path) -> No
     """
     experiment.summary.update(attack_numbers(summary))
     budgets = pd.json_normalize(summary["budgets"])
-    # An infinite median is a word in JSON and a number again here.
+    # An infinite median is a string in JSON; here it becomes a number again.
     budgets["median_l2_all"] = budgets["median_l2_all"].astype(float)
     log: dict[str, Any] = {"attack/budgets": wandb.Table(dataframe=budgets)}
     log["attack/checks"] = wandb.Table(dataframe=pd.DataFrame(summary["checks"]).fillna({"attack": ""}))
@@ -350,7 +351,7 @@ def save_examples(folder: Path, examples: Mapping[str, AttackExample]) -> None:
 
 
 def _curves(budgets: pd.DataFrame, axis: str) -> dict[str, Any]:
-    """Mean fooling rate of each attack over an axis, for attacks with at least two values on it."""
+    """Mean fooling rate as a function of an axis, by attack, for attacks with at least two values on it."""
     if axis not in budgets:
         return {}
     curves = {}
@@ -362,7 +363,7 @@ def _curves(budgets: pd.DataFrame, axis: str) -> dict[str, Any]:
 
 
 def log_transfer(experiment: Any, summary: Mapping[str, Any]) -> None:
-    """Log every cell of one source: ratio, AUC and n for each attack and target.
+    """Log every transfer from one source: ratio, AUC and n for each attack and target.
 
     Args:
         experiment: the W&B run.
@@ -381,7 +382,7 @@ def log_transfer(experiment: Any, summary: Mapping[str, Any]) -> None:
 
 
 def heat_map(cells: list[dict[str, Any]]) -> Figure:
-    """Ratios of one source: a row an attack, a column a target; empty cells are missing, not zero."""
+    """Transfer ratios of one source, with one row per attack and one column per target; missing ratios are blank."""
     attacks = list(dict.fromkeys(cell["attack"] or "mean of the six" for cell in cells))
     targets = list(dict.fromkeys(cell["target_run"] for cell in cells))
     ratios = np.full((len(attacks), len(targets)), np.nan)
