@@ -1,4 +1,4 @@
-"""Clips to listen to: the clean one and what an attack made of it, where a run has kept sounds."""
+"""Clips to listen to: the clean one and the sound of its adversarial map, where a run has kept sounds."""
 
 import wave
 from collections.abc import Sequence
@@ -35,22 +35,35 @@ class SoundPair:
 
 
 def sound_pairs(runs: Sequence[Run]) -> list[SoundPair]:
-    """Find ``attacks/sounds/<clip>/clean.wav`` with ``<attack>.wav`` beside it, at most six pairs.
+    """Find sounds that ``round_trip.py --sounds wav`` has written: one clip per run and attack, at most six pairs.
+
+    Of each attack the last budget is taken, which changes the sound most.
 
     Raises:
         DataError: if a file is no WAV.
     """
-    pairs = []
+    pairs: list[SoundPair] = []
     for run in runs:
-        for clean in sorted((run.path / "attacks" / "sounds").glob("*/clean.wav")):
-            for adversarial in sorted(clean.parent.glob("*.wav")):
-                if adversarial == clean or max(f.stat().st_size for f in (clean, adversarial)) > LARGEST_BYTES:
-                    continue
-                seconds = min(_seconds(clean), _seconds(adversarial))
-                pairs.append(SoundPair(run.name, clean.parent.name, adversarial.stem, clean, adversarial, seconds))
-                if len(pairs) == MOST_PAIRS:
-                    return pairs
+        heard: set[str] = set()
+        for adversarial in sorted((run.path / "round-trip" / "sounds").glob("fold*/*/*/*.wav"), key=_last_budget_first):
+            clean = adversarial.parents[2] / "clean" / adversarial.name
+            attack = adversarial.parents[1].name
+            if attack in heard or not clean.is_file():
+                continue
+            if max(file.stat().st_size for file in (clean, adversarial)) > LARGEST_BYTES:
+                continue
+            heard.add(attack)
+            seconds = min(_seconds(clean), _seconds(adversarial))
+            pairs.append(SoundPair(run.name, adversarial.stem, attack, clean, adversarial, seconds))
+            if len(pairs) == MOST_PAIRS:
+                return pairs
     return pairs
+
+
+def _last_budget_first(path: Path) -> tuple[str, str, int, str]:
+    """Order of ``fold1/fgsm/0/1-100032-A-0.wav``: by fold, attack, budget from the last, and name."""
+    fold, attack, budget = path.parents[2].name, path.parents[1].name, path.parent.name
+    return fold, attack, -int(budget) if budget.isdigit() else 0, path.name
 
 
 def _seconds(path: Path) -> float:
@@ -58,4 +71,4 @@ def _seconds(path: Path) -> float:
         with wave.open(str(path)) as file:
             return file.getnframes() / file.getframerate()
     except (OSError, EOFError, wave.Error) as error:
-        raise DataError(f"expected a WAV file in {path}, found {error}; attack again") from error
+        raise DataError(f"expected a WAV file in {path}, found {error}; run round_trip.py again") from error

@@ -13,11 +13,14 @@ from report_fixtures import DWT, MFCC, STFT, write_run, write_transfer
 
 import report
 from metrics.attack_summary import THE_SIX
+from metrics.fragility import summarise_fragility
+from metrics.round_trip import summarise_round_trip
 from reporting.figures.spectrograms import spectrogram_figure
 from reporting.runs import read_run
 from reporting.selection import select_runs
 from reporting.sounds import sound_pairs
-from storage import DataError
+from reporting.tables.sound import fragility_table, round_trip_table
+from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PDFTOTEXT = shutil.which("pdftotext")
@@ -152,6 +155,35 @@ def write_sound(path, seconds):
         file.writeframes(bytes(int(16000 * seconds)))
 
 
+def write_sound_results(path):
+    """Write what round_trip.py and fragility.py would: every second sound fools, every third after a disturbance."""
+    rows = pd.read_parquet(path / "attacks" / "outcomes.parquet")
+    rows = rows[rows["attack"] == "fgsm"].reset_index(drop=True)
+    number = np.arange(len(rows))
+    rows = rows.assign(
+        map_success=rows["success"] > 0,
+        map_target_hit=False,
+        sound_success=(rows["success"] > 0) & (number % 2 == 0),
+        sound_target_hit=False,
+        snr_db=20.0 + number,
+        consistency=0.5,
+        peak=0.5,
+    )
+    fragile = rows.assign(transform="noise", strength=20.0, unit="dB", disturbed_target_hit=False)
+    fragile = fragile.assign(disturbed_success=fragile["sound_success"] & (number % 3 == 0))
+    clean = fragile[fragile["budget_index"] == 0].assign(
+        attack="clean", sound_success=False, disturbed_success=number[(fragile["budget_index"] == 0)] % 4 == 0
+    )
+    summaries = {
+        "round-trip": summarise_round_trip(rows),
+        "fragility": summarise_fragility(pd.concat([fragile, clean], ignore_index=True)),
+    }
+    for folder, cells in summaries.items():
+        (path / folder).mkdir(exist_ok=True)
+        write_json(path / folder / "summary.json", plain_numbers({"schema_version": SCHEMA_VERSION, "cells": cells}))
+    return rows, fragile, clean
+
+
 def write_adversarials(path, label=0):
     """Store the clean map of every clip of a class, and maps that differ from it by the budget's number."""
     rows = pd.read_parquet(path / "attacks" / "outcomes.parquet")
@@ -175,8 +207,9 @@ def runs(tmp_path_factory):
     write_transfer(folder, "stft", {"<b>google": "googlenet"}, (0.5,))
     write_adversarials(folder / "stft")
     write_adversarials(folder / "dwt")
-    write_sound(folder / "dwt" / "attacks" / "sounds" / "1-dog-A-0" / "clean.wav", 1.5)
-    write_sound(folder / "dwt" / "attacks" / "sounds" / "1-dog-A-0" / "cwa.wav", 1.5)
+    for place in ("clean", "cwa/0", "cwa/1"):
+        write_sound(folder / "dwt" / "round-trip" / "sounds" / "fold1" / place / "1-dog-A-0.wav", 1.5)
+    write_sound_results(folder / "dwt")
     return folder
 
 
@@ -206,7 +239,7 @@ def test_what_a_run_is_called_is_text_and_no_markup(page):
 def test_every_table_and_figure_explains_itself(page):
     text = page.read_text(encoding="utf-8")
     tables = re.findall(r"<table.*?</table>", text, flags=re.DOTALL)
-    assert len(tables) == 21
+    assert len(tables) == 23
     # Two tables are filled in the browser, for the run that is chosen.
     for table in (one for one in tables if 'id="confusion"' not in one and 'id="robustness-by-class"' not in one):
         assert len(re.search(r"<caption>(.*?)</caption>", table, flags=re.DOTALL)[1]) > 10
@@ -277,6 +310,29 @@ def test_figure_6_shows_the_cheapest_budget_that_fooled(runs):
     assert spectrogram_figure(selection, label=3).drawing is None
 
 
+def test_tables_of_sounds_hold_what_survives_beside_the_clean_control(tmp_path):
+    path = write_run(tmp_path, "one", STFT, attacks=THE_SIX)
+    assert round_trip_table([read_run(path)]).rows == fragility_table([read_run(path)]).rows == ()
+    rows, fragile, clean = write_sound_results(path)
+    table = round_trip_table([read_run(path)])
+    assert len(table.rows) == rows["budget_index"].nunique()
+    for budget, line in enumerate(table.plain_rows):
+        found = dict(zip(table.plain_headings, line, strict=True))
+        part = rows[rows["budget_index"] == budget]
+        fooled = part[part["map_success"]]
+        assert found["map fools"] == pytest.approx(part["map_success"].mean())
+        assert found["survives"] == pytest.approx(fooled["sound_success"].mean(), nan_ok=True)
+        assert found["SNR in dB"] == pytest.approx(fooled["snr_db"].median())
+        assert found["target hits survive"] is None
+    table = fragility_table([read_run(path)])
+    for budget, line in enumerate(table.plain_rows):
+        found = dict(zip(table.plain_headings, line, strict=True))
+        part = fragile[(fragile["budget_index"] == budget) & fragile["sound_success"]]
+        assert found["survives"] == pytest.approx(part["disturbed_success"].mean())
+        assert found["clean clips that are right"] == pytest.approx(1 - clean["disturbed_success"].mean())
+    assert all("noise, 20 dB" in row for row in table.rows)
+
+
 def test_a_broken_map_or_sound_is_named(tmp_path):
     path = write_run(tmp_path, "one", STFT, attacks=THE_SIX)
     write_adversarials(path)
@@ -285,9 +341,11 @@ def test_a_broken_map_or_sound_is_named(tmp_path):
         file.write_bytes(b"no map")
     with pytest.raises(DataError, match=r"expected maps .* in .*cwa"):
         spectrogram_figure(select_runs([read_run(path)]))
-    write_sound(path / "attacks" / "sounds" / "x" / "clean.wav", 0.1)
-    (path / "attacks" / "sounds" / "x" / "fgsm.wav").write_bytes(b"no sound")
-    with pytest.raises(DataError, match=r"expected a WAV file in .*fgsm.wav"):
+    sounds = path / "round-trip" / "sounds" / "fold1"
+    write_sound(sounds / "clean" / "x.wav", 0.1)
+    (sounds / "fgsm" / "0").mkdir(parents=True)
+    (sounds / "fgsm" / "0" / "x.wav").write_bytes(b"no sound")
+    with pytest.raises(DataError, match=r"expected a WAV file in .*fgsm/0/x.wav"):
         sound_pairs([read_run(path)])
 
 
@@ -321,6 +379,7 @@ def test_in_a_browser_everything_answers_and_nothing_complains(page, runs, tmp_p
     assert found["folded"] == [False]
     assert len(found["images"]) >= 4
     assert all(all(image) for image in found["images"])
+    # The clean clip and the sound of the last budget.
     assert [duration for duration, _ in found["audio"]] == [1.5, 1.5]
     assert all("1-dog-A-0" in label for _, label in found["audio"])
     assert found["said"].endswith("descending.")
@@ -361,7 +420,7 @@ def check_comparison(found, runs):
 
 def check_tables(found, width):
     """Tables sort by keyboard, keep their first column in sight, and say on a phone which row it is."""
-    assert len(found["tables"]) == 19
+    assert len(found["tables"]) == 21
     for table in found["tables"]:
         assert table["focused"]
         (up, rising), (down, falling) = table["up"], table["down"]

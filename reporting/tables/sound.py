@@ -1,0 +1,111 @@
+"""What adversarial maps do as sounds: tables of what ``round_trip.py`` and ``fragility.py`` found."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from reporting.names import NAMES
+from reporting.runs import REMEDY, Run
+from reporting.tables.plain import PlainTable
+from storage import in_this_version, read_json
+
+
+def round_trip_table(runs: Sequence[Run]) -> PlainTable:
+    """Sounds of the adversarial maps of every run: loudness of the change, and what of the attack survives."""
+    rows, plain = [], []
+    for run, cell in _cells(runs, "round-trip"):
+        shares = [cell[name] for name in ("map_fooling_rate", "survival", "target_survival")]
+        medians = [cell[name] for name in ("snr_db", "consistency")]
+        clips = (cell["n"], cell["recordings"])
+        place = (run.name, run.representation, NAMES.get(cell["attack"], cell["attack"]))
+        rows.append(
+            (
+                *place,
+                _budget(cell),
+                f"{clips[0]} clips of {clips[1]} recordings",
+                *map(_share, shares),
+                _median(medians[0], 1),
+                _median(medians[1], 2),
+            )
+        )
+        numbers = [
+            *(part[end] for part in shares for end in ("share", "low", "high", "n")),
+            *(part[end] for part in medians for end in ("median", "low", "high", "n")),
+        ]
+        plain.append((*place, cell["budget"], *clips, *numbers))
+    kinds = ("map fools", "survives", "target hits survive", "SNR in dB", "consistency")
+    return PlainTable(
+        "round_trip",
+        "From maps to sounds",
+        "Each adversarial map is brought back to sound: its change is read as gains in time and frequency on the clean "
+        "clip, and the sound is judged. Survives: of the clips that the map fools, the share that the sound fools too. "
+        "SNR: median over the clips that the map fools; a higher one is a quieter change. Consistency: how much of the "
+        "change of the map is missing from the map of the sound (0 nothing, 1 as much as the change itself). Brackets: "
+        "95 % over recordings, none below ten.",
+        ("run", "map", "attack", "budget", "n", *kinds),
+        tuple(rows),
+        (
+            *("run", "map", "attack", "budget", "clips", "recordings"),
+            *(f"{kind}{end}" for kind in kinds for end in ("", ", low", ", high", ", n")),
+        ),
+        tuple(plain),
+    )
+
+
+def fragility_table(runs: Sequence[Run]) -> PlainTable:
+    """What a disturbance leaves of the adversarial sounds of every run, beside the clean clips under the same one."""
+    rows, plain = [], []
+    for run, cell in _cells(runs, "fragility"):
+        shares = [cell[name] for name in ("survival", "target_survival", "clean_accuracy")]
+        place = (run.name, run.representation, NAMES.get(cell["attack"], cell["attack"]))
+        disturbance = cell["transform"].replace("_", " ")
+        strength = f"{cell['strength']:g} {cell['unit']}".strip()
+        rows.append((*place, _budget(cell), f"{disturbance}, {strength}", *map(_share, shares)))
+        numbers = [part[end] for part in shares for end in ("share", "low", "high", "n")]
+        plain.append((*place, cell["budget"], cell["transform"], cell["strength"], cell["unit"], *numbers))
+    kinds = ("survives", "target hits survive", "clean clips that are right")
+    return PlainTable(
+        "fragility",
+        "Disturbed sounds",
+        "Disturbed adversarial sounds. Survives: of the clips that the undisturbed sound fools, the share that "
+        "the disturbed one fools; the labels of the others are restored. Beside it the accuracy of clean clips under "
+        "the same one, without which the survival means nothing. Brackets: 95 % over recordings, none below ten.",
+        ("run", "map", "attack", "budget", "disturbance", *kinds),
+        tuple(rows),
+        (
+            *("run", "map", "attack", "budget", "disturbance", "strength", "unit"),
+            *(f"{kind}{end}" for kind in kinds for end in ("", ", low", ", high", ", n")),
+        ),
+        tuple(plain),
+    )
+
+
+def _cells(runs: Sequence[Run], folder: str) -> Iterator[tuple[Run, Mapping[str, Any]]]:
+    """The cells over folds of each run that has such a folder of results."""
+    for run in runs:
+        path = run.path / folder / "summary.json"
+        if path.is_file():
+            for cell in in_this_version(read_json(path, REMEDY), path, REMEDY)["cells"]:
+                if cell["fold"] is None:
+                    yield run, cell
+
+
+def _budget(cell: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in json.loads(cell["budget"]).items()) or "no settings"
+
+
+def _share(part: Mapping[str, Any]) -> str:
+    if part["share"] is None:
+        return "-"
+    ends = "" if part["low"] is None else f" [{100 * part['low']:.0f}, {100 * part['high']:.0f}]"
+    return f"{100 * part['share']:.0f} %{ends}, n={part['n']}"
+
+
+def _median(part: Mapping[str, Any], digits: int) -> str:
+    if part["median"] is None:
+        return "-"
+    # An infinite median is a word in JSON.
+    value, *ends = (None if part[name] is None else float(part[name]) for name in ("median", "low", "high"))
+    low, high = ends
+    between = "" if low is None or high is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{value:.{digits}f}{between}"
