@@ -82,21 +82,6 @@ def check_victim(victim: nn.Module, inputs: Tensor) -> list[VictimFinding]:
     finite = bool(torch.stack([output.isfinite().all() for output in outputs]).all())
     largest = float(first.abs().max().clamp(min=1e-12))
     change = max(float((output - first).abs().max()) for output in outputs) / largest
-    sums = first.sum(dim=1)
-    # Logits of a whole batch have both signs; that all of them lie in [0, 1] by chance does not happen.
-    probabilities = bool(((first >= 0) & (first <= 1)).all())
-    softmax = bool(((sums - 1).abs() < 1e-3).all())
-    if not probabilities:
-        output, remedy = "outputs are logits", ""
-    elif softmax:
-        output = "outputs are probabilities: non-negative, and every row adds up to 1 (softmax)"
-        remedy = "log(p), which gives logits up to a constant, "
-    else:
-        output = (
-            f"outputs are probabilities: all from 0 to 1, rows add up to {float(sums.min()):.3g} .. "
-            f"{float(sums.max()):.3g} (sigmoid, as of a tagger with several labels)"
-        )
-        remedy = "torch.logit(p), the inverse of the sigmoid, "
     return [
         VictimFinding(
             "eval_mode",
@@ -116,11 +101,38 @@ def check_victim(victim: nn.Module, inputs: Tensor) -> list[VictimFinding]:
             f"{FORWARDS} evaluations of one batch differ by {change:.1e} of the largest logit",
             "remove what is random in the victim, or attack its average over many draws",
         ),
-        VictimFinding(
-            "logits",
-            not probabilities,
-            output,
-            f"attack the layer before the {'softmax' if softmax else 'sigmoid'}, or {remedy}of the output: "
-            "probabilities saturate and hide the gradient",
-        ),
+        check_logits(first),
     ]
+
+
+def check_logits(outputs: Tensor) -> VictimFinding:
+    """Tell logits from probabilities by the outputs for one batch.
+
+    Args:
+        outputs: what a classifier returns, ``(batch, classes)``.
+
+    Returns:
+        Whether they are logits; if every one lies in [0, 1], whether a softmax or a sigmoid has made them.
+    """
+    sums = outputs.sum(dim=1)
+    # Logits of a whole batch have both signs; that all of them lie in [0, 1] by chance does not happen.
+    probabilities = bool(((outputs >= 0) & (outputs <= 1)).all())
+    softmax = bool(((sums - 1).abs() < 1e-3).all())
+    if not probabilities:
+        found, remedy = "outputs are logits", ""
+    elif softmax:
+        found = "outputs are probabilities: non-negative, and every row adds up to 1 (softmax)"
+        remedy = "log(p), which gives logits up to a constant, "
+    else:
+        found = (
+            f"outputs are probabilities: all from 0 to 1, rows add up to {float(sums.min()):.3g} .. "
+            f"{float(sums.max()):.3g} (sigmoid, as of a tagger with several labels)"
+        )
+        remedy = "torch.logit(p), the inverse of the sigmoid, "
+    return VictimFinding(
+        "logits",
+        not probabilities,
+        found,
+        f"attack the layer before the {'softmax' if softmax else 'sigmoid'}, or {remedy}of the output: "
+        "probabilities saturate and hide the gradient",
+    )

@@ -1,9 +1,12 @@
 """A model trained elsewhere: a complete checkpoint of it is written when it is tested."""
 
 import warnings
+from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from attacks.victim import check_logits
+from datamodules import Batch
 from lightning_modules.cross_validation import CrossValidation
 
 
@@ -30,3 +33,19 @@ class ImportedModel(Callback):
                 "recording of the test part, which split.csv lists",
                 stacklevel=2,
             )
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Say so if the outputs for the first batch are probabilities, which the attacks would take for logits."""
+        if batch_idx > 0 or not trainer.is_global_zero:
+            return
+        finding = check_logits(outputs.float())
+        if not finding.passed:
+            warnings.warn(f"the imported model's {finding.found}; {finding.remedy}", stacklevel=2)

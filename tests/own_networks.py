@@ -34,6 +34,11 @@ class Softmax(ThreeChannels):
         return super().forward(maps).softmax(1)
 
 
+class Sigmoid(ThreeChannels):
+    def forward(self, maps):
+        return super().forward(maps).sigmoid()
+
+
 class Several(ThreeChannels):
     def forward(self, maps):
         return super().forward(maps), maps

@@ -83,6 +83,17 @@ def test_a_model_trained_elsewhere_is_tested_and_recorded_like_one_that_was_trai
     assert isinstance(loaded.model.classifier, ThreeChannels)
 
 
+def test_a_model_whose_outputs_are_sigmoids_is_imported_with_a_warning(trained):
+    settings = yaml.safe_load((trained / "runs" / "elsewhere" / "config.yaml").read_text())
+    settings["model"]["architecture"] = "tests.own_networks.Sigmoid"
+    (trained / "sigmoid.yaml").write_text(yaml.safe_dump(settings))
+    flags = ["--config", str(trained / "sigmoid.yaml"), "--name", "sigmoid", "--allow-import", "tests"]
+    with pytest.warns(
+        UserWarning, match=r"the imported model's outputs are probabilities: .*; attack the layer before the sigm"
+    ):
+        train.main(flags)
+
+
 def test_a_run_goes_on_with_the_weights_that_it_was_started_with_only(trained, tmp_path):
     config = trained / "runs" / "elsewhere" / "config.yaml"
     other = {key: value + 1 for key, value in ThreeChannels(10).state_dict().items()}
