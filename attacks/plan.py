@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from attacks.base import Attack
 from attacks.batch_checks import require_numbers
 from attacks.budgets import Budget, expand_grid
 from attacks.torchattacks_adapter import TorchAttacksAttack
-from storage.untrusted import constructor_types, imported, shortened
+from storage.untrusted import constructor_types, named_class, shortened
 from storage.yaml_file import read_yaml
 
 RESERVED = ("clean", "check_")
@@ -63,20 +63,22 @@ class AttackPlan:
             ) from error
 
 
-def plan_attack(name: str, profile: Mapping[str, list[Budget]]) -> AttackPlan:
+def plan_attack(name: str, profile: Mapping[str, list[Budget]], allowed: Collection[str] = ()) -> AttackPlan:
     """Plan an attack of ``ATTACKS``, one of a library by its name there, or one that a YAML file describes.
 
     Args:
         name: a name in ``ATTACKS``, ``torchattacks.CLASS`` or ``adv_lib.FUNCTION``, or a file ``*.yaml`` with
-            ``class_path`` (of a library, or of an :class:`Attack` of your own), ``init_args``, ``targeted``,
-            ``batched`` (libraries only) and ``budgets``, a grid.
+            ``class_path`` (of a library, of this project, or an :class:`Attack` of your own), ``init_args``,
+            ``targeted``, ``batched`` (libraries only) and ``budgets``, a grid.
         profile: budgets by attack.
+        allowed: packages whose classes a file may name (``--allow-import``); nothing outside them is imported.
 
     Raises:
-        ValueError: for an unknown attack, or one without budgets, or settings that it refuses.
+        ValueError: for an unknown attack, one that may not be imported, one without budgets, or settings that it
+            refuses.
     """
     if name.endswith((".yaml", ".yml")):
-        plan = _plan_from_file(Path(name))
+        plan = _plan_from_file(Path(name), allowed)
     elif adapter(name) is not None:
         named = named_attack(name, profile)
         plan = AttackPlan(name, named.build, named.budgets, named.definition, named.description)
@@ -94,7 +96,7 @@ def plan_attack(name: str, profile: Mapping[str, list[Budget]]) -> AttackPlan:
     return plan
 
 
-def _plan_from_file(path: Path) -> AttackPlan:
+def _plan_from_file(path: Path, allowed: Collection[str]) -> AttackPlan:
     if not path.is_file():
         raise ValueError(f"expected an attack in {path}, found no such file")
     if path.name.startswith(RESERVED):
@@ -121,8 +123,8 @@ def _plan_from_file(path: Path) -> AttackPlan:
         chosen["batched"] = content.get("batched", False)
         build = partial(AdvLibAttack, class_path=class_path, init_args=init_args, **chosen)
     else:
-        attack = _import_attack(class_path)
         try:
+            attack: type[Attack] = named_class(class_path, Attack, _own_attacks(), allowed)
             require_numbers(init_args, constructor_types(attack))
         except ValueError as error:
             raise ValueError(f"{path.stem}: {error}") from error
@@ -134,15 +136,10 @@ def _plan_from_file(path: Path) -> AttackPlan:
     return AttackPlan(path.stem, build, tuple(budgets), definition=content)
 
 
-def _import_attack(class_path: str) -> type[Attack]:
-    module, _, name = class_path.rpartition(".")
-    try:
-        found = imported(module, name)
-    except ValueError as error:
-        raise ValueError(f"expected the import path of an attack, got {class_path!r}: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, Attack)):
-        raise ValueError(f"expected a subclass of attacks.Attack, got {class_path!r}")
-    return found
+def _own_attacks() -> list[type[Attack]]:
+    """The classes behind the names of ``ATTACKS``, which a file may name without leave."""
+    builders = [build.func if isinstance(build, partial) else build for build in ATTACKS.values()]
+    return list(dict.fromkeys(one for one in builders if isinstance(one, type) and issubclass(one, Attack)))
 
 
 def _is_text(value: object) -> bool:

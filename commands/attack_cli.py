@@ -141,7 +141,7 @@ class AttackCLI:
 
     def _plans(self) -> list[AttackPlan]:
         settings = self.settings
-        plans = read_plans(settings["attacks"], settings["budgets"])
+        plans = read_plans(settings["attacks"], settings["budgets"], self.allowed)
         doubled = {plan.name for plan in plans if sum(other.name == plan.name for other in plans) > 1}
         if doubled:
             raise UsageError(f"expected attacks of different names, got two called {min(doubled)}")
@@ -163,19 +163,20 @@ def say_what_was_chosen(plans: Sequence[AttackPlan]) -> None:
             Console().print(plan.description, soft_wrap=True, highlight=False, markup=False)
 
 
-def read_plans(attacks: Sequence[str], budgets: str) -> list[AttackPlan]:
+def read_plans(attacks: Sequence[str], budgets: str, allowed: Collection[str] = ()) -> list[AttackPlan]:
     """Plan the attacks that were asked for, each once.
 
     Args:
         attacks: names, or YAML files.
         budgets: name of a profile, or a YAML file.
+        allowed: packages whose attacks a YAML file may name.
 
     Raises:
         UsageError: if one of them is impossible.
     """
     try:
         profile = read_profile(budgets)
-        return [plan_attack(name, profile) for name in dict.fromkeys(attacks)]
+        return [plan_attack(name, profile, allowed) for name in dict.fromkeys(attacks)]
     except ValueError as error:
         raise UsageError(str(error)) from error
 

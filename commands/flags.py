@@ -142,8 +142,8 @@ class AttackFlags:
         overwrite: delete results of other settings first.
         save_adversarials: keep every adversarial map.
         checks: full adds the Square attack on 20 clips to the trust checks.
-        allow_import: packages whose classes checkpoints may name; importing one runs its code, so name only what you
-            trust.
+        allow_import: packages whose classes checkpoints and files of attacks may name; importing one runs its code, so
+            name only what you trust.
         data: where the corpus lies on this machine.
         wandb: Weights & Biases.
         trainer: what is computed on.

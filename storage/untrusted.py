@@ -42,7 +42,8 @@ def named_class(name: Any, expected: type[T], known: Collection[type[T]], allowe
         if name in (one.__name__, f"{one.__module__}.{one.__name__}", f"{one.__module__.split('.')[0]}.{one.__name__}"):
             return one
     short = ", ".join(one.__name__ for one in known)
-    found = _allowed_object(name, f"a {expected.__name__}, one of {short}", allowed)
+    article = "an" if expected.__name__[0] in "AEIOU" else "a"
+    found = _allowed_object(name, f"{article} {expected.__name__}, one of {short}", allowed)
     if not (isinstance(found, type) and issubclass(found, expected)):
         raise ValueError(f"expected a subclass of {expected.__name__}, got {shortened(name)}, which is none")
     return found

@@ -1,5 +1,6 @@
 """Profiles of budgets, plans of attacks, noise of equal norm, and the subset of clips."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -115,8 +116,11 @@ def test_an_attack_without_budgets_is_named():
         ("class_path: torchattacks.PGD\nsteps: 3", "found steps too"),
         ("class_path: torchattacks.Nothing", "expected the name of an attack of torchattacks"),
         ("class_path: torchattacks.PGD\ninit_args: {speed: 3}", "expected arguments of torchattacks.PGD among"),
-        ("class_path: attacks.nowhere.Attack", "expected the import path of an attack, got 'attacks.nowhere.Attack'"),
-        ("class_path: torch.nn.Linear", "expected a subclass of attacks.Attack, got 'torch.nn.Linear'"),
+        (
+            "class_path: attacks.nowhere.Attack",
+            "expected an Attack, one of FGSM, .*, got 'attacks.nowhere.Attack', which",
+        ),
+        ("class_path: torch.nn.Linear", "got 'torch.nn.Linear', which is not imported because a file names it"),
     ],
 )
 def test_a_bad_attack_file_is_refused(tmp_path, content, message):
@@ -125,7 +129,7 @@ def test_a_bad_attack_file_is_refused(tmp_path, content, message):
         plan_attack(str(tmp_path / "mine.yaml"), {})
 
 
-def test_an_attack_of_ones_own_is_named_by_import_path(tmp_path):
+def test_an_attack_of_this_project_needs_no_leave(tmp_path):
     (tmp_path / "mine.yaml").write_text(
         "class_path: attacks.bim.BIM\ninit_args: {loss: margin}\ntargeted: true\n"
         "budgets: {delta: [0.1, 0.2], steps: 2}\n"
@@ -134,6 +138,19 @@ def test_an_attack_of_ones_own_is_named_by_import_path(tmp_path):
     attack = plan.build(nn.Linear(2, 2), bounds=(0.0, 1.0), seed=1)
     assert (plan.name, attack.settings()["loss"], attack.targeted) == ("mine", "margin", True)
     assert plan.budgets == ({"delta": 0.1, "steps": 2}, {"delta": 0.2, "steps": 2})
+
+
+def test_an_attack_of_ones_own_is_imported_only_from_a_package_that_is_allowed(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "attack_of_ones_own.py").write_text("from attacks import FGSM\nclass Mine(FGSM):\n    pass\n")
+    (tmp_path / "mine.yaml").write_text("class_path: attack_of_ones_own.Mine\nbudgets: {delta: 0.1}\n")
+    with pytest.raises(ValueError, match=r"mine: .* file names it; --allow-import attack_of_ones_own allows that"):
+        plan_attack(str(tmp_path / "mine.yaml"), {}, ["attack_of_ones"])
+    assert "attack_of_ones_own" not in sys.modules
+    plan = plan_attack(str(tmp_path / "mine.yaml"), {}, ["attack_of_ones_own"])
+    attack = plan.build(nn.Linear(2, 2), bounds=(0.0, 1.0), seed=1)
+    assert (type(attack).__name__, plan.budgets) == ("Mine", ({"delta": 0.1},))
+    monkeypatch.delitem(sys.modules, "attack_of_ones_own")
 
 
 def test_the_configured_attack_is_one():

@@ -240,12 +240,18 @@ def test_budgets(tmp_path, said, content, sentence):
 
 
 ATTACKS = [
-    ("class_path: raising.Attack", "got 'raising.Attack': .* to be importable, got RuntimeError: on import"),
-    ("class_path: leaving.Attack", "got 'leaving.Attack': .* to be importable, got SystemExit"),
-    ("class_path: os.system", "expected a subclass of attacks.Attack, got 'os.system'"),
-    ("class_path: builtins.eval", "expected a subclass of attacks.Attack, got 'builtins.eval'"),
-    ("class_path: nowhere.at.all", "expected the import path of an attack, got 'nowhere.at.all'"),
-    ("class_path: PGD", "expected the import path of an attack, got 'PGD'"),
+    ("class_path: raising.Attack", "raising.Attack to be importable, got RuntimeError: on import"),
+    ("class_path: leaving.Attack", "leaving.Attack to be importable, got SystemExit"),
+    (
+        "class_path: raising_too.Attack",
+        "got 'raising_too.Attack', which is not imported .*; --allow-import raising_too",
+    ),
+    ("class_path: os.system", "got 'os.system', which is not imported because a file names it; --allow-import os"),
+    ("class_path: builtins.eval", "got 'builtins.eval', which is not imported because a file names it"),
+    ("class_path: commands.errors.UsageError", "got 'commands.errors.UsageError', which is not imported"),
+    ("class_path: harmless.Other", "expected a subclass of Attack, got 'harmless.Other', which is none"),
+    ("class_path: nowhere.at.all", "got 'nowhere.at.all', which is not imported because a file names it"),
+    ("class_path: PGD", "expected an Attack, one of FGSM, .* or an import path, got 'PGD'"),
     ("class_path: [1]", "expected a class_path and its init_args by name in"),
     ("class_path: torchattacks.PGD\ninit_args: [1]", "expected a class_path and its init_args by name in"),
     ("class_path: torchattacks.PGD\ninit_args: {warp: 1}", "expected arguments of torchattacks.PGD among"),
@@ -266,11 +272,15 @@ ATTACKS = [
 def test_attack_files(tmp_path, monkeypatch, said, content, sentence):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "raising.py").write_text("raise RuntimeError('on import')\n")
+    (tmp_path / "raising_too.py").write_text("open('executed', 'w').close()\n")
     (tmp_path / "leaving.py").write_text("import sys\nsys.exit(0)\n")
+    (tmp_path / "harmless.py").write_text("class Other:\n    pass\n")
     (tmp_path / "own.yaml").write_text(content)
-    code, found = said(attack.main, attack_flags(tmp_path, "--attacks", tmp_path / "own.yaml"))
+    allowed = ["--allow-import", "raising", "leaving", "harmless"]
+    code, found = said(attack.main, attack_flags(tmp_path, "--attacks", tmp_path / "own.yaml", *allowed))
     assert code == 2
     assert re.search(sentence, found), found
+    assert "raising_too" not in sys.modules
 
 
 GRID = "method: grid\nprogram: sweep.py\ncommand: ['${env}', '${interpreter}', '${program}', point]\n"

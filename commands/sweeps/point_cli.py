@@ -67,7 +67,7 @@ class PointCLI(TrainCLI):
         self.check_flags()
         # Before the first training, not after it.
         check_attack_numbers(self.settings["attacks"], self.settings["clips"])
-        read_plans(self.settings["attacks"], self.settings["budgets"])
+        read_plans(self.settings["attacks"], self.settings["budgets"], self.packages_of_checkpoints)
 
     def _parse(self, args: Sequence[str]) -> None:
         check_names(args)
