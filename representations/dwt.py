@@ -1,4 +1,4 @@
-"""The wavelet transform as a map: what the paper calls DWT, a continuous transform averaged over frames."""
+"""The wavelet transform as a map: the paper's DWT, in fact a continuous wavelet transform averaged over frames."""
 
 from typing import Literal
 
@@ -22,24 +22,24 @@ LONGEST_FRAME_MILLISECONDS = 10_000.0
 class DWT(Representation):
     """Magnitude of a continuous wavelet transform, averaged over half-overlapping frames.
 
-    W(s, tau) = s^(-1/2) * integral of a(t) psi*((t - tau) / s) dt, t and s in samples, a zero outside the clip, tau the
-    index of each sample. Frame k holds tau = k * hop ... k * hop + 2 * hop - 1, hop the half of a frame, rounded to
-    whole samples; frames lie inside the clip, and a clip that is shorter than one has one. Between samples a is
-    band-limited for Morlet and Mexican hat, constant for Haar. Row r has the centre frequency r of
+    W(s, tau) = s^(-1/2) * integral of a(t) psi*((t - tau) / s) dt, with t and s in samples, a(t) zero outside the clip
+    and tau at every sample. Frame k covers tau = k * hop ... k * hop + 2 * hop - 1, where hop is half a frame, rounded
+    to whole samples. Frames lie inside the clip; a clip shorter than one frame has a single frame. Between samples a(t)
+    is band-limited for Morlet and Mexican hat, and constant for Haar. Row r has the r-th frequency of
     :func:`centre_frequencies`.
 
     Args:
         sample_rate: Hz; the paper's are 8000 and 16000.
         mother: "morlet" is PyWavelets' cmor2-1, "mexican_hat" its mexh; "haar" is +1 on [-1/2, 0) and -1 on [0, 1/2).
-        frame_milliseconds: length of a frame; the paper's are 30, 40 and 50.
+        frame_milliseconds: length of a frame in ms; the paper's are 30, 40 and 50.
         n_scales: number of rows of the native map.
-        magnitude: "log" for dB relative to the clip's maximum, 80 dB range; "linear" divides by the maximum.
+        magnitude: "log" for dB relative to the clip's maximum, 80 dB range; "linear" for division by the maximum.
         resize: see :class:`Representation`.
         align_corners: see :class:`Representation`.
         resize_method: see :class:`Representation`; the power of a cell is the square of its mean magnitude.
 
     Raises:
-        ValueError: if a setting is impossible.
+        ValueError: if a setting is out of range.
     """
 
     def __init__(
@@ -86,15 +86,15 @@ class DWT(Representation):
         return self.clip_by_clip(self.frame_means, normalise_peak(clips))
 
     def scaled(self, cells: Tensor) -> Tensor:
-        """See :meth:`Representation.scaled`: dB relative to the clip's maximum, or the share of it."""
+        """See :meth:`Representation.scaled`: dB relative to the clip's maximum, or the ratio to it."""
         if self.magnitude == "linear":
             return relative_magnitude(cells)
         return relative_level(cells, decibels_per_decade=20.0)
 
     def mean_power(self, cells: Tensor, rows: int, columns: int) -> Tensor:
-        """See :meth:`Representation.mean_power`: cells are magnitudes, so squares are averaged."""
+        """See :meth:`Representation.mean_power`: cells are magnitudes, so their root mean square is returned."""
         power = super().mean_power(cells.square(), rows, columns)
-        # The root has no derivative at 0; where nothing sounds none is wanted.
+        # The square root has an infinite derivative at 0; the gradient of silent cells is set to zero.
         silent = power == 0
         return power.masked_fill(silent, 1.0).sqrt().masked_fill(silent, 0.0)
 
@@ -107,11 +107,11 @@ class DWT(Representation):
         return 20.0 * ((clean + change).clamp(min=floor).log10() - clean.clamp(min=floor).log10())
 
     def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
-        """See :meth:`Representation.filtered_change`: gains of each scale over time, put together by the dual frame."""
+        """See :meth:`Representation.filtered_change`: gains per scale over time, resynthesised by the dual frame."""
         return filtered_over_scales(self, clips, decibels)
 
     def frame_means(self, clips: Tensor) -> Tensor:
-        """Mean |W| over each frame, in the units of the waveform.
+        """Mean of abs(W) over each frame, in the units of the waveform.
 
         Args:
             clips: ``(batch, time)``, float32 or float64.

@@ -11,20 +11,20 @@ class LogMel(Representation):
     """Mel power in dB relative to the clip's maximum, 80 dB range.
 
     The steps are those of ``librosa.feature.melspectrogram`` with zeros around the clip, and of ``librosa.power_to_db``
-    with ``ref=np.max`` and ``top_db=80``. The native map has ``n_mels`` rows, Slaney's mel scale from 0 Hz to half the
-    sample rate, and ``1 + time // hop_length`` columns. A louder or quieter clip has the same map.
+    with ``ref=np.max`` and ``top_db=80``. The native map has ``n_mels`` rows, on Slaney's mel scale from 0 Hz to half
+    the sample rate, and ``1 + time // hop_length`` columns. The map does not depend on the level of the clip.
 
     Args:
         sample_rate: Hz.
         n_fft: length of a frame and of its Hann window in samples.
         hop_length: samples between frames.
-        n_mels: number of mel bands, Slaney's scale and area normalisation.
+        n_mels: number of mel bands, on Slaney's scale and normalised in area.
         resize: see :class:`Representation`.
         align_corners: see :class:`Representation`.
         resize_method: see :class:`Representation`.
 
     Raises:
-        ValueError: if a setting is impossible.
+        ValueError: if a setting is out of range.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class LogMel(Representation):
         return relative_level(cells, decibels_per_decade=10.0)
 
     def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
-        """See :meth:`Representation.filtered_change`: gains of the mel bands of each frame."""
+        """See :meth:`Representation.filtered_change`: gains per mel band and frame."""
         return filtered_in_mel_bands(self, clips, decibels, n_fft=self.n_fft, hop_length=self.hop_length)
 
     def _mel_power(self, clips: Tensor) -> Tensor:

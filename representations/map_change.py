@@ -1,12 +1,12 @@
-"""A change of a resized map brought back to the cells of the native map, one axis at a time.
+"""From a change of a resized map back to the cells of the native map, one axis at a time.
 
-A resize is a matrix R along each axis, pixels = R cells. Its way back is a matrix U, cells = U pixels, that is
+A resize is a matrix R along each axis, pixels = R cells. Its inverse is a matrix U, cells = U pixels:
 
-- where the axis shrinks (fewer pixels than cells): E (R E)^-1, with E the linear interpolation from the centres of the
-  pixels to those of the cells. The change is then linear between pixels, cells that the resize skips change with their
-  neighbours, and R U is the identity: resizing the changed map gives exactly the wanted pixels;
-- where it grows: (R^T R)^-1 R^T, least squares, so that U R is the identity: a change that the native map can have
-  comes back as it was, and any other as the nearest that it can have.
+- where the axis shrinks (fewer pixels than cells), U = E (R E)^-1, with E the linear interpolation from the centres of
+  the pixels to those of the cells. The change is then linear between pixels, cells that the resize skips change with
+  their neighbours, and R U is the identity: resizing the changed map gives exactly the wanted pixels;
+- where it grows, U = (R^T R)^-1 R^T, least squares, so that U R is the identity: a change that is the resize of a
+  native one is recovered exactly, and any other is replaced by the nearest such change.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from representations.representation import Representation
 
 NEGLIGIBLE = 1e-10
-"""Weights below this share of a matrix's largest one are left out: the inverses decay and are no longer than needed."""
+"""Weights below this share of the largest one of a matrix are dropped: the inverses decay away from the diagonal."""
 
 
 def resize_matrix(cells: int, pixels: int, *, align_corners: bool, antialias: bool) -> Tensor:
-    """The matrix of PyTorch's bilinear resize along one axis, ``(pixels, cells)`` float64; rows sum to 1."""
+    """The matrix R of PyTorch's bilinear resize along one axis, ``(pixels, cells)`` float64; its rows sum to 1."""
     identity = torch.eye(cells, dtype=torch.float64)[None, None]
     resized = F.interpolate(
         identity, size=(pixels, cells), mode="bilinear", align_corners=align_corners, antialias=antialias
@@ -37,11 +37,11 @@ def resize_matrix(cells: int, pixels: int, *, align_corners: bool, antialias: bo
 
 
 def way_back(resize: Tensor, *, align_corners: bool) -> Tensor:
-    """The matrix U of this module's heading.
+    """The inverse U of a resize, as the module's docstring defines it.
 
     Args:
         resize: R ``(pixels, cells)``, from :func:`resize_matrix`.
-        align_corners: whether R maps the corner cells on the corner pixels.
+        align_corners: whether R maps the corner cells to the corner pixels.
 
     Returns:
         ``(cells, pixels)`` float64.
@@ -54,13 +54,16 @@ def way_back(resize: Tensor, *, align_corners: bool) -> Tensor:
 
 
 def coverage(inputs: int, size: int) -> Tensor:
-    """Mean over the pixels that cover each cell, weighted by how much of the cell they cover: ``(inputs, size)``.
+    """Weights of the mean over the pixels that cover each cell, by the share of the cell that each covers.
 
-    It is the transpose of an average over cells with its rows brought to sum 1.
+    The matrix is the transpose of an average over cells, with its rows normalised to sum 1.
 
     Args:
         inputs: number of cells.
         size: number of pixels, fewer than cells.
+
+    Returns:
+        ``(inputs, size)`` float64.
     """
     step = size / inputs
     pixel = torch.arange(size, dtype=torch.float64)
@@ -71,13 +74,13 @@ def coverage(inputs: int, size: int) -> Tensor:
 
 
 def change_before_resize(representation: Representation, change: Tensor, rows: int, columns: int) -> Tensor:
-    """A change of a resized map as a change of the map before the resize.
+    """Convert a change of a resized map to a change of the map before the resize.
 
     Args:
-        representation: says how maps are resized, and keeps the constants.
-        change: ``(batch, height, width)``.
-        rows: of the map before the resize.
-        columns: of the map before the resize.
+        representation: defines how maps are resized, and caches the constants.
+        change: ``(batch, height, width)``, in units of the map.
+        rows: number of rows before the resize.
+        columns: number of columns before the resize.
 
     Returns:
         ``(batch, rows, columns)``.
@@ -97,14 +100,15 @@ def change_before_resize(representation: Representation, change: Tensor, rows: i
 
 
 def gains_of_cells(representation: Representation, decibels: Tensor, rows: int, columns: int) -> Tensor:
-    """Gains of the pixels of a power mean as gains of the cells under them.
+    """Convert gains of the pixels of a power mean to gains of the cells that they cover.
 
-    A cell takes the gains of the pixels that cover it, in proportion (:func:`coverage`), so that the mean power of a
-    pixel changes by the pixel's gain; where an axis grew, the gains that interpolate to those of the pixels.
+    A cell takes the mean gain of the pixels that cover it, in proportion (:func:`coverage`), so that the mean power of
+    a pixel changes by the pixel's gain. Where an axis grew, a cell takes the gain whose interpolation gives those of
+    the pixels.
 
     Args:
-        representation: keeps the constants.
-        decibels: ``(batch, height, width)``.
+        representation: caches the constants.
+        decibels: ``(batch, height, width)`` in dB.
         rows: number of rows of cells.
         columns: number of columns of cells.
 
@@ -127,14 +131,17 @@ def gains_of_cells(representation: Representation, decibels: Tensor, rows: int, 
 def banded(
     representation: Representation, key: Hashable, matrix: Callable[[], Tensor], values: Tensor, axis: int = 1
 ) -> Tensor:
-    """A constant matrix times the rows (axis 1) or columns (axis 2) of each map, negligible weights left out.
+    """Multiply each map by a constant matrix along its rows (axis 1) or columns (axis 2), without negligible weights.
 
     Args:
-        representation: keeps the constants.
-        key: name of the constant.
-        matrix: computes it, ``(out, in)`` float64.
+        representation: caches the constants.
+        key: key of the matrix in the cache.
+        matrix: computes the matrix, ``(out, in)`` float64.
         values: ``(batch, rows, columns)``.
         axis: 1 or 2.
+
+    Returns:
+        ``(batch, out, columns)`` for axis 1, ``(batch, rows, out)`` for axis 2.
     """
 
     def bands_of() -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Power in mel bands, the first step of the cepstrum and of the mel spectrogram, and sounds from gains of bands."""
+"""Power in mel bands, the first step of the cepstrum and of the mel spectrogram, and filtering by gains of bands."""
 
 import torch
 from torch import Tensor
@@ -12,19 +12,19 @@ from representations.stft import power_spectrogram
 
 
 def mel_power(representation: Representation, clips: Tensor, *, n_fft: int, hop_length: int, n_mels: int) -> Tensor:
-    """Power spectrogram, Hann window of a whole frame, summed over the triangles of :func:`mel_filters`.
+    """Power spectrogram with a Hann window as long as the frame, summed over the triangles of :func:`mel_filters`.
 
     The steps and the scale are those of ``librosa.feature.melspectrogram``.
 
     Args:
-        representation: keeps the constants (:meth:`Representation.table`) and knows the sample rate.
+        representation: caches the constants (:meth:`Representation.table`) and has the sample rate.
         clips: ``(batch, time)``.
         n_fft: length of a frame and of its window in samples.
         hop_length: samples between the centres of frames.
         n_mels: number of bands.
 
     Returns:
-        ``(batch, n_mels, 1 + time // hop_length)``, not negative.
+        ``(batch, n_mels, 1 + time // hop_length)``, non-negative.
     """
 
     def filters() -> Tensor:
@@ -39,15 +39,15 @@ def mel_power(representation: Representation, clips: Tensor, *, n_fft: int, hop_
 def filtered_in_mel_bands(
     representation: Representation, clips: Tensor, decibels: Tensor, *, n_fft: int, hop_length: int
 ) -> Tensor:
-    """What gains of mel bands add to a sound: inverse(gain S) - inverse(S) for its short-time spectrum S.
+    """Difference that gains of mel bands make to a sound: inverse(gain S) - inverse(S) for its short-time spectrum S.
 
-    The gain of a bin in dB is the mean of those of the bands that it belongs to, weighted by the filters; a bin that no
-    filter touches is kept.
+    The gain of a bin in dB is the mean of the gains of its bands, weighted by the filters; a bin outside all filters is
+    left unchanged.
 
     Args:
-        representation: keeps the constants and knows the sample rate.
+        representation: caches the constants and has the sample rate.
         clips: ``(batch, time)``.
-        decibels: gains ``(batch, n_mels, 1 + time // hop_length)``.
+        decibels: gains in dB, ``(batch, n_mels, 1 + time // hop_length)``.
         n_fft: length of a frame and of its window in samples.
         hop_length: samples between the centres of frames.
 
@@ -70,7 +70,7 @@ def _window(representation: Representation, n_fft: int, like: Tensor) -> Tensor:
 
 
 def mel_filters(*, sample_rate: int, n_fft: int, n_mels: int) -> Tensor:
-    """The triangles of Slaney's mel scale from 0 Hz to half the sample rate, each of area 1.
+    """The triangular filters of Slaney's mel scale from 0 Hz to half the sample rate, each of area 1.
 
     Args:
         sample_rate: in Hz.
@@ -78,7 +78,7 @@ def mel_filters(*, sample_rate: int, n_fft: int, n_mels: int) -> Tensor:
         n_mels: number of bands.
 
     Returns:
-        ``(n_mels, n_fft // 2 + 1)``, float64, row 0 the lowest band.
+        ``(n_mels, n_fft // 2 + 1)`` float64, with the lowest band in row 0.
     """
     filters = melscale_fbanks(
         n_fft // 2 + 1,

@@ -16,37 +16,37 @@ from representations.representation import Representation, ResizeMethod, require
 
 MOST_MELS = 4096
 SMALLEST_LIFTER = 1e-6
-"""Share of the largest below which a coefficient is taken to be removed by the lifter, not made small."""
+"""Ratio to the largest singular value below which a coefficient counts as removed by the lifter."""
 
 
 class MFCC(Representation):
-    """Mel power -> dB (80 dB range) -> discrete cosine transform -> lifter -> [0, 1] by the clip's extremes.
+    """Mel power -> dB (80 dB range) -> discrete cosine transform -> lifter -> [0, 1] by the clip's minimum and maximum.
 
     The steps and defaults are those of ``librosa.feature.mfcc``. The native map has ``n_mfcc`` rows, the coefficients
-    in rising order, and ``1 + time // hop_length`` columns. A clip whose mel powers all lie under librosa's floor,
-    1e-10, has a map of zeros.
+    in ascending order, and ``1 + time // hop_length`` columns. A clip whose mel powers all lie below librosa's floor of
+    1e-10 has a map of zeros.
 
     Args:
         sample_rate: Hz; the paper's are 8000, 16000, 22050 and 24000.
         n_mfcc: number of coefficients; the paper's are 13, 20 and 40.
         n_fft: length of a frame and of its Hann window in samples.
         hop_length: samples between frames.
-        n_mels: number of mel bands, Slaney's scale and area normalisation.
+        n_mels: number of mel bands, on Slaney's scale and normalised in area.
         dct_type: type of the discrete cosine transform.
-        norm: "ortho" makes the transform orthonormal; null leaves SciPy's scale.
-        lifter_scale: d, the cepstral filter's length CF = d * n_mfcc (paper, Fig. 3); 0 for no filter.
+        norm: "ortho" for an orthonormal transform; null for SciPy's default scale.
+        lifter_scale: d, which sets the length of the cepstral filter CF = d * n_mfcc (paper, Fig. 3); 0 for no filter.
         lifter_formula: "librosa" multiplies coefficient n = 0, 1, ... by 1 + (CF / 2) sin(pi (n + 1) / CF), as the code
             of librosa does; "paper_eq21" by (1 + sin(pi (n + 1) / CF)) CF / 2, the paper's Eq. 21, which copies a
             misprint of an old librosa docstring.
-        decibel_reference: the power of 0 dB: "unit" is 1, librosa's default, so that coefficient 0 carries the level of
-            the clip; "maximum" is the clip's largest mel power, so that a quieter clip has the same map.
+        decibel_reference: the power at 0 dB: "unit" is 1, librosa's default, so that coefficient 0 carries the level of
+            the clip; "maximum" is the largest mel power of the clip, so that the map does not depend on the level.
         resize: see :class:`Representation`.
         align_corners: see :class:`Representation`.
-        resize_method: see :class:`Representation`; ``power_mean`` averages mel power over time,
-            while coefficients, which are no powers, are interpolated.
+        resize_method: see :class:`Representation`; ``power_mean`` averages mel power over time, while coefficients,
+            which are not powers, are interpolated.
 
     Raises:
-        ValueError: if a setting is impossible.
+        ValueError: if a setting is out of range.
     """
 
     def __init__(
@@ -106,15 +106,15 @@ class MFCC(Representation):
         return spread(self.clip_by_clip(self._cepstrum, cells))
 
     def mean_power(self, cells: Tensor, rows: int, columns: int) -> Tensor:
-        """See :meth:`Representation.mean_power`: over time alone, because rows become coefficients."""
+        """See :meth:`Representation.mean_power`: over time only, because the rows become coefficients."""
         return self.resized_axis(cells, 2, columns)
 
     def decibel_change(self, cells: Tensor, change: Tensor) -> Tensor:
-        """See :meth:`Representation.decibel_change`: gains of mel bands, ``(batch, n_mels, columns)``.
+        """See :meth:`Representation.decibel_change`: gains of mel bands in dB, ``(batch, n_mels, columns)``.
 
-        The change of the coefficients is that of the map times the range of the clip's coefficients. Of all changes of
-        the mel bands that have these coefficients the smallest is taken: the lifter is undone, and coefficients that
-        the map does not show, or that the lifter made zero, do not change.
+        The change of the coefficients is that of the map times the range of the clip's coefficients. It is converted to
+        the smallest change of the mel bands that has these coefficients: the lifter is undone, and coefficients that
+        the map does not contain, or that the lifter sets to zero, do not change.
         """
         cepstrum = self.clip_by_clip(self._cepstrum, cells)
         extent = cepstrum.amax((1, 2), keepdim=True) - cepstrum.amin((1, 2), keepdim=True)
@@ -125,7 +125,7 @@ class MFCC(Representation):
         return banded(self, "inverse cosines", inverse_cosines, extent * change)
 
     def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
-        """See :meth:`Representation.filtered_change`: gains of the mel bands of each frame."""
+        """See :meth:`Representation.filtered_change`: gains per mel band and frame."""
         return filtered_in_mel_bands(self, clips, decibels, n_fft=self.n_fft, hop_length=self.hop_length)
 
     def _mel_power(self, clips: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class MFCC(Representation):
         return cepstrum.masked_fill(flat, 0.0)
 
     def liftered_cosines(self) -> Tensor:
-        """The first rows of the cosine transform's matrix, each times its lifter, ``(n_mfcc, n_mels)``."""
+        """The first rows of the cosine transform's matrix, each times its lifter, ``(n_mfcc, n_mels)`` float64."""
         cosines = scipy.fft.dct(np.eye(self.n_mels), type=self.dct_type, norm=self.norm, axis=0)[: self.n_mfcc]
         lifter = np.ones(self.n_mfcc)
         if self.lifter_scale > 0.0:

@@ -1,4 +1,4 @@
-"""Sounds from changed short-time spectra: windowed frames added up again."""
+"""Sounds from changed short-time spectra by weighted overlap-add."""
 
 import math
 
@@ -7,15 +7,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SMALLEST_OVERLAP = 1e-2
-"""Share of the largest sum of squared windows below which the division by that sum is bounded."""
+"""Lower bound of the sum of squared windows in the division by it, as a share of its largest value."""
 MOST_FRAMES_BETWEEN = 16
 
 
 def frames_between(hop_length: int, win_length: int) -> int:
-    """In how many steps a hop is divided so that windows overlap by half at least.
+    """Number of steps into which a hop is divided so that windows overlap by at least half.
+
+    Args:
+        hop_length: samples between the centres of frames.
+        win_length: length of the window in samples.
 
     Returns:
-        The smallest divisor of the hop that does it, at most 16; 1, the hop as it is, where there is none.
+        The smallest such divisor of the hop, at most 16; 1, which keeps the hop, if there is none.
     """
     for steps in range(1, min(hop_length, MOST_FRAMES_BETWEEN) + 1):
         if hop_length % steps == 0 and 2 * hop_length <= steps * win_length:
@@ -24,22 +28,22 @@ def frames_between(hop_length: int, win_length: int) -> int:
 
 
 def filtered_in_frames(clips: Tensor, decibels: Tensor, window: Tensor, *, n_fft: int, hop_length: int) -> Tensor:
-    r"""What gains in time and frequency add to a sound: inverse(gain S) - inverse(S) for its short-time spectrum S.
+    r"""Difference that gains make to a sound: inverse(gain S) - inverse(S) for its short-time spectrum S.
 
-    The inverse is the weighted overlap-add, the sound whose spectrum is nearest to the changed one (Griffin and Lim
-    1984):
+    The inverse is weighted overlap-add, which gives the sound whose spectrum is nearest to the changed one (Griffin and
+    Lim 1984):
 
     .. math:: x'_t - x_t = \frac{\sum_k w_{t - k h}\, y_k(t - k h)}{\sum_k w_{t - k h}^2},\quad
               y_k = \mathrm{DFT}^{-1}\big((g_k - 1) S_k\big)
 
-    Where windows overlap by less than half (a hop as long as the window), frames are put between the others, with
-    gains that are linear in dB between theirs: without them the joints of frames could not be changed, or would be
-    amplified beyond measure.
+    Where windows overlap by less than half (for example, a hop as long as the window), frames are inserted between the
+    others, with gains interpolated linearly in dB: without them, samples between frames could not be changed, or would
+    be amplified without bound.
 
     Args:
         clips: ``(batch, time)``.
-        decibels: gains ``(batch, n_fft // 2 + 1, 1 + time // hop_length)``.
-        window: ``(win_length,)``, put in the middle of the frame.
+        decibels: gains in dB, ``(batch, n_fft // 2 + 1, 1 + time // hop_length)``.
+        window: ``(win_length,)``, centred in the frame.
         n_fft: length of a frame in samples.
         hop_length: samples between the centres of frames; the first centre is sample 0.
 
@@ -49,7 +53,7 @@ def filtered_in_frames(clips: Tensor, decibels: Tensor, window: Tensor, *, n_fft
     time, left = clips.shape[1], (n_fft - len(window)) // 2
     steps = frames_between(hop_length, len(window))
     hop = hop_length // steps
-    # One frame after the end: the last samples would lie under the end of a single window.
+    # One more frame after the end: otherwise the last samples would lie under the tail of a single window.
     spectrum = torch.stft(
         F.pad(clips, (0, hop)),
         n_fft,
@@ -69,20 +73,20 @@ def filtered_in_frames(clips: Tensor, decibels: Tensor, window: Tensor, *, n_fft
     overlap = summed[-1:]
     ratio = summed[:-1] / overlap.clamp(min=SMALLEST_OVERLAP * float(overlap.detach().max()))
     ratio = ratio[:, n_fft // 2 : n_fft // 2 + time]
-    # Samples that no window reaches are kept.
+    # Samples that no window covers do not change.
     return F.pad(ratio, (0, time - ratio.shape[1]))
 
 
 def gains_between(decibels: Tensor, steps: int, n_frames: int) -> Tensor:
-    """Gains of more frames: ``steps`` for each hop, linear in dB, those after the last frame equal to its own.
+    """Interpolate gains linearly in dB to ``steps`` frames per hop; frames after the last one repeat its gains.
 
     Args:
-        decibels: ``(batch, rows, frames)``.
+        decibels: ``(batch, rows, frames)`` in dB.
         steps: from :func:`frames_between`.
-        n_frames: how many frames there are to be.
+        n_frames: number of frames to return.
 
     Returns:
-        ``(batch, rows, n_frames)``.
+        ``(batch, rows, n_frames)`` in dB.
     """
     if steps > 1:
         ramp = (torch.arange(steps, dtype=torch.float64) / steps).to(decibels)
@@ -93,5 +97,5 @@ def gains_between(decibels: Tensor, steps: int, n_frames: int) -> Tensor:
 
 
 def gain_less_one(decibels: Tensor) -> Tensor:
-    """Factor of an amplitude less one, exactly 0 at 0 dB and accurate near it."""
+    """Amplitude factor of a gain in dB, minus one; exactly 0 at 0 dB and accurate near it."""
     return torch.expm1(decibels * (math.log(10.0) / 20.0))

@@ -1,7 +1,7 @@
-"""Small matrix products that round alike whatever the batch, the position in it and the number of threads.
+"""Small matrix products whose rounding depends neither on the batch, nor the position in it, nor the number of threads.
 
-A BLAS library sums in an order that depends on the number of threads. Here the products of elements are added in pairs,
-the sums again in pairs, until one is left.
+A BLAS library sums in an order that depends on the number of threads. Here the products are summed pairwise, in a fixed
+order.
 """
 
 import torch
@@ -9,13 +9,14 @@ from torch import Tensor
 
 
 def bands(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """The non-zero stretch of each row of a matrix, all cut to one length, a power of two.
+    """Extract the band of each row of a matrix that holds its non-zero elements.
 
     Args:
         matrix: ``(rows, inputs)``.
 
     Returns:
-        Indices into the inputs and weights, both ``(rows, width)``; weights are zero outside the matrix.
+        Indices into the inputs and weights, both ``(rows, width)``, with one width for all rows, a power of two.
+        Weights beyond the band of a row are zero.
     """
     inputs = matrix.shape[1]
     nonzero = matrix != 0
@@ -29,7 +30,7 @@ def bands(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def banded_product(columns: Tensor, weights: Tensor, values: Tensor) -> Tensor:
-    """The matrix behind :func:`bands` times each clip's values.
+    """Multiply the matrix given by its :func:`bands` with the values of each clip.
 
     Args:
         columns: ``(rows, width)``, from :func:`bands`.

@@ -1,4 +1,4 @@
-"""What every representation has in common: checks of its input, constants, resizing, and the way back to sound."""
+"""What all representations share: input checks, cached constants, resizing, and the inverse to a sound."""
 
 from collections.abc import Callable, Hashable
 from typing import Any, ClassVar, Literal, get_args
@@ -13,16 +13,16 @@ from representations.resampling import averaging_weights, resample_axis
 from storage.untrusted import constructor_types
 
 ResizeMethod = Literal["bilinear", "bilinear_antialias", "power_mean"]
-"""How the native map becomes one of the wanted size, see :class:`Representation`."""
+"""How the native map is resized, see :class:`Representation`."""
 LOWEST_RATE, HIGHEST_RATE = 100, 384_000
-"""Below, resampling from the rates of recordings takes filters of hours; above, nothing is recorded."""
+"""Range of sample rates in Hz: below it, resampling a recording takes too long; above it, nothing is recorded."""
 LARGEST_SIZE = 4096
 LONGEST_FRAME = 2**17
-"""Samples of a frame: 1.4 s at the rate of CDs times two, longer than any sound that is one event."""
+"""Largest number of samples per frame: 1.5 s at 88.2 kHz, longer than any single sound event."""
 
 
 def require_samples(name: str, value: int, lowest: int) -> None:
-    """Raise ``ValueError`` unless a length in samples lies between the lowest that makes sense and the longest."""
+    """Raise ``ValueError`` unless a length in samples lies between ``lowest`` and ``LONGEST_FRAME``."""
     if value < lowest:
         raise ValueError(f"expected {name} of at least {lowest}{' samples' if lowest > 1 else ''}, got {value}")
     if value > LONGEST_FRAME:
@@ -30,32 +30,32 @@ def require_samples(name: str, value: int, lowest: int) -> None:
 
 
 class Representation(nn.Module):
-    """A differentiable map of a sound, in [0, 1], one clip independent of every other.
+    """A differentiable map of a sound, with values in [0, 1], computed per clip independently of the rest of the batch.
 
-    A subclass writes :meth:`cells`, what is measured in time and frequency, and :meth:`scaled`, how that becomes a map
-    in [0, 1], and keeps each constructor argument as an attribute of the same name. For the way from a changed map to a
-    sound (:meth:`inverse`) it writes :meth:`decibel_change` and :meth:`filtered_change` too. Constants (windows,
-    filters) are neither parameters nor buffers: :meth:`table` computes them in float64 and keeps one copy for each
-    device and precision in which waveforms arrive.
+    A subclass implements :meth:`cells`, which measures a power in time and frequency, and :meth:`scaled`, which turns
+    it into a map in [0, 1], and keeps each constructor argument as an attribute of the same name. To support
+    :meth:`inverse`, from a changed map to a sound, it also implements :meth:`filtered_change` and, where the map is not
+    linear in dB, :meth:`decibel_change`. Constants (windows, filters) are neither parameters nor buffers: :meth:`table`
+    computes them in float64 and caches one copy per device and precision of the waveforms.
 
     Args:
-        sample_rate: samples a second of the waveforms, in Hz, 100 to 384,000.
+        sample_rate: sample rate of the waveforms in Hz, 100 to 384,000.
         resize: height and width of the map (one number for a square), at most 4096; None keeps the native size.
-        align_corners: whether the corner cells of the native map and of the resized one have the same centres.
-        resize_method: ``bilinear`` interpolates between the nearest cells of the scaled map and skips the others where
-            the map shrinks, the paper's reading; ``bilinear_antialias`` averages scaled cells under a triangle that is
-            as wide as the shrinking; ``power_mean`` takes the mean power of the cells that a pixel covers, before
-            anything is scaled (along an axis that grows, power is interpolated linearly).
+        align_corners: whether the corner cells of the native and of the resized map have the same centres.
+        resize_method: ``bilinear``, our reading of the paper, interpolates between the nearest cells of the scaled map
+            and skips the others where the map shrinks; ``bilinear_antialias`` averages scaled cells with a triangular
+            kernel as wide as the shrinkage; ``power_mean`` takes the mean power of the cells that a pixel covers,
+            before scaling (along an axis that grows, power is interpolated linearly).
 
     Raises:
-        ValueError: if the sample rate or the size lies outside its range, or a method has no size or corners to work
-            with.
+        ValueError: if the sample rate or the size is out of range, or the resize method is inconsistent with ``resize``
+            or ``align_corners``.
     """
 
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    """Lower and upper end of what :meth:`forward` returns, the box of attacks on it."""
+    """Lower and upper bound of the values that :meth:`forward` returns, the box of attacks on it."""
     is_map: ClassVar[bool] = True
-    """Whether what :meth:`forward` returns is a map, a picture of time and frequency."""
+    """Whether :meth:`forward` returns a map of time and frequency rather than samples."""
 
     def __init__(
         self,
@@ -81,7 +81,8 @@ class Representation(nn.Module):
             raise ValueError(f"expected a size to resize to with resize_method {resize_method}, got resize None")
         if align_corners and resize_method == "power_mean":
             raise ValueError(
-                "expected align_corners false with resize_method power_mean, got true: its pixels have areas"
+                "expected align_corners false with resize_method power_mean, which averages over the areas of pixels, "
+                "got true"
             )
         self.sample_rate = sample_rate
         self.resize = None if size is None else (int(size[0]), int(size[1]))
@@ -91,7 +92,7 @@ class Representation(nn.Module):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The constructor's arguments, those handed on to base classes too, and the class name under ``class``."""
+        """The constructor's arguments, including those passed on to base classes, and the class name as ``class``."""
         arguments = constructor_types(type(self))
         values = {name: getattr(self, name) for name in arguments}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
@@ -104,17 +105,18 @@ class Representation(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """Turn waveforms into maps.
 
-        Half precision is computed in float32, and autocast is off inside: a quiet cell lies 80 dB under the loudest.
+        Waveforms in half precision are converted to float32 and autocast is disabled, because a quiet cell lies up to
+        80 dB below the loudest.
 
         Args:
             waveform: ``(batch, 1, time)``, floating point, in [-1, 1], at least one sample.
 
         Returns:
-            ``(batch, 1, height, width)`` in [0, 1], row 0 the lowest frequency (or first coefficient). A clip whose
-            samples are all equal is silent: its map and its gradient are zero.
+            ``(batch, 1, height, width)`` in [0, 1], with the lowest frequency (or first coefficient) in row 0. A clip
+            whose samples are all equal counts as silent: its map and its gradient are zero.
 
         Raises:
-            ValueError: if the waveform has another shape or holds no floating-point numbers.
+            ValueError: if the waveform has a different shape or is not floating point.
         """
         clips, silent = self._checked(waveform)
         with torch.autocast(clips.device.type, enabled=False):
@@ -126,26 +128,27 @@ class Representation(nn.Module):
             return self._resized(maps)
 
     def inverse(self, waveform: Tensor, changed: Tensor, clean: Tensor | None = None) -> Tensor:
-        """Turn changed maps into sounds: the change is read as gains in time and frequency on the clean sound.
+        """Turn changed maps into sounds by applying the change as gains in time and frequency to the clean sound.
 
-        The gains multiply the clean clip's own complex transform T, and the difference that this makes is inverted,
-        x' = x + inverse(gain T(x)) - inverse(T(x)). So an unchanged map gives back the clip itself, phases are those
-        of the clip, and what lies outside the band of the transform is kept. A gain is the difference of the two maps
-        in dB, from -80 to 80. A cell at the floor of a map (80 dB under the loudest) is taken to lie on the floor:
-        raised by 10 dB in the map it becomes 10 dB louder, however far below it was, and digital zeros remain zeros.
+        The gains multiply the complex transform T of the clean clip, and the resulting difference is inverted:
+        x' = x + inverse(gain T(x)) - inverse(T(x)). An unchanged map thus gives back the clip itself, the phases are
+        those of the clip, and the signal outside the band of the transform is unchanged. A gain is the difference of
+        the two maps in dB, from -80 to 80. A cell at the floor of a map (80 dB below the loudest) is assumed to lie
+        exactly at the floor: raising it by 10 dB in the map makes it 10 dB louder, however far below the floor it was,
+        and digital zeros remain zeros.
 
-        Differentiable in all arguments; a clip's sound does not depend on the other clips.
+        The result is differentiable in all arguments and, per clip, does not depend on the other clips.
 
         Args:
             waveform: the clean clips ``(batch, 1, time)`` in [-1, 1].
-            changed: what their maps have become, ``(batch, 1, height, width)`` in [0, 1].
+            changed: their changed maps, ``(batch, 1, height, width)`` in [0, 1].
             clean: the maps of the clean clips before the change; computed from the waveform by default.
 
         Returns:
-            ``(batch, 1, time)`` in the precision of the waveform, float32 at least; it may exceed [-1, 1].
+            ``(batch, 1, time)`` in the precision of the waveform, at least float32; it may exceed [-1, 1].
 
         Raises:
-            ValueError: if the waveform is none, or a map has another shape than the waveform's.
+            ValueError: if the shape of the waveform is wrong, or a map does not have the shape of the waveform's map.
         """
         clips, silent = self._checked(waveform)
         with torch.autocast(clips.device.type, enabled=False):
@@ -164,28 +167,28 @@ class Representation(nn.Module):
             return (clips + self.clip_by_clip(self.filtered_change, clips, decibels)).unsqueeze(1)
 
     def decibel_change(self, cells: Tensor, change: Tensor) -> Tensor:
-        """The change of level of each cell that a change of the map means.
+        """Convert a change of the map to a change of level per cell.
 
         Args:
-            cells: of the clean clip, ``(batch, rows, columns)``, as :meth:`scaled` takes them.
-            change: of what :meth:`scaled` returns, in units of the map.
+            cells: cells of the clean clip, ``(batch, rows, columns)``, as :meth:`scaled` takes them.
+            change: change of the output of :meth:`scaled`, in units of the map.
 
         Returns:
-            ``(batch, rows, columns)`` in dB, one number for each of ``cells``.
+            ``(batch, rows, columns)`` in dB, one value per cell.
         """
         return RANGE_DB * change
 
     def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
-        """What gains in time and frequency add to a sound: inverse(gain T(x)) - inverse(T(x)).
+        """Difference that gains in time and frequency make to a sound: inverse(gain T(x)) - inverse(T(x)).
 
         Args:
             clips: ``(batch, time)``.
-            decibels: change of level in each cell ``(batch, rows, columns)``, from -80 to 80 dB.
+            decibels: gain of each cell ``(batch, rows, columns)``, from -80 to 80 dB.
 
         Returns:
             ``(batch, time)``; zeros where all gains are 0 dB.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say how its maps become sounds")
+        raise NotImplementedError(f"{type(self).__name__} does not define how its maps become sounds")
 
     def _checked(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """The clips ``(batch, time)`` of a waveform, and which of them are silent ``(batch, 1)``."""
@@ -196,19 +199,19 @@ class Representation(nn.Module):
         clips = waveform.squeeze(1)
         if clips.dtype not in (torch.float32, torch.float64):
             clips = clips.float()
-        # A swing whose square underflows is no sound either.
+        # A clip whose peak-to-peak amplitude underflows when squared counts as silent too.
         swing = clips.detach().amax(1, keepdim=True) - clips.detach().amin(1, keepdim=True)
         silent = swing <= torch.finfo(clips.dtype).tiny ** 0.5
         return clips, silent
 
     def _pixels(self, cells: Tensor) -> Tensor:
-        """What :meth:`scaled` is given: the cells, or their mean power in each pixel."""
+        """The input of :meth:`scaled`: the cells, or with ``power_mean`` their mean power per pixel."""
         if self.resize is not None and self.resize_method == "power_mean":
             return self.mean_power(cells, *self.resize)
         return cells
 
     def _resized(self, maps: Tensor) -> Tensor:
-        """Maps ``(batch, 1, rows, columns)`` of the wanted size."""
+        """Resize maps ``(batch, 1, rows, columns)`` to the size asked for."""
         if self.resize is None or len(maps) == 0:
             return maps if self.resize is None else maps.new_zeros(0, 1, *self.resize)
         if tuple(maps.shape[2:]) != self.resize:
@@ -216,14 +219,14 @@ class Representation(nn.Module):
             maps = F.interpolate(
                 maps, size=self.resize, mode="bilinear", align_corners=self.align_corners, antialias=antialias
             )
-        # A bilinear mean of numbers in [0, 1] can leave the interval by one rounding error.
+        # Rounding may move a bilinear mean of values in [0, 1] just outside the interval.
         return maps.clamp(0.0, 1.0)
 
     def native(self, clips: Tensor) -> Tensor:
-        """The map before the resize.
+        """The map at its native size, before the resize.
 
         Args:
-            clips: ``(batch, time)``, float32 or float64; silence is all zeros.
+            clips: ``(batch, time)``, float32 or float64; silent clips are all zeros.
 
         Returns:
             ``(batch, rows, columns)`` in [0, 1].
@@ -231,18 +234,18 @@ class Representation(nn.Module):
         return self.scaled(self.cells(clips))
 
     def cells(self, clips: Tensor) -> Tensor:
-        """What is measured in each cell of time and frequency, a power unless a subclass says otherwise.
+        """Measure each cell of time and frequency; a power unless a subclass says otherwise.
 
         Args:
-            clips: ``(batch, time)``, float32 or float64; silence is all zeros.
+            clips: ``(batch, time)``, float32 or float64; silent clips are all zeros.
 
         Returns:
-            ``(batch, rows, columns)``, not negative.
+            ``(batch, rows, columns)``, non-negative.
         """
         raise NotImplementedError
 
     def scaled(self, cells: Tensor) -> Tensor:
-        """The map that the cells of a clip become before the resize, ``(batch, rows, columns)`` in [0, 1]."""
+        """Scale cells to a map before the resize, ``(batch, rows, columns)`` in [0, 1]."""
         raise NotImplementedError
 
     def mean_power(self, cells: Tensor, rows: int, columns: int) -> Tensor:
@@ -250,7 +253,7 @@ class Representation(nn.Module):
         return self.resized_axis(self.resized_axis(cells, 1, rows), 2, columns)
 
     def resized_axis(self, cells: Tensor, axis: int, size: int) -> Tensor:
-        """Cells at another number of rows (axis 1) or columns (axis 2), averaged or interpolated."""
+        """Average or interpolate cells to ``size`` rows (axis 1) or columns (axis 2)."""
         inputs = cells.shape[axis]
         if size == inputs:
             return cells
@@ -264,15 +267,15 @@ class Representation(nn.Module):
         """Apply a function to one clip at a time on the CPU and to the whole batch elsewhere.
 
         CPU libraries choose their order of summation by the shape of the whole batch; with one clip at a time the map
-        of a clip is the same to the last bit whatever stands beside it. It is also what fits the cache.
+        of a clip is bit-identical whatever the rest of the batch. A single clip also fits the cache.
 
         Args:
-            function: takes as many tensors ``(n, ...)`` as there are here, and returns one of n clips.
+            function: takes as many tensors ``(n, ...)`` as are given, and returns one tensor ``(n, ...)``.
             clips: tensors that share their first dimension: waveforms ``(batch, time)``, cells
                 ``(batch, rows, columns)``.
 
         Returns:
-            The results of all clips, in their order.
+            The results of all clips, in the same order.
         """
         if len(clips[0]) == 0:
             return function(*(one.new_zeros(1, *one.shape[1:]) for one in clips))[:0]
@@ -281,11 +284,11 @@ class Representation(nn.Module):
         return torch.cat([function(*ones) for ones in zip(*(one.split(1) for one in clips), strict=True)])
 
     def table(self, key: Hashable, build: Callable[[], Tensor], like: Tensor) -> Tensor:
-        """A constant in the precision and on the device of ``like``, computed once for each.
+        """A constant in the precision and on the device of ``like``, computed once for each and cached.
 
         Args:
-            key: what the constant depends on, apart from the settings.
-            build: computes it on the CPU in float64 or complex128, or as whole numbers, which stay as they are.
+            key: whatever the constant depends on, apart from the settings.
+            build: computes it on the CPU in float64 or complex128, or as integers, which are not converted.
             like: a tensor of the precision and device in which the constant is needed.
 
         Returns:
@@ -293,7 +296,7 @@ class Representation(nn.Module):
         """
         full_key = (key, like.dtype, like.device)
         if full_key not in self._tables:
-            # Lightning validates in inference mode, and a constant made there could not be used in a later backward.
+            # Lightning validates in inference mode; a tensor created there cannot take part in a later backward pass.
             with torch.inference_mode(False), torch.no_grad():
                 constant = build()
                 if constant.is_complex():

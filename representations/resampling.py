@@ -7,25 +7,26 @@ from representations.products import banded_product, bands
 
 
 def averaging_weights(inputs: int, size: int) -> tuple[Tensor, Tensor]:
-    """How much each cell counts in each pixel along an axis.
+    """Weight of each cell in each pixel along an axis.
 
-    Pixel i covers the stretch [i, i + 1) * inputs / size of the axis. Where the axis shrinks, cells count by the share
-    of the pixel that they fill; where it grows, the two nearest centres are interpolated, the outermost repeated.
+    Pixel i covers the interval [i, i + 1) * inputs / size of the axis. Where the axis shrinks, a cell is weighted by
+    the share of the pixel that it fills; where it grows, values are interpolated between the two nearest centres, and
+    the outermost values are repeated.
 
     Args:
         inputs: number of cells.
         size: number of pixels.
 
     Returns:
-        Places of the cells and their weights, which sum to 1, both ``(size, width)``, for
-        :func:`~representations.products.banded_product`; weights are float64.
+        Indices of the cells and their float64 weights, which sum to 1 per pixel, both ``(size, width)``, for
+        :func:`~representations.products.banded_product`.
     """
     step = inputs / size
     cell = torch.arange(inputs, dtype=torch.float64)
     pixel = torch.arange(size, dtype=torch.float64).unsqueeze(1)
     if size < inputs:
         overlap = torch.minimum((pixel + 1) * step, cell + 1) - torch.maximum(pixel * step, cell)
-        # Rounding leaves slivers of neighbours, which would double the width of the bands.
+        # Rounding leaves tiny overlaps with neighbours, which would double the width of the bands.
         weights = torch.where(overlap > 1e-9 * step, overlap, 0.0)
     else:
         centre = ((pixel + 0.5) * step - 0.5).clamp(0, inputs - 1)
@@ -34,13 +35,16 @@ def averaging_weights(inputs: int, size: int) -> tuple[Tensor, Tensor]:
 
 
 def resample_axis(cells: Tensor, axis: int, places: Tensor, weights: Tensor) -> Tensor:
-    """Weighted means along an axis; each clip's result has the same bits whatever stands beside it.
+    """Weighted means along an axis; the result of a clip is bit-identical whatever the rest of the batch.
 
     Args:
         cells: ``(batch, rows, columns)``.
         axis: 1 for the rows, 2 for the columns.
         places: from :func:`averaging_weights`.
         weights: from :func:`averaging_weights`, in the precision of the cells.
+
+    Returns:
+        ``(batch, rows, columns)`` with the new size along the axis.
     """
     if axis == 2:
         return banded_product(places, weights, cells.transpose(1, 2)).transpose(1, 2)

@@ -12,20 +12,21 @@ from representations.representation import Representation, ResizeMethod, require
 class STFT(Representation):
     """Power spectrogram in dB relative to the clip's maximum, 80 dB range.
 
-    Hann window in the middle of each frame, frames centred on multiples of the hop, zeros around the clip. The native
-    map has ``n_fft // 2 + 1`` rows from 0 Hz to half the sample rate and ``1 + time // hop_length`` columns.
+    A Hann window lies in the middle of each frame, frames are centred on multiples of the hop, and the clip is padded
+    with zeros. The native map has ``n_fft // 2 + 1`` rows from 0 Hz to half the sample rate and
+    ``1 + time // hop_length`` columns.
 
     Args:
         sample_rate: Hz.
         n_fft: length of a frame in samples; the paper's are 512, 1024 and 2048.
-        win_length_ratio: length of the window divided by that of the frame, in (0, 1]; the paper's are 0.25 to 1.
+        win_length_ratio: length of the window divided by that of the frame, in (0, 1]; 0.25 to 1 in the paper.
         hop_length: samples between frames.
         resize: see :class:`Representation`.
         align_corners: see :class:`Representation`.
         resize_method: see :class:`Representation`.
 
     Raises:
-        ValueError: if a setting is impossible.
+        ValueError: if a setting is out of range.
     """
 
     def __init__(
@@ -68,16 +69,16 @@ class STFT(Representation):
         return relative_level(cells, decibels_per_decade=10.0)
 
     def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
-        """See :meth:`Representation.filtered_change`: gains of the bins of each frame, added up again."""
+        """See :meth:`Representation.filtered_change`: gains per frequency bin and frame, by overlap-add."""
         return filtered_in_frames(clips, decibels, self.window(clips), n_fft=self.n_fft, hop_length=self.hop_length)
 
 
 def power_spectrogram(clips: Tensor, window: Tensor, *, n_fft: int, hop_length: int) -> Tensor:
-    """Squared magnitude of the Fourier transform of each windowed frame, zeros around the clip.
+    """Squared magnitude of the Fourier transform of each windowed frame, with zero padding around the clip.
 
     Args:
         clips: ``(batch, time)``.
-        window: ``(win_length,)``, put in the middle of the frame.
+        window: ``(win_length,)``, centred in the frame.
         n_fft: length of a frame in samples.
         hop_length: samples between the centres of frames; the first centre is sample 0.
 

@@ -1,12 +1,13 @@
-"""Sounds from changed continuous wavelet transforms: the canonical dual of the frame that the scales form.
+"""Sounds from changed continuous wavelet transforms, by the canonical dual of the frame that the scales form.
 
-In frequency f (cycles per sample) the transform of a sampled sound is W(s, f) = sqrt(s) F_s(f) X(f), with F_s the
-conjugate spectrum of the mother wavelet at s f. The canonical dual puts the sound together again,
+At frequency f (cycles per sample) the transform of a sampled sound is W(s, f) = sqrt(s) F_s(f) X(f), with F_s the
+conjugate spectrum of the mother wavelet at s f. The canonical dual reconstructs the sound,
 
     X(f) = sum over s of W(s, f) conj(F_s(f)) / sqrt(s), divided by sum over s of abs(F_s(f))^2,
 
-which is exact where the scales cover the spectrum. Towards its ends, and beyond, the denominator is bounded from below
-by ``SMALLEST_COVER`` of its largest value, so that what lies outside the band is left out instead of amplified.
+which is exact where the scales cover the spectrum. Near and beyond the ends of the band, the denominator is bounded
+from below by ``SMALLEST_COVER`` times its largest value, so that components outside the band are attenuated instead of
+amplified.
 """
 
 from __future__ import annotations
@@ -29,38 +30,41 @@ if TYPE_CHECKING:
 SMALLEST_COVER = 1e-2
 """Share of the largest sum of squared spectra below which a frequency counts as outside the band."""
 NUMBERS_AT_ONCE = 1 << 22
-"""Scales times samples that are transformed together, which bounds the memory: about 0.3 GB in float32."""
+"""Scales times samples that are transformed at once, which bounds the memory to about 0.3 GB in float32."""
 
 
 def haar_spectrum(scale: float, frequency: Tensor) -> Tensor:
     r"""F_s of the Haar wavelet for a sound that is constant over each sample, complex128.
 
-    The integral of the sound is linear between samples, so that with :math:`z = e^{2 \pi i f}`, w the whole and r the
-    fractional part of s / 2
+    The integral of the sound is linear between samples, so that with :math:`z = e^{2 \pi i f}`, and w and r the integer
+    and fractional part of s / 2,
 
     .. math:: s F_s(f) = \frac{2 - (1 - r)(z^w + z^{-w}) - r (z^{w + 1} + z^{-w - 1})}{z - 1}
 
     Args:
         scale: s in samples.
         frequency: in cycles per sample, from 0 to 1/2.
+
+    Returns:
+        The spectrum in the shape of ``frequency``.
     """
     whole = int(scale / 2.0)
     rest = scale / 2.0 - whole
     angle = 2.0 * math.pi * frequency
     difference = 2.0 - 2.0 * (1.0 - rest) * torch.cos(whole * angle) - 2.0 * rest * torch.cos((whole + 1) * angle)
-    # 1 / (z - 1) = exp(-i angle / 2) / (2i sin(angle / 2)); the mean of a sound has no place in its transform.
+    # 1 / (z - 1) = exp(-i angle / 2) / (2i sin(angle / 2)); the spectrum is zero at frequency 0.
     sine = 2.0 * torch.sin(angle / 2.0)
     quotient = torch.where(frequency > 0, difference / sine.masked_fill(frequency == 0, 1.0), 0.0) / scale
     return quotient * torch.polar(torch.ones_like(angle), -angle / 2.0 - math.pi / 2.0)
 
 
 def filters_of(mother: str, chosen: Tensor, padded_length: int) -> Tensor:
-    """F_s on the frequencies of a real transform, ``(scales, padded_length // 2 + 1)``, real where F_s is.
+    """F_s at the frequencies of a real FFT, ``(scales, padded_length // 2 + 1)``, real where F_s is real.
 
     Args:
         mother: a key of ``HIGHEST_FREQUENCY``.
         chosen: scales ``(scales,)`` float64 in samples.
-        padded_length: samples of the padded sound.
+        padded_length: length of the padded sound in samples.
     """
     frequency = torch.arange(padded_length // 2 + 1, dtype=torch.float64) / padded_length
     if mother == "haar":
@@ -69,15 +73,15 @@ def filters_of(mother: str, chosen: Tensor, padded_length: int) -> Tensor:
 
 
 def filtered_over_scales(dwt: DWT, clips: Tensor, decibels: Tensor) -> Tensor:
-    """What gains in time and scale add to a sound: inverse(gain W) - inverse(W).
+    """Difference that gains in time and scale make to a sound: inverse(gain W) - inverse(W).
 
-    Gains are linear in dB between the centres of frames and constant before the first and after the last. Scales are
-    worked on in chunks, one clip at a time, also when gradients are computed.
+    Gains are linear in dB between the centres of frames, and constant before the first and after the last. One clip is
+    processed at a time, in chunks of scales, also when gradients are computed.
 
     Args:
-        dwt: settings, and keeps the filters.
+        dwt: the representation, which holds the settings and caches the filters.
         clips: ``(batch, time)``.
-        decibels: ``(batch, scales, frames)``.
+        decibels: gains in dB, ``(batch, scales, frames)``.
 
     Returns:
         ``(batch, time)``.
@@ -100,14 +104,14 @@ def filtered_over_scales(dwt: DWT, clips: Tensor, decibels: Tensor) -> Tensor:
     analytic = wavelet is not None and wavelet.analytic
 
     def one_clip(clip: Tensor, gains: Tensor) -> Tensor:
-        # A long transform alone would be split among threads, which changes its rounding.
+        # MKL splits a single long transform among threads, which changes its rounding; it does not split one of two.
         spectrum = torch.fft.rfft(clip.expand(2, -1), n=length)[:1]
         learns = torch.is_grad_enabled() and (gains.requires_grad or clip.requires_grad)
         total = torch.zeros_like(spectrum)
         for rows, chunk in zip(chunks, filters, strict=True):
             given = (spectrum, chunk, gains[rows[0] : rows[-1] + 1], hop, inside, blocks, analytic)
             if learns and len(chunks) > 1:
-                # Nothing of a chunk is kept for the gradient, which computes it again.
+                # Activations of a chunk are not kept but recomputed in the backward pass.
                 total = total + checkpoint(_changed_spectrum, *given, use_reentrant=False)
             else:
                 total = total + _changed_spectrum(*given)
@@ -119,7 +123,7 @@ def filtered_over_scales(dwt: DWT, clips: Tensor, decibels: Tensor) -> Tensor:
 def _changed_spectrum(
     spectrum: Tensor, filters: Tensor, decibels: Tensor, hop: int, inside: int, blocks: int, analytic: bool
 ) -> Tensor:
-    """Sum over some scales of the analysed, amplified (less one) and synthesised spectrum, ``(1, bins)``."""
+    """Spectrum of the difference that the gains of some scales make, summed over these scales, ``(1, bins)``."""
     length = hop * blocks
     factors = _factors_at_samples(decibels, hop, inside, blocks)
     product = spectrum * filters
@@ -131,9 +135,10 @@ def _changed_spectrum(
 
 
 def _factors_at_samples(decibels: Tensor, hop: int, inside: int, blocks: int) -> Tensor:
-    """Gains less one at each sample of the padded clip, ``(scales, hop * blocks)``.
+    """Amplitude factors minus one at each sample of the padded clip, ``(scales, hop * blocks)``.
 
-    Frame k is centred on the joint of blocks k and k + 1. The last blocks are the time before the clip.
+    Frame k is centred on the boundary between blocks k and k + 1. The last blocks are the time before the clip, because
+    the transform is circular.
     """
     first, last = decibels[:, :1], decibels[:, -1:]
     frames = decibels.shape[1]

@@ -1,7 +1,7 @@
 """Continuous wavelet transforms on the device: the mean magnitude of each scale over blocks of time.
 
-W(s, tau) = s^(-1/2) * integral of a(t) psi*((t - tau) / s) dt, t and s in samples, a zero outside the clip. A block is
-``block`` successive tau = 0, 1, 2, ...
+W(s, tau) = s^(-1/2) * integral of a(t) psi*((t - tau) / s) dt, with t and s in samples and a(t) zero outside the clip.
+A block is ``block`` consecutive values of tau, counted from 0.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ SCALES_PER_GROUP = 8
 
 
 def next_fast_length(minimum: int) -> int:
-    """The smallest number of the form 2^a 3^b 5^c that is not less than ``minimum``."""
+    """The smallest number of the form 2^a 3^b 5^c that is at least ``minimum``."""
     length = max(1, minimum)
     while True:
         rest = length
@@ -30,15 +30,15 @@ def next_fast_length(minimum: int) -> int:
 
 @dataclass(frozen=True)
 class FilterGroup:
-    """Neighbouring scales that are computed from the same bins of the spectrum and with the same spacing of tau.
+    """Neighbouring scales that are computed from the same frequency bins and with the same spacing of tau.
 
     Attributes:
         wavelet: the mother wavelet.
         scales: ``(scales,)`` float64 in samples.
         padded_length: length of the zero-padded clip.
         step: spacing of tau in samples.
-        first_bin: first bin of the clip's spectrum that the scales of the group hear.
-        n_bins: number of bins from there.
+        first_bin: first bin of the clip's spectrum within the band of the group.
+        n_bins: number of bins, starting at ``first_bin``.
     """
 
     wavelet: BandLimitedWavelet
@@ -49,7 +49,7 @@ class FilterGroup:
     n_bins: int
 
     def filters(self) -> Tensor:
-        """Factors of the bins before the inverse transform, ``(scales, bins)`` complex128."""
+        """Factors by which the bins are multiplied before the inverse transform, ``(scales, bins)`` complex128."""
         frequency = torch.arange(self.first_bin, self.first_bin + self.n_bins, dtype=torch.float64) / self.padded_length
         scales = self.scales.unsqueeze(1)
         magnitude = self.wavelet.spectrum(scales * frequency) * scales.sqrt() / self.step
@@ -58,10 +58,11 @@ class FilterGroup:
 
 
 def filter_groups(wavelet: BandLimitedWavelet, scales: Tensor, *, padded_length: int, block: int) -> list[FilterGroup]:
-    """Cut the scales into groups.
+    """Divide the scales into groups.
 
-    A wavelet's spectrum is narrow, so abs(W) is needed, and is exact, at a few tau only: M of them take an inverse
-    transform of M bins. They lie in the middle of equal intervals of ``step`` samples, ``step`` a divisor of the block.
+    The spectrum of a wavelet is narrow, so abs(W) is sampled without aliasing at few values of tau: M of them need an
+    inverse transform of M bins only. They lie in the middle of equal intervals of ``step`` samples, where ``step``
+    divides the block.
 
     Args:
         wavelet: the mother wavelet.
@@ -90,12 +91,12 @@ def filter_groups(wavelet: BandLimitedWavelet, scales: Tensor, *, padded_length:
 def band_limited_block_means(
     clips: Tensor, groups: Sequence[FilterGroup], filters: Sequence[Tensor], *, block: int, n_blocks: int
 ) -> Tensor:
-    """Mean abs(W) over blocks; between samples the clip is the band-limited signal through them.
+    """Mean of abs(W) over blocks, with the clip read as the band-limited signal through its samples.
 
     Args:
         clips: ``(batch, time)``.
-        groups: from :func:`filter_groups`; the zeros of their padding keep the ends of the clip from meeting.
-        filters: the groups' filters in the precision and on the device of the clips.
+        groups: from :func:`filter_groups`; their zero padding prevents wrap-around between the ends of the clip.
+        filters: the filters of the groups, in the precision and on the device of the clips.
         block: samples in a block.
         n_blocks: number of blocks from sample 0.
 
@@ -111,7 +112,7 @@ def band_limited_block_means(
         product = spectrum[:, :, group.first_bin : group.first_bin + group.n_bins] * group_filters
         if group.wavelet.analytic:
             parts = torch.view_as_real(torch.fft.ifft(product, n=points)[..., :used]).square()
-            # The floor keeps the gradient of the root finite; torch.abs of a complex tensor takes twice as long.
+            # The floor keeps the gradient of the square root finite; torch.abs of a complex tensor takes twice as long.
             magnitude = (parts[..., 0] + parts[..., 1]).clamp(min=torch.finfo(parts.dtype).tiny).sqrt()
         else:
             magnitude = torch.fft.irfft(product, n=points)[..., :used].abs()
@@ -120,10 +121,10 @@ def band_limited_block_means(
 
 
 def haar_block_means(clips: Tensor, scales: Sequence[float], *, block: int, n_blocks: int) -> Tensor:
-    """Mean abs(W) over blocks for the Haar wavelet; sample n is the value of a(t) on [n, n + 1).
+    """Mean of abs(W) over blocks for the Haar wavelet, with a(t) equal to sample n on [n, n + 1).
 
-    The integrals are differences of prefix sums, linear between samples, hence exact. They are taken in float64: a sum
-    over a clip is far larger than what its differences leave.
+    The integrals are differences of prefix sums, which are linear between samples, hence exact. They are computed in
+    float64, because the sums are far larger than their differences.
 
     Args:
         clips: ``(batch, time)``.

@@ -12,16 +12,16 @@ LOWEST_FREQUENCY = 60.0
 
 @dataclass(frozen=True)
 class BandLimitedWavelet:
-    """A wavelet psi(t) that is given by its spectrum.
+    """A wavelet psi(t) given by its spectrum.
 
     Attributes:
-        centre_frequency: cycles per unit of t, PyWavelets' ``central_frequency``; scale s in samples looks at
+        centre_frequency: cycles per unit of t, PyWavelets' ``central_frequency``; scale s in samples is centred on
             ``centre_frequency * sample_rate / s`` Hz.
         spectrum: the real function Psi(f), the integral of psi(t) exp(-2 pi i f t) dt, f in cycles per unit of t.
         analytic: whether Psi vanishes for negative f (psi is complex) or is even (psi is real).
-        band: the interval of positive f outside of which Psi is under 1e-6 of its peak.
-        duration: the largest abs(t) at which psi is over 1e-6 of its peak.
-        points_per_scale: samples of abs(W) that a unit of t needs so that their mean is the mean over all.
+        band: the interval of positive f outside which Psi is below 1e-6 of its peak.
+        duration: the largest abs(t) at which psi is above 1e-6 of its peak.
+        points_per_scale: number of samples of abs(W) per unit of t from which the mean over all tau is accurate.
     """
 
     centre_frequency: float
@@ -51,7 +51,7 @@ MORLET = BandLimitedWavelet(
     points_per_scale=1.0,
 )
 
-# psi(t) = 2 / (sqrt(3) pi^(1/4)) (1 - t^2) exp(-t^2 / 2). It oscillates, so its magnitude has corners.
+# psi(t) = 2 / (sqrt(3) pi^(1/4)) (1 - t^2) exp(-t^2 / 2). It is real, so its magnitude has corners at zero crossings.
 MEXICAN_HAT = BandLimitedWavelet(
     centre_frequency=0.25,
     spectrum=_mexican_hat_spectrum,
@@ -71,7 +71,7 @@ HIGHEST_FREQUENCY = {"morlet": 0.45, "mexican_hat": 0.30, "haar": 0.30}
 
 
 def centre_frequencies(mother: str, sample_rate: int, n_scales: int) -> Tensor:
-    """The frequencies of the rows, geometric from 60 Hz to 0.45 of the sample rate (0.30 for Mexican hat and Haar).
+    """Centre frequencies of the rows, geometric from 60 Hz to 0.45 (Mexican hat, Haar: 0.30) of the sample rate.
 
     Args:
         mother: a key of ``HIGHEST_FREQUENCY``.
@@ -79,14 +79,14 @@ def centre_frequencies(mother: str, sample_rate: int, n_scales: int) -> Tensor:
         n_scales: number of rows.
 
     Returns:
-        ``(n_scales,)`` float64, rising, in Hz.
+        ``(n_scales,)`` float64 in Hz, ascending.
     """
     highest = HIGHEST_FREQUENCY[mother] * sample_rate
     return torch.logspace(math.log10(LOWEST_FREQUENCY), math.log10(highest), n_scales, dtype=torch.float64)
 
 
 def scales(mother: str, sample_rate: int, n_scales: int) -> Tensor:
-    """The scales of the rows, in samples.
+    """Scales of the rows in samples.
 
     Args:
         mother: a key of ``HIGHEST_FREQUENCY``.
@@ -94,7 +94,7 @@ def scales(mother: str, sample_rate: int, n_scales: int) -> Tensor:
         n_scales: number of rows.
 
     Returns:
-        ``(n_scales,)`` float64, falling.
+        ``(n_scales,)`` float64, descending.
     """
     wavelet = BAND_LIMITED_WAVELETS.get(mother)
     centre = HAAR_CENTRE_FREQUENCY if wavelet is None else wavelet.centre_frequency

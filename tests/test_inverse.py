@@ -322,7 +322,7 @@ def test_wrong_maps_and_representations_without_an_inverse_are_refused():
     class Own(STFT):
         filtered_change = Representation.filtered_change
 
-    with pytest.raises(NotImplementedError, match="Own does not say how its maps become sounds"):
+    with pytest.raises(NotImplementedError, match="Own does not define how its maps become sounds"):
         Own(sample_rate=RATE).inverse(noise(1, 1, 4000), torch.zeros(1, 1, 128, 128))
 
 
