@@ -1,10 +1,10 @@
-"""Map to logits: ``(batch, 1, rows, columns)`` in [0, 1] -> ``(batch, classes)``, never probabilities.
+"""From maps to logits: ``(batch, 1, rows, columns)`` in [0, 1] -> ``(batch, classes)``, never probabilities.
 
-Maps of 64 x 64 and larger fit every architecture; 128 x 128 is what the representations make. A new architecture is
-one file with a builder and one line in :data:`ARCHITECTURES`, from which the command line takes the names that it
-allows. :mod:`classifiers.own_model` says what a network outside the project has to be. Classifiers without gradients
-(SVM, random forest) stand in :mod:`classifiers.baselines`. Losses, optimisers and training belong in
-``lightning_modules``, and what makes a map in ``representations``.
+Every architecture takes maps of 64 x 64 and larger; the representations produce 128 x 128 by default. To add an
+architecture, write one file with a builder and add one line to :data:`ARCHITECTURES`, from which the command line takes
+the allowed names. :mod:`classifiers.own_model` states the requirements on a network outside the project.
+Non-differentiable classifiers (SVM, random forest) are in :mod:`classifiers.baselines`. Losses, optimisers and training
+belong in ``lightning_modules``, and the computation of maps in ``representations``.
 """
 
 from collections.abc import Callable, Collection
@@ -47,19 +47,22 @@ ARCHITECTURES: dict[str, Callable[[int, bool], nn.Module]] = {
     "envnet_v2": build_envnet_v2,
 }
 WAVEFORM_ARCHITECTURES = ("m5", "m11", "cnn_1d", "envnet_v2")
-"""Those that take waveforms ``(batch, 1, time)`` in [-1, 1] instead of maps."""
+"""The architectures that take waveforms ``(batch, 1, time)`` in [-1, 1] instead of maps."""
 
 
 def find_architecture(architecture: object, allowed: Collection[str] = ()) -> Callable[..., nn.Module]:
-    """Find what builds an architecture, without building anything.
+    """Find the builder of an architecture, without building anything.
 
     Args:
         architecture: a name in :data:`ARCHITECTURES`, or the import path of a class or function as
             :mod:`classifiers.own_model` describes it.
         allowed: packages that an import path may lead to; nothing outside them is imported.
 
+    Returns:
+        The class or function that builds the module.
+
     Raises:
-        ValueError: if it is neither, or leads to something else.
+        ValueError: if ``architecture`` is neither, or the import path leads to something else.
     """
     return named_builder(architecture, "an architecture", nn.Module, ARCHITECTURES, allowed)
 
@@ -74,8 +77,8 @@ def build_classifier(
 ) -> nn.Module:
     """Build a classifier of one-channel maps, or of waveforms (:data:`WAVEFORM_ARCHITECTURES`).
 
-    The module has the same parameters, under the same names, whether ``pretrained`` or not, so that a checkpoint is
-    loaded into the untrained one without a network.
+    The module has the same parameters under the same names whether ``pretrained`` or not, so that a checkpoint can be
+    loaded without downloading the ImageNet weights.
 
     Args:
         architecture: as in :func:`find_architecture`.
@@ -84,16 +87,19 @@ def build_classifier(
         input_shape: shape of one map ``(channels, rows, columns)``, for a network outside the project.
         allowed: packages that an import path may lead to.
 
+    Returns:
+        The module, in training mode and float32 on the CPU.
+
     Raises:
         ValueError: for an unknown architecture, for fewer than two classes, for ``pretrained`` where no weights exist,
             and for a network outside the project that cannot be used.
-        DataError: if the ImageNet weights are neither on this machine nor to be downloaded.
+        DataError: if the ImageNet weights are neither on this machine nor can be downloaded.
     """
     builder = find_architecture(architecture, allowed)
     if num_classes < 2:
         raise ValueError(f"expected num_classes of at least 2, got {num_classes}")
     if architecture in ARCHITECTURES:
-        # Channels last is the layout that convolutions are fastest in, on CPUs and GPUs alike.
+        # Convolutions are fastest in the channels-last layout, on CPUs and GPUs alike.
         return builder(num_classes, pretrained).to(memory_format=torch.channels_last)
     if pretrained:
         raise ValueError(
@@ -104,11 +110,11 @@ def build_classifier(
 
 
 def require_fitting_input(architecture: str, representation: str) -> None:
-    """Raise ``ValueError`` unless an architecture takes what a representation makes.
+    """Raise ``ValueError`` unless an architecture takes the output of a representation.
 
     Args:
-        architecture: name of an architecture or of a baseline; an import path fits whatever it was written for.
-        representation: name of a representation's class; any but ``Waveform`` makes maps.
+        architecture: name of an architecture or of a baseline; networks given by an import path are not checked.
+        representation: name of a representation's class; all but ``Waveform`` produce maps.
     """
     if "." in architecture:
         return
@@ -125,5 +131,5 @@ def require_fitting_input(architecture: str, representation: str) -> None:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Number of trainable scalars in the module; running statistics are not counted."""
+    """Number of trainable scalars of the module, without running statistics."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -1,7 +1,7 @@
-"""Classifiers outside gradients, from scikit-learn: for accuracy, and as targets of transferred attacks.
+"""Non-differentiable baselines from scikit-learn, compared by accuracy and as targets of transferred attacks.
 
-The paper considers a linear SVM, a Gaussian SVM and a random forest (section IV-B). They see the cells of a map as a
-vector; nothing is reduced beforehand.
+The paper considers a linear SVM, a Gaussian SVM and a random forest (section IV-B). They take the cells of a map as a
+vector, without any dimensionality reduction.
 """
 
 import warnings
@@ -22,13 +22,14 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from storage import DataError, write_atomically
 
 BASELINES: dict[str, Callable[[int], Pipeline]] = {
-    # With far more cells than clips the dual problem is the small one.
+    # With far more cells than clips, the dual problem is the smaller one.
     "linear_svm": lambda seed: make_pipeline(StandardScaler(), LinearSVC(dual=True, random_state=seed)),
     "rbf_svm": lambda seed: make_pipeline(StandardScaler(), SVC(kernel="rbf")),
     "random_forest": lambda seed: make_pipeline(RandomForestClassifier(500, random_state=seed, n_jobs=-1)),
 }
 
-# Beyond what skops itself trusts: the nodes of a forest. A forged forest can crash the process, not run code in it.
+# The nodes of a forest, in addition to the types that skops trusts. A forged forest can crash the process but not
+# execute code in it.
 TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]
 
 
@@ -46,17 +47,17 @@ class Baseline:
 
     def __post_init__(self) -> None:
         if isinstance(self.pipeline[-1], RandomForestClassifier):
-            # Few maps at a time are predicted sooner by one thread, and scikit-learn's threads race for the filters of
-            # warnings, which ends in a warning a tree.
+            # One thread predicts a few maps faster, and the threads of scikit-learn race for the warning filters, which
+            # ends in one warning per tree.
             self.pipeline[-1].n_jobs = 1
 
     def predict(self, maps: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Classes ``(clips,)`` of maps ``(clips, 1, rows, columns)``."""
+        """Predicted classes ``(clips,)`` of maps ``(clips, 1, rows, columns)``."""
         return self.pipeline.predict(maps.reshape(len(maps), -1)).astype(np.int64)
 
     @property
     def parameter_count(self) -> int:
-        """Numbers that a prediction depends on: weights and offsets, support vectors, or nodes of all trees."""
+        """Size of the model: number of weights and offsets, of values in support vectors, or of nodes of all trees."""
         model = self.pipeline[-1]
         if isinstance(model, RandomForestClassifier):
             return sum(tree.tree_.node_count for tree in model.estimators_)
@@ -72,14 +73,17 @@ def fit_baseline(name: str, maps: NDArray[np.float32], labels: NDArray[np.int64]
         name: a name in :data:`BASELINES`.
         maps: ``(clips, 1, rows, columns)`` in [0, 1].
         labels: class of each clip ``(clips,)``.
-        seed: seed of what is random in it.
+        seed: seed of the baseline's random numbers.
+
+    Returns:
+        The fitted baseline.
 
     Raises:
         ValueError: for an unknown name.
     """
     if name not in BASELINES:
         raise ValueError(f"expected a baseline of {', '.join(BASELINES)}, got {name!r}")
-    # The threads that fit a forest may leave the filters of warnings emptied behind.
+    # The threads that fit a forest may leave the warning filters empty.
     with warnings.catch_warnings():
         pipeline = BASELINES[name](seed).fit(maps.reshape(len(maps), -1), labels)
     return Baseline(name, pipeline)
@@ -92,10 +96,10 @@ def save_baseline(baseline: Baseline, path: Path) -> None:
 
 
 def load_baseline(path: Path) -> Baseline:
-    """Read a baseline; types that scikit-learn's classifiers do not consist of are refused.
+    """Read a baseline; a file with types other than those of scikit-learn's classifiers is refused.
 
     Raises:
-        DataError: if the file is missing, broken or holds something else.
+        DataError: if the file is missing, damaged or holds something else.
     """
     if not path.is_file():
         raise DataError(f"expected a baseline at {path}, found no file")

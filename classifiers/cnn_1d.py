@@ -5,17 +5,17 @@ from torch import nn
 from classifiers.waveform_windows import OverWindows, require_random_weights
 
 SAMPLES = 16_000
-"""Window of the variant that the publication found best, 1 s at 16 kHz; nine of them cover a clip of 5 s."""
-# Filters, their length and their step, and the maximum after them (0 for none).
+"""Window length of the best variant of the publication, 1 s at 16 kHz; nine windows cover a clip of 5 s."""
+# Number of filters, their length, their stride, and the size of the max pooling after them (0 for none).
 CONVOLUTIONS = ((16, 64, 2, 8), (32, 32, 2, 8), (64, 16, 2, 0), (128, 8, 2, 0))
 FLATTENED = 1024
 DROPOUT = 0.25
 
 
 def build_cnn_1d(num_classes: int, pretrained: bool = False) -> nn.Module:
-    """The variant for 16,000 samples with random weights, not gammatone filters; 256,538 parameters; for 16 kHz.
+    """Build the variant for 16,000 samples at 16 kHz, 256,538 parameters, without the gammatone initialisation.
 
-    Four convolutions, each followed by a rectifier and batch normalisation and the first two by a maximum; then two
+    Four convolutions, each followed by ReLU and batch normalisation and the first two by max pooling as well; then two
     dense layers with dropout.
 
     Args:

@@ -1,7 +1,7 @@
 """A convolutional recurrent network (CRNN) for one-channel maps: convolutions over both axes, an LSTM over time.
 
-Convolutions and an LSTM are one of the designs that robustness of sound classifiers is studied on (arXiv:2204.07018);
-the widths here are our own, for a few hundred to a few thousand clips.
+Convolutions followed by an LSTM are one of the designs on which the robustness of sound classifiers is studied
+(arXiv:2204.07018); the widths are our own, chosen for a few hundred to a few thousand clips.
 """
 
 import torch
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 WIDTHS = (16, 32, 64)
 ROWS = 4
-"""Bands of frequency that the LSTM sees of every map."""
+"""Number of frequency bands to which the features are averaged for the LSTM."""
 HIDDEN = 64
 
 
 class CRNN(nn.Module):
-    """Three times convolution, batch norm, ReLU and pooling by 2; then an LSTM, whose outputs are averaged over time.
+    """Three blocks of convolution, batch norm, ReLU and pooling by 2; then an LSTM with outputs averaged over time.
 
-    The features are averaged to four bands of frequency, so maps of any size of 8 x 8 and more fit.
+    The features are averaged to four frequency bands, so that maps of any size from 8 x 8 fit.
 
     Args:
         num_classes: number of logits.
@@ -48,14 +48,14 @@ class CRNN(nn.Module):
 
 
 def lstm_outputs(lstm: nn.LSTM, sequence: Tensor) -> Tensor:
-    """The outputs of a one-layer LSTM, as the module itself computes them, from differentiable steps.
+    """Compute the outputs of a one-layer LSTM step by step from differentiable operations.
 
     An attack differentiates a classifier in evaluation mode, which cuDNN's LSTM refuses ("cudnn RNN backward can only
-    be called in training mode"); nor has cuDNN's a second derivative. These steps have neither limit and are the same
-    on every device, and no switch of the whole process has to be turned for them.
+    be called in training mode"); nor does cuDNN's LSTM have a second derivative. The steps here have neither limit, are
+    the same on every device, and do not need cuDNN to be disabled for the whole process.
 
     Args:
-        lstm: the weights; one layer, one direction, with biases.
+        lstm: module that holds the weights; one layer, one direction, with biases.
         sequence: ``(batch, time, inputs)``.
 
     Returns:
@@ -78,7 +78,7 @@ def build_crnn(num_classes: int, pretrained: bool) -> nn.Module:
     """Build a CRNN: 0.11 million parameters at ten classes.
 
     Raises:
-        ValueError: if ``pretrained``; there are no ImageNet weights of this network.
+        ValueError: if ``pretrained``, because no ImageNet weights of this network exist.
     """
     if pretrained:
         raise ValueError("expected pretrained=False for crnn, got True; no ImageNet weights of it exist")

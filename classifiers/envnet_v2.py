@@ -1,12 +1,12 @@
-"""EnvNet-v2: learnt filters whose outputs are a picture, and convolutions on that (Tokozume et al. 2018)."""
+"""EnvNet-v2: learnt filters whose outputs form an image, and convolutions on it (Tokozume et al. 2018)."""
 
 from torch import Tensor, nn
 
 from classifiers.waveform_windows import OverWindows, require_random_weights
 
 SAMPLES = 66_650
-"""Window of the publication, 1.5 s at 44.1 kHz; the first dense layer has this length's 20,480 inputs."""
-# Channels in and out, kernel, and the maximum after two of them.
+"""Window length of the publication, 1.5 s at 44.1 kHz, which gives the first dense layer its 20,480 inputs."""
+# Channels in and out, kernel of two convolutions, and size of the max pooling after them.
 PAIRS = (
     (1, 32, (8, 8), (5, 3)),
     (32, 64, (1, 4), (1, 2)),
@@ -41,13 +41,13 @@ class EnvNetV2(nn.Module):
 
     def forward(self, windows: Tensor) -> Tensor:
         """Logits ``(batch, classes)``."""
-        # The 64 filters become the rows of a picture with one channel.
+        # The 64 filters become the rows of an image with one channel.
         picture = self.filters(windows.unsqueeze(2)).transpose(1, 2)
         return self.dense(self.picture(picture))
 
 
 def build_envnet_v2(num_classes: int, pretrained: bool = False) -> nn.Module:
-    """EnvNet-v2, 101 M parameters, of which 84 M lie in the first dense layer; for 44.1 kHz.
+    """Build an EnvNet-v2 for 44.1 kHz: 101 M parameters, of which 84 M are in the first dense layer.
 
     Args:
         num_classes: number of logits.

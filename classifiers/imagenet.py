@@ -1,4 +1,4 @@
-"""ImageNet weights for one-channel maps: the first layer is folded so that a grey picture is seen as before."""
+"""ImageNet weights for one-channel maps: the first layer is folded so that a grey image has the same features."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from torchvision.models import WeightsEnum
 
 from storage import DataError
 
-# What the pictures were normalised with before the networks were trained on them, channel by channel.
+# Mean and standard deviation per channel with which the images were normalised for training.
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 
@@ -22,7 +22,7 @@ def imagenet_state(weights: WeightsEnum) -> dict[str, Tensor]:
     """Read pretrained weights from torch's own cache, or download them there.
 
     Raises:
-        DataError: if they are not on this machine and cannot be downloaded, or arrive damaged.
+        DataError: if they are not on this machine and cannot be downloaded, or are damaged.
     """
     try:
         with _socket_timeout(STALLED_AFTER_SECONDS):
@@ -42,22 +42,22 @@ def fold_first_layer(
     mean: Sequence[float] = MEAN,
     deviation: Sequence[float] = DEVIATION,
 ) -> dict[str, Tensor]:
-    """Let the first convolution read one channel in [0, 1] instead of three normalised ones.
+    """Fold the first convolution so that it reads one channel in [0, 1] instead of three normalised ones.
 
-    On a grey picture x in every channel it gives sum_c w_c * (x - m_c) / s_c, which is (sum_c w_c / s_c) * x minus a
-    constant for each filter. The first factor becomes the new kernel. The constant moves into ``shift``: added to the
-    running mean of a batch normalisation that follows, or taken from the convolution's bias. Both are exact except
-    under the zero padding at the edge, where the old network saw the mean colour and the new one sees 0.
+    On a grey image x in every channel it gives sum_c w_c * (x - m_c) / s_c, which is (sum_c w_c / s_c) * x minus a
+    constant per filter. The first factor becomes the new kernel. The constant moves into ``shift``: it is added to the
+    running mean of the batch normalisation that follows, or subtracted from the bias of the convolution. Both are exact
+    except under the zero padding at the edges, where the old network saw the mean colour and the new one sees 0.
 
     Args:
-        state: a network's weights; not changed.
+        state: weights of a network; not modified.
         convolution: key of the first kernel, ``(filters, 3, height, width)``.
         shift: key of the ``running_mean`` or ``bias`` that takes the constant, ``(filters,)``.
-        mean: m_c of the normalisation that the network was trained with.
-        deviation: s_c of it.
+        mean: m_c of the normalisation in training, per channel.
+        deviation: s_c of the normalisation in training, per channel.
 
     Returns:
-        The weights with a kernel of ``(filters, 1, height, width)``.
+        The weights with a first kernel of ``(filters, 1, height, width)``.
     """
     scaled = state[convolution] / torch.tensor(deviation).view(1, 3, 1, 1)
     constant = (scaled * torch.tensor(mean).view(1, 3, 1, 1)).sum(dim=(1, 2, 3))
@@ -67,7 +67,7 @@ def fold_first_layer(
 
 @contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    # torch.hub opens its address without a timeout: behind a firewall that drops packets it would hang for minutes.
+    # torch.hub opens the URL without a timeout and would hang for minutes behind a firewall that drops packets.
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

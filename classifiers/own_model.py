@@ -1,14 +1,14 @@
-"""A classifier that lies outside the project: built from its import path, and looked at before any work starts.
+"""A classifier from outside the project: built from its import path, and checked before any work starts.
 
-The import path is that of a class or a function that is called with keyword arguments: always ``num_classes``, the
-number of logits, and where its signature has a parameter of that name
+The import path names a class or a function that is called with keyword arguments: always ``num_classes``, the number
+of logits, and, where its signature has a parameter of that name,
 
 - ``input_shape``, the shape of one map as a tuple ``(channels, rows, columns)``;
-- ``in_channels``, the first number of it.
+- ``in_channels``, the first entry of that shape.
 
 It returns a :class:`torch.nn.Module` in float32 on the CPU, from maps ``(batch, channels, rows, columns)`` in [0, 1] to
-logits ``(batch, classes)``. Whatever else the network needs it does itself in ``forward``: repeating the one channel,
-resizing, normalising.
+logits ``(batch, classes)``. Whatever preprocessing the network needs (repeating the channel, resizing, normalising)
+belongs in its ``forward``.
 """
 
 import inspect
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from storage.untrusted import shortened
 
 PROBED = 2
-"""Number of maps that a network is shown before any work is done with it."""
+"""Number of maps on which a network is checked before any work is done with it."""
 
 
 def build_own_model(
@@ -30,23 +30,23 @@ def build_own_model(
     """Call the class or function of an import path and check what it returns.
 
     Args:
-        builder: what the import path names.
+        builder: the class or function.
         name: the import path, for error messages.
         num_classes: number of logits.
-        input_shape: shape of one input ``(channels, rows, columns)``; None if it is not known, which leaves out the
-            check of the outputs.
+        input_shape: shape of one input ``(channels, rows, columns)``; None if it is unknown, in which case the outputs
+            are not checked.
 
     Returns:
-        The module, in training mode as a built-in one is.
+        The module, in training mode like a built-in one.
 
     Raises:
-        ValueError: if the builder takes other arguments or raises, or what it returns is no module, lies on another
-            device, has another precision, or does not give one row of ``num_classes`` finite logits per input.
+        ValueError: if the builder takes other arguments or raises, or if what it returns is not a module, is not on the
+            CPU in float32, or does not return one row of ``num_classes`` finite logits per input.
     """
     arguments = _arguments(builder, name, num_classes, input_shape)
     try:
         module = builder(**arguments)
-    # The network is somebody else's code and may raise anything.
+    # The network is third-party code and may raise any exception.
     except Exception as error:
         given = ", ".join(f"{key}={value}" for key, value in arguments.items())
         raise ValueError(
@@ -61,27 +61,33 @@ def build_own_model(
 
 
 def check_tensors(module: nn.Module, name: str) -> None:
-    """Raise ``ValueError`` unless all parameters and buffers lie on the CPU, those with fractions in float32."""
+    """Raise ``ValueError`` unless all parameters and buffers are on the CPU and the floating-point ones in float32."""
     for key, tensor in _tensors(module).items():
         # A lazy layer has no values before its first input.
         if torch.nn.parameter.is_lazy(tensor):
             continue
         if tensor.device.type != "cpu":
             raise ValueError(
-                f"expected {name} to be built on the CPU, got {key} on {tensor.device}; leave out its .to() or "
+                f"expected {name} to be built on the CPU, got {key} on {tensor.device}; remove its .to() or "
                 ".cuda(): --trainer.accelerator chooses the device"
             )
         if (tensor.is_floating_point() or tensor.is_complex()) and tensor.dtype != torch.float32:
             raise ValueError(
                 f"expected {name} to be built in float32, got {key} in {str(tensor.dtype).removeprefix('torch.')}; "
-                "call float() on it: --trainer.precision chooses what is computed in"
+                "call float() on it: --trainer.precision chooses the precision of the computation"
             )
 
 
 def check_outputs(module: nn.Module, name: str, num_classes: int, input_shape: tuple[int, ...]) -> None:
-    """Show a network two inputs in evaluation mode, and look at what it returns.
+    """Evaluate a network on two inputs in evaluation mode and check its outputs.
 
-    Its weights and statistics, and the state of the random numbers, are afterwards as they were.
+    Weights, running statistics and the state of the random number generator are left unchanged.
+
+    Args:
+        module: the network; it is left in evaluation mode.
+        name: the import path, for error messages.
+        num_classes: number of logits.
+        input_shape: shape of one input ``(channels, rows, columns)``.
 
     Raises:
         ValueError: if it raises, stays in training mode, or returns anything but finite logits, one row per input.
@@ -98,12 +104,11 @@ def check_outputs(module: nn.Module, name: str, num_classes: int, input_shape: t
     except Exception as error:
         raise ValueError(
             f"expected {name} to take inputs of shape {shape}, got {type(error).__name__}: {shortened(str(error))}; "
-            "what the network needs beyond that, such as three channels or another size, it has to do in its forward"
+            "conversions that the network needs, such as to three channels or another size, belong in its forward"
         ) from error
     if not isinstance(logits, Tensor):
         raise ValueError(
-            f"expected {name} to return one tensor of logits, got {type(logits).__name__}; return its part that holds "
-            "the logits"
+            f"expected {name} to return one tensor of logits, got {type(logits).__name__}; return the logits alone"
         )
     if logits.shape != (PROBED, num_classes):
         raise ValueError(
@@ -116,7 +121,7 @@ def check_outputs(module: nn.Module, name: str, num_classes: int, input_shape: t
         raise ValueError(f"expected {name} to return finite logits, got NaN or infinity")
     if bool((logits >= 0).all()) and bool(((logits.sum(dim=1) - 1).abs() < 1e-4).all()):
         raise ValueError(
-            f"expected {name} to return logits, got probabilities (each row adds up to 1): leave out its softmax, or "
+            f"expected {name} to return logits, got probabilities (each row sums to 1): remove its softmax, or "
             "return the logarithm of its output"
         )
 
@@ -124,7 +129,7 @@ def check_outputs(module: nn.Module, name: str, num_classes: int, input_shape: t
 def _arguments(
     builder: Callable[..., Any], name: str, num_classes: int, input_shape: tuple[int, ...] | None
 ) -> dict[str, Any]:
-    """What the builder is called with, as its signature asks for."""
+    """Keyword arguments for the builder, according to its signature."""
     try:
         parameters = inspect.signature(builder).parameters
     except (ValueError, TypeError) as error:
@@ -137,8 +142,8 @@ def _arguments(
     }
     if "num_classes" not in by_name and not takes_any:
         raise ValueError(
-            f"expected {name} to take num_classes, got the parameters ({', '.join(parameters)}); name the number of "
-            "logits so, or write a function that does"
+            f"expected {name} to take num_classes, got the parameters ({', '.join(parameters)}); rename the parameter "
+            "for the number of logits, or wrap it in a function that takes num_classes"
         )
     offered: Mapping[str, Any] = {}
     if input_shape is not None:

@@ -7,19 +7,19 @@ from torch import Tensor, nn
 from classifiers.waveform_windows import require_random_weights
 
 FIRST_KERNEL, FIRST_STRIDE, POOL = 80, 4, 4
-"""Samples of the first filter (10 ms at 8 kHz) and of its step; factor of each pooling."""
+"""Length of the first filters (10 ms at 8 kHz) and their stride in samples; factor of each pooling."""
 
 
 class RawWaveformNet(nn.Module):
-    """Waveforms ``(batch, 1, time)`` to logits; any length of at least 1024 samples, made for 8 kHz.
+    """Waveforms ``(batch, 1, time)`` of at least 1024 samples to logits ``(batch, classes)``; designed for 8 kHz.
 
-    One filter bank of 80 samples with a step of 4, then groups of convolutions over 3 samples; each convolution is
-    followed by batch normalisation and a rectifier, each group but the last by a maximum over 4. The mean over time
-    goes into one dense layer. Convolutions are padded so that they keep the length.
+    One bank of filters of 80 samples with a stride of 4, then groups of convolutions over 3 samples, each convolution
+    followed by batch normalisation and ReLU. Max pooling by 4 precedes each group. The mean over time goes into one
+    dense layer. Convolutions are padded so that they keep the length.
 
     Args:
-        groups: widths of the convolutions after the first, group by group.
-        width: number of filters of the first.
+        groups: numbers of filters of the convolutions after the first, group by group.
+        width: number of filters of the first convolution.
         num_classes: number of logits.
 
     References:
@@ -45,7 +45,7 @@ class RawWaveformNet(nn.Module):
 
 
 def build_m5(num_classes: int, pretrained: bool = False) -> nn.Module:
-    """M5: five layers with weights, 0.5 M parameters, of which three groups of one convolution follow the first.
+    """Build an M5: five layers with weights, 0.5 M parameters; three groups of one convolution follow the first.
 
     Args:
         num_classes: number of logits.
@@ -59,7 +59,7 @@ def build_m5(num_classes: int, pretrained: bool = False) -> nn.Module:
 
 
 def build_m11(num_classes: int, pretrained: bool = False) -> nn.Module:
-    """M11: eleven layers with weights, 1.8 M parameters; arguments as :func:`build_m5`."""
+    """Build an M11: eleven layers with weights, 1.8 M parameters; arguments and errors as in :func:`build_m5`."""
     require_random_weights("m11", pretrained)
     groups = [[64, 64], [128, 128], [256, 256, 256], [512, 512]]
     return RawWaveformNet(groups, width=64, num_classes=num_classes)

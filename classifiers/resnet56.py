@@ -1,7 +1,7 @@
 """ResNet-56 for one-channel maps: the 6n + 2 layers of He et al. 2016, section 4.2, with n = 9.
 
-The paper under study names a ResNet-56 beside ResNet-18 and -34; only this narrow network of 0.85 million parameters
-bears the name.
+The replicated paper uses a ResNet-56 beside ResNet-18 and ResNet-34; this narrow network of 0.85 million parameters is
+the only published one of that name.
 """
 
 import torch.nn.functional as F
@@ -12,11 +12,11 @@ STAGE_WIDTHS = (16, 32, 64)
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut without parameters (option A of the source).
+    """Two 3 x 3 convolutions with a parameter-free shortcut (option A of He et al.).
 
     Args:
         channels_in: channels of the input.
-        channels: channels of the output; where there are more, the shortcut fills up with zeros.
+        channels: channels of the output; the shortcut pads missing channels with zeros.
         stride: 1, or 2 to halve the map; the shortcut then takes every second row and column.
     """
 
@@ -38,7 +38,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet56(nn.Module):
-    """Three stages of nine blocks, global average, one linear layer; any map size fits.
+    """Three stages of nine blocks, global average pooling and one linear layer, for maps of any size.
 
     Args:
         num_classes: number of logits.
@@ -70,7 +70,7 @@ def build_resnet56(num_classes: int, pretrained: bool) -> nn.Module:
     """Build a ResNet-56: 0.85 million parameters at ten classes.
 
     Raises:
-        ValueError: if ``pretrained``; nobody publishes ImageNet weights of this network.
+        ValueError: if ``pretrained``, because no ImageNet weights of this network are published.
     """
     if pretrained:
         raise ValueError("expected pretrained=False for resnet56, got True; no ImageNet weights of it exist")

@@ -4,17 +4,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FEWEST_ROWS, FEWEST_COLUMNS = 32, 100
-"""What its three convolutions without padding and its two poolings leave one cell of."""
+"""Smallest map of which the three unpadded convolutions and two poolings leave at least one cell."""
 CELLS = (25, 2)
 """Rows and columns that they leave of a map of 128 x 128."""
 
 
 class SBCNN(nn.Module):
-    """Three convolutions of 5 x 5, two poolings of 2 rows by 4 columns, two linear layers with dropout in front.
+    """Three convolutions of 5 x 5, two poolings of 2 rows by 4 columns, and two linear layers, each after dropout.
 
-    On maps of 128 x 128 it is the published network: its linear layer sees 48 x 25 x 2 = 2400 numbers. The features of
-    maps of other sizes are averaged to as many cells; maps of fewer than 32 rows or 100 columns are first surrounded
-    by zeros, the level of silence.
+    On maps of 128 x 128 it is the published network: its first linear layer has 48 x 25 x 2 = 2400 inputs. The features
+    of maps of other sizes are averaged to the same number of cells; maps of fewer than 32 rows or 100 columns are first
+    padded with zeros, the level of silence.
 
     Args:
         num_classes: number of logits.
@@ -53,7 +53,7 @@ def build_sb_cnn(num_classes: int, pretrained: bool) -> nn.Module:
     """Build an SB-CNN: 0.24 million parameters at ten classes.
 
     Raises:
-        ValueError: if ``pretrained``; nobody publishes ImageNet weights of this network.
+        ValueError: if ``pretrained``, because no ImageNet weights of this network are published.
     """
     if pretrained:
         raise ValueError("expected pretrained=False for sb_cnn, got True; no ImageNet weights of it exist")

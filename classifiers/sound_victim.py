@@ -1,4 +1,4 @@
-"""A classifier of maps as a classifier of waveforms: representation and classifier as one differentiable module."""
+"""Representation and classifier as one differentiable module, which classifies waveforms."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 CPU_BYTES = 2**28
-"""Memory that one chunk may keep for its gradient on a CPU: a fixed number, so that chunks never depend on the moment,
-and a small one, because what is computed on the way takes several times as much."""
+"""Bytes that one chunk may keep for its gradient on a CPU: fixed, so that chunks do not depend on the free memory of
+the moment, and small, because intermediate results take several times as much."""
 GPU_SHARE = 4
-"""One chunk may take this part of a GPU's memory."""
+"""One chunk may take a GPU's memory divided by this number."""
 
 
 class SoundVictim(nn.Module):
-    """Logits of waveforms: the classifier of the maps that the representation makes of them.
+    """Logits of waveforms, computed by a classifier on their representation.
 
-    Differentiating it through a large batch would keep the transform of every clip in memory: for 32 clips of 5 s at
-    22,050 Hz some 20 GiB with Haar wavelets. Batches are therefore evaluated in chunks of clips. What one clip keeps is
-    measured once for each length and type of waveforms, and a chunk takes as many clips as fit 256 MiB on a CPU or a
-    quarter of the memory of a GPU. A batch of one chunk is differentiated as usual; of a larger one each chunk is
-    computed again when it is differentiated (one evaluation more for each gradient), so that the graph of one chunk at
-    a time is in memory. On a CPU the representation works clip by clip, so its result does not depend on the chunk; the
-    classifier rounds as it does in batches of another size.
+    Differentiating a large batch would keep the transform of every clip in memory: with Haar wavelets, about 20 GiB for
+    32 clips of 5 s at 22,050 Hz. Batches are therefore evaluated in chunks of clips. The memory that one clip keeps is
+    measured once per length and type of waveforms, and a chunk takes as many clips as fit in 256 MiB on a CPU or in a
+    quarter of the memory of a GPU. A batch of one chunk is differentiated as usual; in a larger batch, each chunk is
+    recomputed in the backward pass (one more evaluation per gradient), so that only one chunk's graph is in memory at a
+    time. On a CPU the representation works clip by clip, so its result does not depend on the chunk; the classifier's
+    rounding may differ between chunk sizes, as between batch sizes.
 
     Args:
         representation: waveform ``(batch, 1, time)`` in [-1, 1] to map ``(batch, 1, rows, columns)``.
         classifier: map to logits ``(batch, classes)``.
-        chunk: clips evaluated at once; None chooses it as above.
+        chunk: number of clips evaluated at once; None chooses it as described above.
 
     Raises:
-        ValueError: for a chunk of less than one clip.
+        ValueError: for a chunk of fewer than one clip.
     """
 
     def __init__(self, representation: nn.Module, classifier: nn.Module, *, chunk: int | None = None) -> None:
@@ -41,7 +41,7 @@ class SoundVictim(nn.Module):
         self.classifier = classifier
         self.chunk = chunk
         self._chunks: dict[tuple[object, ...], int] = {}
-        # A representation has no mode; the victim has that of its classifier.
+        # A representation has no mode; the victim takes that of its classifier.
         self.train(classifier.training)
 
     def forward(self, waveforms: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class SoundVictim(nn.Module):
         )
 
     def clips_at_once(self, waveforms: Tensor) -> int:
-        """How many clips of such waveforms ``(batch, 1, time)`` make a chunk, at least 1."""
+        """Number of clips per chunk for waveforms ``(batch, 1, time)`` of this length and type, at least 1."""
         if self.chunk is not None:
             return self.chunk
         key = (
@@ -78,7 +78,7 @@ class SoundVictim(nn.Module):
         return logits
 
     def _bytes_per_clip(self, waveforms: Tensor) -> int:
-        """Memory of what one clip's evaluation keeps for its gradient; the victim's own parameters do not count."""
+        """Bytes that the evaluation of one clip keeps for its gradient, without the victim's own parameters."""
         owned = {tensor.untyped_storage().data_ptr() for tensor in (*self.parameters(), *self.buffers())}
         kept: dict[int, int] = {}
 
@@ -89,7 +89,7 @@ class SoundVictim(nn.Module):
             return tensor
 
         with torch.inference_mode(False), torch.enable_grad():
-            # Any sound takes the same memory.
+            # The memory does not depend on the sound.
             ramp = torch.linspace(-1, 1, waveforms.shape[-1], dtype=waveforms.dtype, device=waveforms.device)
             with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
                 logits = self._logits(ramp.expand(1, *waveforms.shape[1:]).clone().requires_grad_())

@@ -45,16 +45,17 @@ def _build(architecture: Callable[..., ResNet], weights: WeightsEnum, num_classe
 def build_googlenet(num_classes: int, pretrained: bool) -> nn.Module:
     """Build a GoogLeNet with batch normalisation: 5.6 million parameters at ten classes.
 
-    The pretrained weights came from a network that normalised with mean 0.5 and deviation 0.5; torchvision undoes its
-    usual normalisation inside the network (``transform_input``), here the first layer takes the map as it is.
+    The pretrained weights come from a network trained on inputs normalised with mean 0.5 and deviation 0.5, to which
+    torchvision converts its usual normalisation inside the network (``transform_input``). Here the first layer is
+    folded to take the map itself.
     """
     state = imagenet_state(GoogLeNet_Weights.IMAGENET1K_V1) if pretrained else None
     network = GoogLeNet(
         num_classes=IMAGENET_CLASSES if pretrained else num_classes,
         aux_logits=False,
         transform_input=False,
-        # The truncated normal of the old initialisation (deviation 0.01) is slow to draw and helps nothing under
-        # batch normalisation; the default of each layer is used instead.
+        # The truncated normal of the old initialisation (deviation 0.01) is slow to draw and of no use before batch
+        # normalisation; the default of each layer is used instead.
         init_weights=False,
     )
     network.conv1.conv = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
@@ -70,7 +71,7 @@ def build_googlenet(num_classes: int, pretrained: bool) -> nn.Module:
 def build_alexnet(num_classes: int, pretrained: bool) -> nn.Module:
     """Build an AlexNet: 57.0 million parameters at ten classes, nearly all in its linear layers.
 
-    Its adaptive pooling brings any map of 63 x 63 or more to the 6 x 6 that the linear layers expect.
+    Its adaptive pooling reduces the features of any map of at least 63 x 63 to the 6 x 6 of the linear layers.
     """
     state = imagenet_state(AlexNet_Weights.IMAGENET1K_V1) if pretrained else None
     network = AlexNet(num_classes=IMAGENET_CLASSES if pretrained else num_classes)

@@ -1,4 +1,4 @@
-"""Nets of a fixed number of samples on clips of any length."""
+"""Networks with a fixed number of input samples, applied to clips of any length."""
 
 import torch
 import torch.nn.functional as F
@@ -6,14 +6,15 @@ from torch import Tensor, nn
 
 
 class OverWindows(nn.Module):
-    """Mean of a net's logits over windows that cover a clip evenly and overlap by half at least.
+    """Mean of a network's logits over evenly spaced windows that cover a clip and overlap by at least half.
 
-    So the dense layers have the size of the published net whatever the length of a clip. A clip that is shorter than a
-    window is followed by zeros. Training sees the mean too, where the publications train on single random windows.
+    The dense layers thus have the size of the published network whatever the length of a clip. A clip shorter than a
+    window is padded with zeros at its end. Training uses the mean too, whereas the publications train on single random
+    windows.
 
     Args:
         net: windows ``(batch, 1, samples)`` to logits ``(batch, classes)``.
-        samples: length of a window.
+        samples: length of a window in samples.
     """
 
     def __init__(self, net: nn.Module, samples: int) -> None:
@@ -30,13 +31,13 @@ class OverWindows(nn.Module):
 
 
 def window_starts(time: int, samples: int) -> list[int]:
-    """First samples of windows from the beginning of a clip to its end, at most half a window apart."""
+    """First sample of each window; windows are evenly spaced from end to end, by half a window or less."""
     rest = max(0, time - samples)
     steps = -(-rest * 2 // samples)
     return [round(rest * step / max(1, steps)) for step in range(steps + 1)]
 
 
 def require_random_weights(architecture: str, pretrained: bool) -> None:
-    """Raise ``ValueError`` if weights are asked for that nobody has published."""
+    """Raise ``ValueError`` if pretrained weights are requested; none are published for this architecture."""
     if pretrained:
-        raise ValueError(f"expected pretrained false with {architecture}, of which no weights are published, got true")
+        raise ValueError(f"expected pretrained=False for {architecture}, got True; no weights of it are published")

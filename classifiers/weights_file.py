@@ -1,7 +1,7 @@
-"""Weights of a model that was trained elsewhere: a state dict of PyTorch or a safetensors file, put into a module.
+"""Loading weights of a model trained elsewhere, from a PyTorch state dict or a safetensors file.
 
-Nothing in the file is executed: ``torch.load`` with ``weights_only=True`` builds nothing but tensors and plain values,
-and safetensors holds nothing else.
+Nothing in the file is executed: ``torch.load`` with ``weights_only=True`` builds only tensors and plain values, and a
+safetensors file holds only tensors.
 """
 
 from collections.abc import Mapping
@@ -17,29 +17,30 @@ from storage import DataError
 from storage.untrusted import shortened
 
 PREFIXES = ("module.", "model.", "net.", "network.", "classifier.")
-"""What wrappers put in front of every key: DataParallel, Lightning systems, this project's own checkpoints."""
+"""Prefixes that wrappers add to every key: DataParallel, Lightning modules, this project's own checkpoints."""
 NAMED = 3
-"""How many keys a message names."""
+"""Largest number of keys that a message names."""
 
 
 def load_weights(module: nn.Module, path: Path | str, name: str) -> None:
-    """Put the weights of a file into a module; every key has to fit, in name and shape.
+    """Load the weights of a file into a module; all keys must match in name and shape.
 
-    A prefix that all keys of the file share and the module's do not (``module.``, ``model.``) is left out. Files with
-    more than weights hold them under ``state_dict``, as Lightning writes them.
+    A prefix that all keys of the file share and the module's keys lack (``module.``, ``model.``) is removed. In a file
+    that holds more than weights, they are read from ``state_dict``, where Lightning writes them.
 
     Args:
-        module: the network, on the CPU; it is changed only if everything fits.
-        path: ``*.safetensors``, or a file of ``torch.save``.
-        name: what the network is called in messages.
+        module: the network, on the CPU; it is changed only if everything matches.
+        path: ``*.safetensors``, or a file written by ``torch.save``.
+        name: name of the network in messages.
 
     Raises:
-        DataError: if the file is missing, broken, or holds other weights; the first keys that do not fit are named.
+        DataError: if the file is missing, damaged, or holds other weights; the message names the first keys that do not
+            match.
     """
     path = Path(path)
     found = _without_prefix(read_weights(path), module.state_dict().keys())
     expected = module.state_dict()
-    # Batch norms of before 2018 did not count their batches, which changes no output.
+    # Batch norms of PyTorch before 2018 did not count their batches; the count does not affect the output.
     missing = sorted(key for key in expected.keys() - found.keys() if not key.endswith(".num_batches_tracked"))
     unknown = sorted(found.keys() - expected.keys())
     other = sorted(key for key in expected.keys() & found.keys() if expected[key].shape != found[key].shape)
@@ -62,10 +63,10 @@ def load_weights(module: nn.Module, path: Path | str, name: str) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a weights file by their keys.
+    """Read the tensors of a weights file by key.
 
     Raises:
-        DataError: if there is no such file, it cannot be read as one, or it holds anything but tensors by name.
+        DataError: if the file does not exist, cannot be read, or does not hold a dictionary of tensors.
     """
     if not path.is_file():
         raise DataError(f"expected a file of weights at {path}, found {'a folder' if path.is_dir() else 'no file'}")
@@ -79,7 +80,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise
     except SafetensorError as error:
         raise DataError(f"expected weights in {path}, found no safetensors file: {shortened(str(error))}") from error
-    # What a broken or forged archive makes the unpickler raise is not limited to a few kinds.
+    # A damaged or forged archive can make the unpickler raise almost any exception.
     except Exception as error:
         raise DataError(
             f"expected weights in {path}, found a file that cannot be read as a state dict, or that holds more than "
@@ -99,7 +100,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _without_prefix(found: dict[str, Tensor], expected: Any) -> dict[str, Tensor]:
-    """Leave out prefixes that all keys share, as long as no key is one of those that are expected."""
+    """Remove prefixes that all keys share, as long as no key matches an expected one."""
     while not found.keys() & expected:
         prefix = next((one for one in PREFIXES if all(key.startswith(one) for key in found)), None)
         if prefix is None:

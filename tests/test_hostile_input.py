@@ -491,7 +491,7 @@ OWN_MODELS = [
     (f"{OWN}.half", "expected .*half to be built in float32, got conv.weight in float16; call float"),
     (f"{OWN}.elsewhere", "expected .*elsewhere to be built on the CPU, got conv.weight on meta"),
     (f"{OWN}.Several", "expected .*Several to return one tensor of logits, got tuple"),
-    (f"{OWN}.Softmax", "expected .*Softmax to return logits, got probabilities .*: leave out its softmax"),
+    (f"{OWN}.Softmax", "expected .*Softmax to return logits, got probabilities .*: remove its softmax"),
     (f"{OWN}.AlwaysTraining", "expected .*AlwaysTraining in evaluation mode after eval.*, got the module itself in"),
     (f"{OWN}.Broken", "expected .*Broken to return finite logits, got NaN or infinity"),
     (f"{OWN}.OtherName", r"expected .*OtherName to take num_classes, got the parameters \(n_out\)"),

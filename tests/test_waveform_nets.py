@@ -119,9 +119,7 @@ def test_combinations_that_do_not_fit_are_refused_in_a_sentence():
             TrainCLI(["--model.architecture", other, "--data.representation", "Waveform"])
     with pytest.raises(ValueError, match="expected instance_norm, frequency_masks and time_masks off with m5"):
         SoundClassifier(num_classes=10, architecture="m5", instance_norm=True)
-    with pytest.raises(
-        ValueError, match="expected pretrained false with m5, of which no weights are published, got true"
-    ):
+    with pytest.raises(ValueError, match="expected pretrained=False for m5, got True; no weights of it are published"):
         build_classifier("m5", 10, pretrained=True)
 
 
