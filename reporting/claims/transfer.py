@@ -17,7 +17,7 @@ from metrics.intervals import FEWEST_RECORDINGS, TOO_FEW, Interval, SourceResamp
 from metrics.model_variance import corrected_resampled_interval
 from metrics.recordings import effective_number
 from metrics.transfer_ratio import Counts, counts_by_recording, fools_source, mean_ratio_of
-from reporting.claims.claim import Claim, Finding, beside
+from reporting.claims.claim import Claim, Finding, beside, units_differ
 from reporting.estimates import Estimate
 from reporting.names import CORPUS_NAMES
 from reporting.paper_numbers import paper_transfers
@@ -64,7 +64,8 @@ def transfer_findings(selection: Selection, seed: int = 0) -> list[Finding]:
         mfcc = transfers_of(selection.runs, corpus, "MFCC")
         for other, claim in C4.items():
             theirs = transfers_of(selection.runs, corpus, other)
-            finding = _ours(claim, ours, theirs, mfcc, missing, seed)
+            # What is crafted at one delta is another size of change in each representation.
+            finding = units_differ(_ours(claim, ours, theirs, mfcc, missing, seed))
             sides = [[run for run in selection.runs if run.name in _names(side, finding)] for side in (theirs, mfcc)]
             findings.append(beside(finding, [[side] for side in sides]))
     return findings
