@@ -1,14 +1,14 @@
-"""Attacks: input and label -> adversarial input, with every gradient counted.
+"""Attacks: from input and label to adversarial input, with every gradient counted.
 
 A victim is any module from an input ``(batch, ...)`` to logits ``(batch, classes)``; nothing here knows whether the
-input is a picture or a sound. ``ATTACKS[name](victim, bounds=(0.0, 1.0), seed=0)`` builds an attack,
+input is an image or a sound. ``ATTACKS[name](victim, bounds=(0.0, 1.0), seed=0)`` builds an attack,
 ``attack(inputs, labels)`` returns adversarials as torchattacks does, ``attack.run(...)`` returns an
 :class:`~attacks.outcome.Outcome` with one row per clip, and ``attack.run_budgets(...)`` one outcome for each of several
-budgets. ``TorchAttacksAttack(victim, "torchattacks.PGD")`` and ``AdvLibAttack(victim, "adv_lib.fmn")`` are attacks of
-other libraries with the same interface, and ``GradientCounter(victim)`` counts what any other code spends. What is
-listed in ``__all__`` is public. How to add an attack stands in :mod:`attacks.base`; it ends with one line in
-``ATTACKS``. A file belongs here if it changes inputs or counts what that costs; numbers over many clips belong in
-``metrics``, files and clips of a corpus in ``lightning_modules`` and ``commands``.
+budgets. ``TorchAttacksAttack(victim, "torchattacks.PGD")`` and ``AdvLibAttack(victim, "adv_lib.fmn")`` give attacks of
+other libraries the same interface, and ``GradientCounter(victim)`` counts the gradients of any other code. Names in
+``__all__`` are public. :mod:`attacks.base` describes how to add an attack, with one line in ``ATTACKS`` at the end.
+A file belongs here if it changes inputs or counts what that costs; numbers over many clips belong in ``metrics``, files
+and clips of a corpus in ``lightning_modules`` and ``commands``.
 """
 
 from collections.abc import Callable

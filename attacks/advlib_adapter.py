@@ -1,6 +1,6 @@
-"""Any attack of adv-lib (Rony and others) by name, with the interface and the counts of our own.
+"""Any attack of adv-lib (Rony et al.) by name, with the interface and counts of this package's attacks.
 
-adv-lib is an extra: it is imported when one of its attacks is named, and not before.
+adv-lib is an optional dependency, imported only when one of its attacks is named.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from attacks.library_attack import NORMS, LibraryAttack, meant, require_classes
 
 @dataclass(frozen=True)
 class Function:
-    """What cannot be read off the signature of a function of adv-lib.
+    """Properties of an adv-lib function that its signature does not reveal.
 
     Attributes:
-        norm: what it keeps small, or the argument that says so.
-        norms: what that argument may be.
-        bound: the argument that limits the perturbation in the norm. ``eps`` of ``fab`` is none, it limits a random
-            start; nor is that of ``tr``, which is the length of a step.
+        norm: the norm that it keeps small, or the name of the argument that chooses it.
+        norms: allowed values of that argument.
+        bound: name of the argument that limits the perturbation in the norm. ``eps`` of ``fab``, which limits a random
+            start, and ``eps`` of ``tr``, which is a step length, are not bounds.
         words: our words, and the arguments that mean the same.
-        targeted: whether it can aim at a target.
-        alike: whether clips leave each other alone and all cost the same, so that they can be attacked together and
-            counted exactly; the value is the argument that must keep its default for it. Elsewhere clips share random
-            numbers (``apgd``, ``ddn`` where a gradient is zero, ``fga``, ``vfga``, ``pgd_linf``), stop when the last
-            one stops (``carlini_wagner_l2``, ``carlini_wagner_linf``), or stop each at its own time (``df``, ``sdf``,
-            ``tr``), which cannot be counted in a batch.
-        given: values for arguments that the function has no default for.
+        targeted: whether the attack can aim at a target.
+        alike: whether clips are attacked independently and all at the same cost, so that they can be attacked in a
+            batch and counted exactly; a string names the argument that must keep its default for this. In the other
+            functions, clips share random numbers (``apgd``, ``ddn`` where a gradient is zero, ``fga``, ``vfga``,
+            ``pgd_linf``), stop when the last one stops (``carlini_wagner_l2``, ``carlini_wagner_linf``), or stop at
+            different times (``df``, ``sdf``, ``tr``), so that their cost cannot be counted in a batch.
+        given: values for arguments for which the function has no default.
     """
 
     norm: str
@@ -69,36 +69,37 @@ FUNCTIONS = {
     "tr": Function("p", ("l2", "linf"), words={"steps": "iter"}, targeted=False),
     "vfga": Function("l0", words={"steps": "max_iter"}),
 }
-"""The attacks of adv-lib that can be named. ``steps`` is an upper end where an attack stops by itself."""
+"""The adv-lib attacks that can be named. Where an attack stops by itself, ``steps`` is an upper limit."""
 
 REFUSED = {
     "perc_al": "measures differences of colours, for which an input needs three channels",
-    "str_attack": "mixes the clips of a batch when it refines, and fails with a clip that it has not fooled",
+    "str_attack": "mixes the clips of a batch when it refines, and fails if a clip has not been fooled",
 }
 NOT_GIVEN = ("model", "inputs", "labels", "targeted", "callback", "penalty", "starting_points", "return_targets")
 
 
 class AdvLibAttack(LibraryAttack):
-    """A function of adv-lib, such as ``AdvLibAttack(victim, "adv_lib.fmn", {"norm": "linf", "steps": 100})``.
+    """An attack function of adv-lib, such as ``AdvLibAttack(victim, "adv_lib.fmn", {"norm": "linf", "steps": 100})``.
 
     Every clip is attacked alone unless ``batched=True``, which is refused where clips would influence each other.
-    Arguments that are not given keep the defaults of adv-lib; those without one are 8 / 255 for a bound, ``linf`` for
-    the norm of a bounded attack and of ``fab``, ``l2`` for that of others. Norms are ``linf``, ``l2``, ``l1`` and
-    ``l0``, as numbers too. ``eps`` of ``apgd``, ``apgd_targeted`` and ``pgd_linf`` is ``delta`` in l_inf.
+    Arguments that are not given keep the defaults of adv-lib. Where adv-lib has none, the default is 8 / 255 for a
+    bound, ``linf`` for the norm of a bounded attack and of ``fab``, and ``l2`` for other norms. Norms are ``linf``,
+    ``l2``, ``l1`` and ``l0``, or the corresponding numbers. ``eps`` of ``apgd``, ``apgd_targeted`` and ``pgd_linf`` is
+    ``delta`` in l_inf.
 
     Args:
         model: the victim.
         class_path: name of the function, with or without the leading ``adv_lib.``.
-        init_args: its arguments beside model, inputs and labels; Greek letters may be written out (``gamma_init``).
+        init_args: its arguments apart from model, inputs and labels; Greek letters may be written out (``gamma_init``).
         relative: arguments that are multiples of the bound unless they are given.
         batched: attack all clips in one call.
-        bounds: lower and upper end of what an input may hold, see :class:`~attacks.library_attack.LibraryAttack`.
+        bounds: smallest and largest value of an input, see :class:`~attacks.library_attack.LibraryAttack`.
         seed: seed of the random targets and of the attack's random numbers.
-        targeted: towards a random wrong label; else away from the label.
+        targeted: towards a random wrong label; otherwise away from the label.
 
     Raises:
-        ValueError: if adv-lib is not installed, for an unknown function or argument, an argument with
-            which the function fails, or a target for a function that has none.
+        ValueError: if adv-lib is not installed, for an unknown function or argument, for a value with which the
+            function fails, or if a function that cannot aim at a target is to be targeted.
     """
 
     library = "adv_lib"
@@ -134,7 +135,7 @@ class AdvLibAttack(LibraryAttack):
             if argument not in NOT_GIVEN
         }
         if self._about.norms:
-            # In our words, because a bare number is no longer one in JSON where it is infinite.
+            # As a word, because JSON has no infinite number.
             self.defaults[self._about.norm] = _norm_word(self.defaults[self._about.norm])
         self.init_args = {latin(argument): value for argument, value in (init_args or {}).items()}
         super().__init__(
@@ -166,7 +167,7 @@ class AdvLibAttack(LibraryAttack):
         return named
 
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for arguments that the function does not have, or with which it fails."""
+        """Raise ``ValueError`` for unknown arguments and for values with which the function fails."""
         super().check_settings()
         arguments, about = self.arguments, self._about
         if self.targeted and not about.targeted:
@@ -201,18 +202,18 @@ class AdvLibAttack(LibraryAttack):
         called = {self._spelling[name]: value for name, value in arguments.items()}
         single = inputs.float()
         found = self._function(InSinglePrecision(victim, inputs.dtype), single, aims, targeted=self.targeted, **called)
-        # What was not changed is what it was, to the last digit.
+        # Unchanged values keep their exact original value.
         return torch.where(found == single, inputs, found.to(inputs.dtype))
 
     def _fewest_classes(self) -> int:
-        """Its ratio of differences of logits compares the three largest, and four where it aims at a target."""
+        """Fewest classes the loss works with: the DLR loss compares three logits, four when targeted."""
         ratio = self.attack == "alma" or self.arguments.get("loss_function") == "dlr"
         aims = self.targeted or self.attack == "apgd_targeted"
         return 2 if not ratio else 4 if aims else 3
 
 
 class InSinglePrecision(nn.Module):
-    """A victim of any precision for callers that compute in float32; adv-lib does, and fails in places with more."""
+    """Wrapper for callers that compute in float32, as adv-lib does, around a victim of any precision."""
 
     def __init__(self, victim: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
@@ -235,7 +236,7 @@ def latin(name: str) -> str:
 
 
 def _norm_word(given: Any) -> str:
-    """Return our word for a norm that is given as a number or a word; anything else comes back as text."""
+    """Return our word for a norm given as a number or a word; anything else is returned as text."""
     is_number = isinstance(given, int | float) and not isinstance(given, bool)
     return next((word for word, number in NORMS.items() if is_number and number == given), str(given).lower())
 
@@ -244,7 +245,7 @@ def _imported(name: str) -> Callable[..., Tensor]:
     """Return a function of adv-lib.
 
     Raises:
-        ValueError: if adv-lib, or something that it needs, is not there.
+        ValueError: if adv-lib, or a package that it needs, is not installed.
     """
     try:
         import adv_lib.attacks

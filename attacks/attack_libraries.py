@@ -1,4 +1,4 @@
-"""Attacks of other libraries by name alone, ``torchattacks.PGD`` or ``adv_lib.fmn``: what they are run with."""
+"""Attacks of other libraries by name alone, ``torchattacks.PGD`` or ``adv_lib.fmn``, with default budgets."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from attacks.torchattacks_adapter import TorchAttacksAttack, attack_classes
 LIBRARIES: dict[str, type[TorchAttacksAttack] | type[AdvLibAttack]] = {
     library.library: library for library in (TorchAttacksAttack, AdvLibAttack)
 }
-"""Adapters by what stands before the dot in the name of an attack."""
+"""Adapters by library, the part of an attack's name before the dot."""
 
 SHORTER_STEPS = ("alpha",)
-"""Lengths of steps that grow with the bound where a name is all that is given."""
+"""Step lengths that scale with the bound when an attack is given by name alone."""
 
 MAP = (1, 128, 128)
-"""The shape of one map, as commands give it to attacks; it has one channel whatever its size."""
+"""Shape of a map as the commands give it to attacks, for checks of the number of dimensions and channels."""
 
 
 @dataclass(frozen=True)
 class NamedAttack:
-    """What a name stands for.
+    """An attack of another library given by name alone.
 
     Attributes:
         build: makes the attack from a victim and ``bounds`` and ``seed``.
         budgets: its budgets, in our words.
-        definition: what else decides its results, as plain values.
-        description: budgets and defaults in a sentence, for who gave the name alone.
+        definition: everything else that determines its results, as plain values.
+        description: budgets and defaults in a sentence, to be shown to the user.
     """
 
     build: Callable[..., Attack]
@@ -46,25 +46,29 @@ class NamedAttack:
 
 
 def adapter(name: str) -> Callable[..., LibraryAttack] | None:
-    """Return the adapter that a name belongs to; None where it has none of their beginnings."""
+    """Return the adapter of the library that a name begins with, or None if it begins with none."""
     library, dot, _ = name.partition(".")
     return LIBRARIES.get(library) if dot else None
 
 
 def named_attack(name: str, profile: Mapping[str, list[Budget]]) -> NamedAttack:
-    """Say what an attack of a library is run with when nothing but its name is given.
+    """Choose budgets and settings for an attack of a library of which only the name is given.
 
-    Its budgets are those that the profile has under its name. Otherwise an attack with a bound gets the profile's
-    deltas as bounds, at the library's number of steps, and the length of a step grows with the bound as in the
-    library's defaults (torchattacks would walk 2 / 255 a step at every bound, past a small one and never up to a large
-    one). An attack without a bound gets one budget, the library's defaults.
+    Its budgets are those that the profile has under its name. Otherwise, an attack with a bound gets the profile's
+    deltas as bounds with the library's number of steps, and the step length scales with the bound as in the library's
+    defaults (with the fixed steps of 2 / 255 of torchattacks, a step would exceed a small bound, and all steps together
+    would not reach a large one). An attack without a bound gets one budget, the library's defaults.
 
     Args:
-        name: ``torchattacks.`` or ``adv_lib.`` and the name of an attack there.
+        name: ``torchattacks.`` or ``adv_lib.`` followed by the name of an attack of that library.
         profile: budgets by attack.
 
+    Returns:
+        The attack with its budgets and a description of them.
+
     Raises:
-        ValueError: for an attack that the library does not have, or one with a bound if no budget has a delta.
+        ValueError: for an attack that the library does not have, or for an attack with a bound if no budget of the
+            profile has a delta.
     """
     build = adapter(name)
     assert build is not None, "the caller has looked"
@@ -85,11 +89,11 @@ def named_attack(name: str, profile: Mapping[str, list[Budget]]) -> NamedAttack:
 
 
 def in_our_words(class_path: str, init_args: Mapping[str, Any], budgets: list[Budget]) -> list[Budget]:
-    """Return budgets as results say them, with ``delta`` for a bound in l_inf and ``steps`` for a number of steps.
+    """Return budgets in the words of the results: ``delta`` for a bound in l_inf, ``steps`` for a number of steps.
 
     Args:
-        class_path: name of an attack; one that is of no library keeps its own words.
-        init_args: its arguments that no budget varies.
+        class_path: name of an attack; the budgets of one that does not belong to a library are returned as they are.
+        init_args: its arguments that do not vary between budgets.
         budgets: settings of each budget, in the library's words or ours.
 
     Raises:
@@ -104,11 +108,14 @@ def in_our_words(class_path: str, init_args: Mapping[str, Any], budgets: list[Bu
 
 
 def nearest(name: str, own: Iterable[str]) -> str:
-    """Say which attacks a wrong name may stand for, as the end of an error message.
+    """Suggest attacks with names close to a wrong one, as the end of an error message.
 
     Args:
-        name: what was given.
-        own: names of attacks that need no library.
+        name: the wrong name.
+        own: names of this package's own attacks.
+
+    Returns:
+        The suggestion; empty if no name is close.
     """
     theirs = [f"torchattacks.{one}" for one in attack_classes()] + [f"adv_lib.{one}" for one in FUNCTIONS]
     return meant(name, [*own, *theirs])

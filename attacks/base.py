@@ -1,21 +1,22 @@
-"""The base of every attack: what goes in is checked, what comes out is counted, and the victim is left as it was.
+"""The base of every attack: inputs are checked, gradients are counted, and the victim's state is restored.
 
-**To add an attack** subclass :class:`Attack` (or :class:`attacks.iterative.StepwiseAttack`, where every step makes one
+**To add an attack**, subclass :class:`Attack` (or :class:`attacks.iterative.StepwiseAttack`, if each step makes one
 iterate from the last and a clip is finished as soon as it succeeds) and write
 
-1. ``nested``, the name of the parameter of which smaller values are prefixes of larger ones;
+1. ``nested``, the name of the parameter whose smaller values are intermediate states of larger ones, so that one run
+   serves all;
 2. a constructor with keyword-only settings, each kept in an attribute of the same name, that calls
    ``super().__init__(name, model, bounds=..., seed=..., targeted=...)`` first and ``self.check_settings()`` last;
-3. ``check_settings``, which raises ``ValueError`` for impossible ones (it also runs for settings given by a budget);
+3. ``check_settings``, which raises ``ValueError`` for invalid settings (it also runs for settings given by a budget);
 4. ``_perturb(problem, ledger)``, the attack itself.
 
-``_perturb`` finds checked inputs, labels, targets (None when untargeted) and clip identities in ``problem``. Its own
-settings are in ``self``, except the nested one: ``ledger.budgets`` holds the values asked for, ascending, and the run
-goes up to the last. It evaluates the victim with :meth:`Attack.logits` only, differentiates with
-:func:`attacks.losses.input_gradient`, tells ``ledger.spend`` what it spends on which clips, calls ``ledger.clean`` once
-with the logits of the clean batch and then ``ledger.record`` (or ``ledger.settle``) so that every clip is recorded for
-every budget with the logits of exactly the point it returns. A clip that nothing is recorded for keeps its clean input,
-clean logits and counts of zero. Clips that the victim gets wrong before the attack
+``_perturb`` gets checked inputs, labels, targets (None when untargeted) and clip identities in ``problem``. Its own
+settings are in ``self``, except the nested one: ``ledger.budgets`` holds the requested values in ascending order, and
+the run goes up to the last. It evaluates the victim with :meth:`Attack.logits` only, differentiates with
+:func:`attacks.losses.input_gradient`, reports to ``ledger.spend`` what it spends on which clips, calls ``ledger.clean``
+once with the logits of the clean batch and then ``ledger.record`` (or ``ledger.settle``), so that every clip is
+recorded for every budget with the logits of exactly the point that is returned. A clip for which nothing is recorded
+keeps its clean input, its clean logits and counts of zero. Clips that the victim misclassifies before the attack
 (:meth:`Attack.wrong_already`) get neither a gradient nor a perturbation. Rows must not influence each other.
 """
 
@@ -46,32 +47,33 @@ class Attack(TorchAttack):
     """An attack on a classifier: any module from an input ``(batch, ...)`` to logits ``(batch, classes)``.
 
     It is a torchattacks attack, so ``attack(inputs, labels)``, the targeted modes and ``torchattacks.MultiAttack`` work
-    as usual. In addition the victim keeps the mode of each of its modules and every ``requires_grad``, also after an
-    exception; no parameter ever gets a gradient; gradients are enabled inside; random targets are a function of
-    (clip, seed); and :meth:`run` and :meth:`run_budgets` return an :class:`Outcome` with what was spent on each clip.
+    as usual. In addition, the mode of every module of the victim and every ``requires_grad`` are restored, also after
+    an exception; parameters never get gradients; gradients are enabled during the attack; random targets are a function
+    of (clip, seed); and :meth:`run` and :meth:`run_budgets` return an :class:`Outcome` with the cost per clip.
 
     Args:
         name: name of the attack.
         model: the victim; its output is logits.
-        bounds: lower and upper end of what an input may hold. Inputs outside are refused, not clamped.
-        seed: seed of random targets and of whatever else is random.
+        bounds: smallest and largest value of an input. Inputs outside are refused, not clamped.
+        seed: seed of the random targets and of all other random numbers.
         targeted: start in the mode ``targeted(random)``: towards a random wrong label.
 
     Raises:
-        ValueError: for bounds that are not ascending.
+        ValueError: for bounds that are not ascending, a seed that is not a 64-bit integer, or ``targeted=False`` for an
+            attack that always has a target.
     """
 
     nested: ClassVar[str]
-    """Name of the parameter of which smaller values are prefixes of larger ones."""
+    """Name of the parameter whose smaller values are intermediate states of larger ones, so that one run serves all."""
 
     norm: str = "l2"
     """The norm that the attack keeps small: ``"linf"``, ``"l2"`` or ``"l0"``."""
 
     snr_db: float | None = None
-    """Signal-to-noise ratio in dB that limits the perturbation in place of ``delta``, for attacks that have a bound."""
+    """Signal-to-noise ratio in dB that bounds the perturbation instead of ``delta``, for attacks with a bound."""
 
     modes: ClassVar[tuple[str, ...]] = ("default", "targeted")
-    """What the attack can do: ``default`` is away from the label, ``targeted`` towards another."""
+    """The supported modes: ``default`` is away from the label, ``targeted`` towards another one."""
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class Attack(TorchAttack):
         seed: int = 0,
         targeted: bool = False,
     ) -> None:
-        # A victim without parameters makes the parent print that it found no device; the inputs' device is used then.
+        # For a victim without parameters the parent prints that it found no device; the device of the inputs is used.
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(name, model)
         lower, upper = bounds
@@ -94,24 +96,24 @@ class Attack(TorchAttack):
         self._classes: tuple[nn.Module, int] | None = None
         self._attacked: Problem | None = None
         if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not -(2**63) <= seed < 2**63:
-            raise ValueError(f"expected a seed that is a whole number of 64 bits, got {seed!r}")
+            raise ValueError(f"expected a seed that is a 64-bit integer, got {seed!r}")
         if targeted:
             self.set_mode_targeted_random(quiet=True)
         elif "default" not in self.modes:
             raise ValueError(f"expected targeted=True, because {name} always aims at a target, got targeted=False")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # The parent searches every assigned value for sub-attacks and fails on lists of tensors; ours have none.
+        # The parent searches assigned values for sub-attacks, which ours do not have, and fails on lists of tensors.
         object.__setattr__(self, name, value)
 
     # What a subclass writes.
 
     def nested_setting(self) -> str:
-        """Name of the setting whose values share one run; ``nested`` unless an attack has several such settings."""
+        """Name of the setting whose values share one run; ``nested``, unless an attack has several such settings."""
         return self.nested
 
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for settings that make no sense."""
+        """Raise ``ValueError`` for invalid settings."""
 
     def _perturb(self, problem: Problem, ledger: Ledger) -> None:
         """Attack one batch at every budget of the ledger; see the module's docstring."""
@@ -122,9 +124,15 @@ class Attack(TorchAttack):
     def logits(self, points: Tensor) -> Tensor:
         """Evaluate the victim, with its normalisation if the user set one.
 
+        Args:
+            points: ``(clips, ...)`` within the bounds.
+
+        Returns:
+            Logits ``(clips, classes)``.
+
         Raises:
-            ValueError: if it does not return logits of at least two classes, or, the first time in an attack, if a
-                label or target is none of its classes.
+            ValueError: if the victim does not return logits of at least two classes, or if a label or target is not one
+                of its classes (checked once per attack).
         """
         logits = self.get_logits(points)
         check_logits(logits, points, self._attacked)
@@ -132,17 +140,17 @@ class Attack(TorchAttack):
         return logits
 
     def clip_to_bounds(self, points: Tensor) -> Tensor:
-        """Move every value to the nearest one within the bounds."""
+        """Clamp every value to the bounds."""
         return points.clamp(*self.bounds)
 
     def radii(self, inputs: Tensor) -> Tensor:
-        """Largest perturbation allowed to every clip, in the attack's norm and the units of the inputs.
+        """Largest perturbation allowed per clip, in the attack's norm and the units of the inputs.
 
         Args:
             inputs: clean ``(clips, ...)``.
 
         Returns:
-            float64 ``(clips,)``: that of ``snr_db`` where it is set, else ``delta``; infinite for an attack without a
+            float64 ``(clips,)``, from ``snr_db`` if it is set, otherwise ``delta``; infinite for an attack without a
             bound.
         """
         if self.snr_db is not None:
@@ -152,12 +160,12 @@ class Attack(TorchAttack):
 
     @staticmethod
     def wrong_already(logits: Tensor, labels: Tensor) -> Tensor:
-        """Tell for every clip whether the victim gets it wrong before the attack."""
+        """Whether the victim misclassifies each clip before the attack, bool ``(clips,)``."""
         return logits.argmax(dim=1) != labels
 
     @staticmethod
     def reached(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-        """Tell for every clip whether the goal is reached: another label or, in a targeted attack, the target."""
+        """Whether each clip has reached the goal, another label or, if targeted, the target, bool ``(clips,)``."""
         predictions = logits.argmax(dim=1)
         return predictions != labels if targets is None else predictions == targets
 
@@ -169,17 +177,18 @@ class Attack(TorchAttack):
         """Attack one batch with the settings of this object.
 
         Args:
-            inputs: ``(clips, ...)`` within the bounds, any shape, floating.
+            inputs: ``(clips, ...)`` within the bounds, of any shape, floating point.
             labels: true labels ``(clips,)``. In the mode ``targeted(label)`` they are the targets, as in torchattacks,
-                unless ``targets`` is given too; the clean predictions then stand for the true labels, and a clip
-                that is at its target already comes back unchanged, with no gradient spent: the target is hit, but
-                ``success`` is False, because no prediction was changed.
-            targets: labels to reach ``(clips,)``, in a targeted attack only; else the attack's mode chooses them.
+                unless ``targets`` is given too. The clean predictions are then used as the true labels, and a clip that
+                is already predicted as its target is returned unchanged, without spending a gradient: the target is
+                hit, but ``success`` is False, because no prediction was changed.
+            targets: labels to reach ``(clips,)``, in a targeted attack only; by default the attack's mode chooses them.
             ids: integer identity of each clip ``(clips,)``, from which its random numbers are drawn; by default a hash
                 of the clip's content.
 
         Returns:
-            One row per clip. A clip that is wrong before the attack comes back unchanged, with no gradient spent.
+            One row per clip. A clip that is misclassified before the attack is returned unchanged, without spending a
+            gradient.
 
         Raises:
             ValueError: for inputs outside the bounds, and for labels or targets that do not fit.
@@ -195,7 +204,7 @@ class Attack(TorchAttack):
         targets: Tensor | None = None,
         ids: Tensor | None = None,
     ) -> list[Outcome]:
-        """Attack one batch with several settings; those that are prefixes of one another share one run.
+        """Attack one batch with several settings; settings that differ only in the nested parameter share one run.
 
         Args:
             inputs: as in :meth:`run`.
@@ -206,7 +215,7 @@ class Attack(TorchAttack):
             ids: as in :meth:`run`.
 
         Returns:
-            One outcome per budget, in the same order, with the counts of a run of its own.
+            One outcome per budget, in the same order, with the counts that a separate run would have.
 
         Raises:
             ValueError: as :meth:`run`, and for settings that the attack does not have.
@@ -217,19 +226,23 @@ class Attack(TorchAttack):
             return self._run_groups(problem, attacks)
 
     def shared_runs(self, budgets: Sequence[Mapping[str, Any]]) -> list[list[int]]:
-        """Tell which budgets share one run of the attack.
+        """Group the budgets that share one run of the attack.
 
         Args:
             budgets: as in :meth:`run_budgets`.
 
         Returns:
-            Positions of the budgets of each run, ascending in the nested setting; what the run spends on a clip are the
-            counts of its last budget.
+            Positions of the budgets of each run, in ascending order of the nested setting; the cost of a run is that of
+            its last budget.
         """
         return self._shared([self.with_settings(**budget) for budget in budgets])
 
     def with_settings(self, **settings: Any) -> Attack:
-        """Return a copy of the attack with some settings replaced and checked."""
+        """Return a copy of the attack with some settings replaced.
+
+        Raises:
+            ValueError: for unknown or invalid settings.
+        """
         known = {name for name in self.settings() if name not in ("bounds", "seed")}
         unknown = sorted(set(settings) - known)
         if unknown:
@@ -246,7 +259,7 @@ class Attack(TorchAttack):
         return changed
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings of the attack by name, without its mode and its victim."""
+        """Return the settings of the attack by name, without mode and victim."""
         inherited = {"attack", "model", "model_name", "device", "attack_mode", "supported_mode", "targeted"}
         inherited.add("normalization_used")
         return {name: value for name, value in vars(self).items() if name[0] != "_" and name not in inherited}
@@ -260,7 +273,7 @@ class Attack(TorchAttack):
         if self._normalization_applied is not True:
             return self.forward(inputs, labels, *args, **kwargs)
         restored = self.inverse_normalize(inputs)
-        # The way there and back is off by some 1e-8, which would put exact zeros outside the bounds.
+        # Normalising and back is off by about 1e-8, which would put exact zeros outside the bounds.
         nearest = self.clip_to_bounds(restored)
         restored = torch.where((nearest - restored).abs() < 1e-6, nearest, restored)
         self._set_normalization_applied(False)
@@ -272,13 +285,13 @@ class Attack(TorchAttack):
     # Targets as functions of the clip, in place of the parent's loops over the global generator.
 
     def get_random_target_label(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Draw a wrong label for each clip; the identity of a clip is its content."""
+        """Draw a wrong label for each clip, with a hash of its content as its identity, ``(clips,)``."""
         if labels is None:
             labels = self._predictions(inputs)
         return random_targets(identities(inputs), labels, self._class_count(inputs), self.seed)
 
     def get_least_likely_label(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return the wrong label with the k-th smallest logit of each clip."""
+        """Return the wrong label with the k-th smallest logit for each clip, ``(clips,)``."""
         with torch.no_grad():
             logits = self.logits(inputs)
         if labels is None:
@@ -296,13 +309,13 @@ class Attack(TorchAttack):
             yield
 
     def _run_groups(self, problem: Problem, attacks: Sequence[Attack]) -> list[Outcome]:
-        """Run attacks that may differ in any setting, one run for all that differ in the nested one only."""
+        """Run attacks that may differ in any setting, with one run for those that differ in the nested one only."""
         outcomes: dict[int, Outcome] = {}
         for members in self._shared(attacks):
             values = {index: getattr(attacks[index], attacks[index].nested_setting()) for index in members}
             ledger = Ledger(problem, sorted(set(values.values())))
             attack = attacks[members[0]]
-            # Labels are compared with the victim's classes as soon as it says how many there are.
+            # Labels are checked against the number of classes at the first evaluation of the victim.
             attack._attacked = problem
             attack._perturb(problem, ledger)
             for index in members:
@@ -321,14 +334,14 @@ class Attack(TorchAttack):
         ]
 
     def _problem(self, inputs: Tensor, labels: Tensor | None, targets: Tensor | None, ids: Tensor | None) -> Problem:
-        """Check a batch at the door and bring it to the victim's device."""
+        """Check a batch and move it to the victim's device."""
         if self._normalization_applied is True:
             raise ValueError(
                 "expected inputs within the bounds, got an attack with normalised inputs: "
                 "put the normalisation into the victim, or call the attack itself"
             )
         check_inputs(inputs, self.bounds)
-        # A clone, because a tensor made under inference mode cannot take part in autograd.
+        # A clone, because a tensor created in inference mode cannot take part in autograd.
         inputs = inputs.detach().clone().to(device_of(self.model, inputs.device))
         ids = identities(inputs) if ids is None else integers("ids", ids, inputs).clone()
         if targets is not None and not self.targeted:
@@ -348,7 +361,7 @@ class Attack(TorchAttack):
             targets = integers("targets", targets, inputs).clone()
             arrived = targets == labels
             if by_label:
-                # Rows that are wrong before the attack are left alone by every attack; see Problem.arrived.
+                # No attack touches rows that are misclassified before it; see Problem.arrived.
                 elsewhere = (labels + 1) % self._class_count(inputs)
                 return Problem(inputs, torch.where(arrived, elsewhere, labels), targets, ids, arrived)
             if bool(arrived.any()):
@@ -361,7 +374,7 @@ class Attack(TorchAttack):
         return self.get_target_label(inputs, labels)
 
     def _class_count(self, inputs: Tensor) -> int:
-        """Number of classes, known from one forward row the first time it is needed."""
+        """Number of classes, found with a forward pass of one clip the first time it is needed."""
         if self._classes is None or self._classes[0] is not self.model:
             with torch.no_grad():
                 self._classes = (self.model, self.logits(inputs[:1]).shape[1])

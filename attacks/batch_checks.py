@@ -15,14 +15,14 @@ from attacks.ledger import Problem
 
 
 def require_count(name: str, value: object, least: int) -> None:
-    """Raise ``ValueError`` unless a setting is a whole number and not below what it may be at least."""
-    # A float with a fraction would be cut off silently somewhere below.
+    """Raise ``ValueError`` unless a setting is a whole number of at least ``least``."""
+    # A float would be truncated silently later.
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"expected {name} to be a whole number of at least {least}, got {value!r}")
 
 
 def check_inputs(inputs: Tensor, bounds: tuple[float, float]) -> None:
-    """Raise ``ValueError`` unless inputs are floating ``(clips, ...)``, at least one clip, all within the bounds."""
+    """Raise ``ValueError`` unless inputs are floating point ``(clips, ...)``, at least one clip, within the bounds."""
     if not inputs.is_floating_point() or inputs.ndim < 2 or len(inputs) == 0:
         raise ValueError(
             f"expected floating inputs (clips, ...) with at least one clip, "
@@ -31,7 +31,7 @@ def check_inputs(inputs: Tensor, bounds: tuple[float, float]) -> None:
     # In the precision of the inputs: 0.2 in float32 is larger than 0.2.
     lower, upper = inputs.new_tensor(bounds).tolist()
     smallest, largest = float(inputs.amin()), float(inputs.amax())
-    # Written so that NaN, which compares false, is refused too.
+    # Comparisons with NaN are false, so NaN is refused too.
     if not (lower <= smallest and largest <= upper):
         raise ValueError(
             f"expected inputs within the bounds [{bounds[0]}, {bounds[1]}], got values from {smallest} to {largest}: "
@@ -40,15 +40,18 @@ def check_inputs(inputs: Tensor, bounds: tuple[float, float]) -> None:
 
 
 def integers(name: str, values: Tensor, inputs: Tensor) -> Tensor:
-    """One integer a clip, ``(clips,)``, on the device of the inputs.
+    """Check values of one integer per clip.
 
     Args:
         name: what they are, for the error message.
-        values: labels, targets or identities of clips.
+        values: labels, targets or identities of clips ``(clips,)``.
         inputs: the batch that they belong to.
 
+    Returns:
+        The values as int64 ``(clips,)`` on the device of the inputs.
+
     Raises:
-        ValueError: for another shape, or floats.
+        ValueError: for a different shape, or floats.
     """
     if values.shape != inputs.shape[:1] or values.is_floating_point():
         raise ValueError(
@@ -58,16 +61,16 @@ def integers(name: str, values: Tensor, inputs: Tensor) -> Tensor:
 
 
 def check_logits(logits: Tensor, points: Tensor, problem: Problem | None = None) -> None:
-    """Look at what a victim returned.
+    """Check the output of a victim.
 
     Args:
         logits: its output.
-        points: what it was given, ``(clips, ...)``.
-        problem: the batch under attack, whose labels and targets have to be classes of the victim; None where that was
-            looked at before.
+        points: its input, ``(clips, ...)``.
+        problem: the batch under attack, whose labels and targets must be classes of the victim; None if they have been
+            checked before.
 
     Raises:
-        ValueError: unless it is one row of at least two logits for each point, and labels and targets are among them.
+        ValueError: unless there is one row of at least two logits per point, and labels and targets are valid classes.
     """
     if logits.ndim != 2 or len(logits) != len(points) or logits.shape[1] < 2:
         raise ValueError(
@@ -89,11 +92,11 @@ def check_logits(logits: Tensor, points: Tensor, problem: Problem | None = None)
 
 
 def require_numbers(settings: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:
-    """Raise ``ValueError`` where a setting that is annotated as a number is none, or a switch is neither on nor off.
+    """Raise ``ValueError`` if a setting annotated as a number is not one, or one annotated as bool is not a bool.
 
     Args:
         settings: values by name.
-        annotations: types of the constructor's arguments; what is not there is not looked at.
+        annotations: types of the constructor's arguments; settings without a type are not checked.
     """
     for name, value in settings.items():
         wanted = annotations.get(name)

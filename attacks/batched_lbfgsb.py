@@ -1,4 +1,4 @@
-"""SciPy's L-BFGS-B on many problems at once, in lock step: one batched evaluation answers all of them."""
+"""SciPy's L-BFGS-B on many problems in parallel, with one batched evaluation of the objective per round."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from scipy.optimize import Bounds, OptimizeResult, minimize
 
 Array = NDArray[np.float64]
 Objective = Callable[[list[int], Array], tuple[Array, Array]]
-"""From the numbers of the problems that ask, ascending, and their points ``(asking, features)`` to values ``(asking,)``
-and gradients ``(asking, features)``."""
+"""From the ascending indices of the problems to evaluate and their points ``(asking, features)`` to values
+``(asking,)`` and gradients ``(asking, features)``."""
 
 
 class _CancelledError(Exception):
-    """Raised inside a solver to unwind its thread after another part has failed."""
+    """Raised inside a solver to end its thread after a failure elsewhere."""
 
 
 @dataclass(frozen=True)
 class _Message:
-    """What a solver tells the driver: a point to evaluate, a result, or a failure."""
+    """Message from a solver to the driver: a point to evaluate, a result, or a failure."""
 
     problem: int
     point: Array | None = None
@@ -34,21 +34,21 @@ class _Message:
 def minimise_in_lock_step(
     objective: Objective, starts: Array, bounds: tuple[float, float], options: dict[str, float]
 ) -> list[OptimizeResult]:
-    """Minimise independent problems, each by SciPy's L-BFGS-B, asking for one batch of values and gradients a round.
+    """Minimise independent problems by SciPy's L-BFGS-B with one batch of values and gradients per round.
 
-    Each problem has its solver in a thread, which sleeps while its point is being evaluated. The calling thread gathers
-    the points of all solvers that still run and evaluates them together, so a problem takes exactly the path that it
-    takes alone, and one that ends, for whatever reason SciPy gives, leaves the others as they are. The threads have
+    Each problem has a solver in a thread of its own, which sleeps while its point is being evaluated. The calling
+    thread gathers the points of all running solvers and evaluates them together. A problem thus takes exactly the path
+    that it would take alone, and a solver that ends, for whatever reason, does not affect the others. All threads have
     ended when this function returns or raises.
 
     Args:
         objective: evaluates several problems; called in the calling thread only.
-        starts: where the problems start ``(problems, features)``.
-        bounds: lower and upper end of every feature.
+        starts: starting points of the problems ``(problems, features)``.
+        bounds: lower and upper bound of every feature.
         options: options of ``scipy.optimize.minimize(method="L-BFGS-B")``.
 
     Returns:
-        SciPy's result of each problem; ``nfev`` is the number of its rows that were evaluated.
+        SciPy's result of each problem; ``nfev`` is the number of evaluations of that problem.
 
     Raises:
         Exception: whatever the objective or a solver raises, after all threads have ended.
@@ -69,7 +69,7 @@ def minimise_in_lock_step(
             result = minimize(ask, starts[problem], jac=True, method="L-BFGS-B", bounds=box, options=options)
         except _CancelledError:
             pass
-        # Anything else is the driver's to raise: an exception in a thread would only be printed.
+        # The driver raises anything else: an exception in a thread would only be printed.
         except BaseException as failure:
             requests.put(_Message(problem, failure=failure))
         else:
@@ -91,7 +91,7 @@ def minimise_in_lock_step(
 def _drive(
     objective: Objective, requests: SimpleQueue[_Message], answers: Sequence[SimpleQueue[tuple[float, Array] | None]]
 ) -> list[OptimizeResult]:
-    """Answer the solvers round by round until the last one has its result."""
+    """Evaluate the points of the solvers round by round until all have a result."""
     results: dict[int, OptimizeResult] = {}
     waiting: dict[int, Array] = {}
     while len(results) < len(answers):

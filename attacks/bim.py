@@ -14,26 +14,26 @@ from attacks.radii import broadcast, check_radius
 
 
 class BIM(StepwiseAttack):
-    """Steps along the gradient that stay within delta of the input: x_{i+1} = clip(x_i + alpha * direction(g_i)).
+    """Gradient steps within a ball of radius delta around the input: x_{i+1} = clip(x_i + alpha * direction(g_i)).
 
-    In l_inf the direction is sign(g), in l_2 it is g / ||g||_2. The iterate is brought back to the ball of radius delta
-    around the input, then to the bounds (which in l_2 is not the exact projection onto their intersection, but lies in
-    it). ``bim_a`` stops a clip at its first success, ``bim_b`` takes all steps (Feinman et al. 2017). A targeted attack
-    goes down the loss of the target.
+    In l_inf the direction is sign(g), in l_2 it is g / ||g||_2. The iterate is projected onto the ball of radius delta
+    around the input and then clamped to the bounds (in l_2 the result lies in the intersection of both but is not the
+    exact projection onto it). ``bim_a`` stops a clip at its first success, ``bim_b`` takes all steps (Feinman et al.
+    2017). A targeted attack descends the loss of the target.
 
     Args:
         model: the victim.
         delta: radius of the ball in the units of the input, at least 0.
-        snr_db: radius of the ball as a signal-to-noise ratio in dB, in place of delta, see
-            :func:`attacks.radii.snr_radii`; None takes delta.
+        snr_db: radius of the ball as a signal-to-noise ratio in dB, see :func:`attacks.radii.snr_radii`; None uses
+            delta.
         norm: ``"linf"`` or ``"l2"``.
         steps: number of steps, at least 1; several numbers share one run.
         step_size: alpha, in the units of the input; None is a tenth of the radius.
-        stops_at_success: whether a clip leaves at its first success.
-        loss: ``"cross_entropy"``, or ``"margin"``, whose gradient does not vanish where the victim is very sure.
-        bounds: lower and upper end of what an input may hold.
+        stops_at_success: whether a clip stops at its first success.
+        loss: ``"cross_entropy"``, or ``"margin"``, whose gradient does not vanish where the victim is very confident.
+        bounds: smallest and largest value of an input.
         seed: seed of the random targets.
-        targeted: towards a random wrong label; else away from the label.
+        targeted: towards a random wrong label; otherwise away from the label.
 
     References:
         A. Kurakin, I. Goodfellow and S. Bengio, "Adversarial examples in the physical world", ICLR Workshop 2017.
@@ -68,7 +68,7 @@ class BIM(StepwiseAttack):
         self.check_settings()
 
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for an impossible radius or step, less than one step, or an unknown norm or loss."""
+        """Raise ``ValueError`` for an invalid radius or step size, fewer than one step, or an unknown norm or loss."""
         check_radius(self.delta, self.snr_db)
         if self.norm not in NORMS:
             raise ValueError(f"expected a norm among {list(NORMS)}, got {self.norm!r}")
@@ -96,6 +96,6 @@ class BIM(StepwiseAttack):
             return torch.clamp(moved, active.memory["lowest"], active.memory["highest"])
         change = points.detach() + step_sizes * unit_l2(gradient) - active.inputs
         length = change.flatten(1).double().norm(dim=1)
-        # A change of zeros stays one, whatever its share is.
+        # A zero change stays zero, whatever its factor.
         share = torch.where(length > 0, active.memory["radii"] / length, 1.0).clamp(max=1.0)
         return self.clip_to_bounds(active.inputs + broadcast(share, change) * change)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def box_room(points: Tensor, direction: Tensor, bounds: tuple[float, float]) -> Tensor:
-    """How far every value can go in the direction's sense before it meets its bound; all arguments broadcast."""
+    """Distance of each value to its bound in the sense of the direction, at least 0; all arguments broadcast."""
     lower, upper = bounds
     return torch.where(direction > 0, upper - points, points - lower)
 
@@ -13,19 +13,19 @@ def box_room(points: Tensor, direction: Tensor, bounds: tuple[float, float]) -> 
 def multiplier(weight: Tensor, room: Tensor, deficit: Tensor, norm: str, rounds: int) -> Tensor:
     """Solve sum_i |w_i| r_i(m) = deficit, where r_i(m) = min(m |w_i|, room_i) in l_2 and min(m, room_i) in l_inf.
 
-    These r are the Karush-Kuhn-Tucker points of min ||r|| subject to the hyperplane and the box. The left side grows
-    with m, is concave and piecewise linear, so Newton's method from m = 0 climbs to the root without passing it and
-    ends after finitely many rounds, in practice three to six.
+    These r are the Karush-Kuhn-Tucker points of min ||r|| subject to the hyperplane and the box. The left side is
+    increasing, concave and piecewise linear in m, so Newton's method from m = 0 approaches the root from below and
+    converges in finitely many rounds, in practice three to six.
 
     Args:
         weight: |w| ``(clips, features)``.
-        room: as of :func:`box_room`, same shape.
-        deficit: what the step has to gain ``(clips,)``, at least 0.
+        room: from :func:`box_room`, same shape.
+        deficit: what the step must gain ``(clips,)``, at least 0.
         norm: ``"l2"`` or ``"linf"``.
-        rounds: rounds of Newton's method; fixed, so that no device has to be waited for.
+        rounds: rounds of Newton's method; fixed, so that the device is never synchronised.
 
     Returns:
-        m ``(clips,)``, never above the root; where the box does not reach the hyperplane, some finite value.
+        m ``(clips,)``, never above the root; an arbitrary finite value where the box does not reach the hyperplane.
     """
     value = torch.zeros_like(deficit)
     step = weight if norm == "l2" else torch.ones_like(weight[:1])
@@ -47,15 +47,15 @@ def project(
     Args:
         points: where the step starts ``(clips, features)``, within the bounds.
         gradient: w ``(clips, features)``.
-        deficit: what the step has to gain ``(clips,)``, at least 0.
+        deficit: what the step must gain ``(clips,)``, at least 0.
         bounds: lower and upper end of the box.
-        norm: ``"l2"`` or ``"linf"``, the norm of r that is smallest.
+        norm: ``"l2"`` or ``"linf"``, the norm of r that is minimised.
         rounds: rounds of Newton's method.
 
     Returns:
-        The step ``(clips, features)``, and a bool ``(clips,)`` that tells whether the box reaches the hyperplane. Where
-        it does not, the step is the one that an unbounded space would need, cut off at the bounds: a step into the
-        farthest corner would destroy the input for the sake of a linear model that is not valid there.
+        The step ``(clips, features)``, and whether the box reaches the hyperplane, bool ``(clips,)``. Where it does
+        not, the step is that of an unbounded space, clamped to the bounds: a step to the farthest corner would destroy
+        the input to satisfy a linear model that is not valid there.
     """
     weight = gradient.abs()
     room = box_room(points, gradient, bounds)
@@ -68,18 +68,18 @@ def project(
 
 
 def unbounded_gain(weight: Tensor, norm: str) -> Tensor:
-    """What a multiplier of 1 gains without a box: ||w||_2^2 in l_2, ||w||_1 in l_inf; ``(clips,)``."""
+    """Gain of a multiplier of 1 without a box: ||w||_2^2 in l_2, ||w||_1 in l_inf; ``(clips,)``."""
     return torch.linalg.vecdot(weight, weight) if norm == "l2" else weight.sum(dim=1)
 
 
 def box_distance(
     points: Tensor, gradient: Tensor, deficit: Tensor, bounds: tuple[float, float], norm: str, rounds: int = 5
 ) -> Tensor:
-    """Length of the step of :func:`project`, to compare hyperplanes by.
+    """Length of the step of :func:`project`, by which hyperplanes are compared; arguments as there.
 
     Returns:
-        ``(clips,)``; infinite for a gradient of zeros. A hyperplane out of the box's reach has the length of the step
-        in an unbounded space plus 1e6, so that any hyperplane within reach comes first.
+        ``(clips,)``; infinite for a zero gradient. For a hyperplane that the box does not reach it is the length of the
+        step in an unbounded space plus 1e6, so that any hyperplane within reach is nearer.
     """
     weight = gradient.abs()
     room = box_room(points, gradient, bounds)

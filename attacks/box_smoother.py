@@ -1,4 +1,4 @@
-"""Change of variables that keeps an input inside its bounds and lets values at a bound move (equation 11)."""
+"""Change of variables that keeps an input inside its bounds and lets values at a bound move (paper, Eq. 11)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ class BoxSmoother:
     r"""Map of variables to points, :math:`x' = x + \frac{h}{s} (\tanh w - \tanh w_0)`, where :math:`|\tanh w| \le s`.
 
     The variable of the input is :math:`w_0 = \tanh^{-1}(s (x - m) / h)`, so this is :math:`m + \frac{h}{s} \tanh w`,
-    written as a difference so that rounding does not move a value: Adam would make a whole step of it.
-    m is the middle of the bounds and h half their width. With s = 1 a value at a bound has an infinite w and a
-    derivative of zero and never moves; spectrograms hold many, since silence lies exactly at the lower bound. Below 1
-    the derivative there is :math:`h (1 - s^2) / s`. Dividing by s lets the points reach the bounds, :meth:`confine`
-    keeps the variables from running away beyond them.
+    written as a difference so that rounding does not move any value: Adam would turn the rounding error into a full
+    step. m is the middle of the bounds and h half their width. With s = 1 a value at a bound would have an infinite w
+    and a zero derivative and would never move; spectrograms hold many such values, because silence lies exactly at the
+    lower bound. With s below 1 the derivative there is :math:`h (1 - s^2) / s`. The division by s lets the points
+    reach the bounds, and :meth:`confine` keeps the variables from drifting beyond them.
 
     Args:
-        bounds: lower and upper end of an input.
+        bounds: smallest and largest value of an input.
         smoothness: s in (0, 1).
 
     Raises:
@@ -36,20 +36,20 @@ class BoxSmoother:
         self.limit = math.atanh(smoothness)
 
     def variables(self, inputs: Tensor) -> Tensor:
-        """Variables of inputs within the bounds, same shape, at least float32."""
+        """Variables w of inputs within the bounds, same shape, at least float32."""
         inputs = inputs.to(torch.promote_types(inputs.dtype, torch.float32))
         return self.confine(torch.atanh((inputs - self.middle) * (self.smoothness / self.half)))
 
     def points(self, variables: Tensor, inputs: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
-        """Points of variables, and the derivative of every value with respect to its variable.
+        """Compute the points of variables, and the elementwise derivatives with respect to the variables.
 
         Args:
             variables: w, any shape.
             inputs: x, same shape.
-            start: tanh of the inputs' own variables, same shape.
+            start: tanh of the variables of the inputs, same shape.
 
         Returns:
-            x' within the bounds and dx'/dw, of the variables' shape and type.
+            x' within the bounds and dx'/dw, with the shape and type of the variables.
         """
         tanh = variables.tanh()
         scale = self.half / self.smoothness
@@ -57,5 +57,5 @@ class BoxSmoother:
         return points, tanh.square_().neg_().add_(1).mul_(scale)
 
     def confine(self, variables: Tensor) -> Tensor:
-        """Bring variables back, in place, to where their points are within the bounds."""
+        """Clamp variables in place so that their points lie within the bounds."""
         return variables.clamp_(-self.limit, self.limit)

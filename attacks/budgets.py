@@ -1,4 +1,4 @@
-"""How much an attack may spend: profiles of budgets, read from YAML and checked before any long work."""
+"""Profiles of budgets, the settings that attacks are run with, read from YAML and checked before any long work."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_profile(name: str | Path) -> dict[str, list[Budget]]:
         name: ``smoke``, ``reduced``, ``paper``, or a YAML file that maps names of attacks to grids.
 
     Returns:
-        Budgets of each attack, in the order of the grid.
+        Budgets by attack, in the order of the grid.
 
     Raises:
         ValueError: if there is no such profile, or it is not a mapping of attacks to grids.
@@ -36,17 +36,17 @@ def read_profile(name: str | Path) -> dict[str, list[Budget]]:
 
 
 def expand_grid(place: str, grid: Any) -> list[Budget]:
-    """Make one budget of every combination of a grid's values.
+    """Make one budget from every combination of a grid's values.
 
     Args:
         place: what the grid belongs to, for the error message.
-        grid: settings by name; a list is an axis of the grid, anything else is the same in every budget.
+        grid: settings by name; a list is an axis of the grid, any other value is the same in every budget.
 
     Returns:
-        Budgets, the last axis varying fastest.
+        Budgets, with the last axis varying fastest.
 
     Raises:
-        ValueError: for a grid that is not a mapping, an empty axis, or a value that comes twice.
+        ValueError: for a grid that is not a mapping, an empty axis, or a repeated value.
     """
     if not isinstance(grid, Mapping):
         raise ValueError(f"expected settings and their values for {place}, got {grid!r}")

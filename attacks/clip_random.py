@@ -1,7 +1,7 @@
-"""Random numbers that belong to a clip: the same in every batch, attack, budget and process.
+"""Random numbers per clip, the same in every batch, attack, budget and process.
 
-They come from a hash of (clip, seed, counter), not from a generator with a state, so nothing that happened before can
-change them and the global generators are left alone.
+They come from a hash of (clip, seed, counter), not from a generator with a state, so they do not depend on earlier
+draws and leave the global generators untouched.
 """
 
 import torch
@@ -14,12 +14,12 @@ _SECOND = 0x94D049BB133111EB - (1 << 64)
 
 
 def _shift_right(value: Tensor, bits: int) -> Tensor:
-    # torch shifts signed integers arithmetically; the mask removes the copies of the sign.
+    # torch shifts signed integers arithmetically; the mask removes the copies of the sign bit.
     return (value >> bits) & ((1 << (64 - bits)) - 1)
 
 
 def scramble(value: Tensor) -> Tensor:
-    """Map 64-bit integers one to one onto 64-bit integers without visible pattern (SplitMix64)."""
+    """Map 64-bit integers one to one onto scrambled 64-bit integers (SplitMix64)."""
     value = value + _INCREMENT
     value = (value ^ _shift_right(value, 30)) * _FIRST
     value = (value ^ _shift_right(value, 27)) * _SECOND
@@ -27,7 +27,7 @@ def scramble(value: Tensor) -> Tensor:
 
 
 def random_targets(ids: Tensor, labels: Tensor, classes: int, seed: int) -> Tensor:
-    """Draw a wrong label for every clip, uniformly, as a function of (clip, seed) and the clip's own label.
+    """Draw a wrong label uniformly for each clip, as a function of (clip, seed) and the clip's label.
 
     Args:
         ids: integer identities ``(clips,)``.
@@ -48,13 +48,13 @@ def random_targets(ids: Tensor, labels: Tensor, classes: int, seed: int) -> Tens
 
 
 def random_uniform(ids: Tensor, seed: int, shape: tuple[int, ...], stream: int = 0) -> Tensor:
-    """Draw numbers uniformly from [0, 1) for every clip, as a function of (clip, seed, stream).
+    """Draw numbers uniformly from [0, 1) for each clip, as a function of (clip, seed, stream).
 
     Args:
         ids: integer identities ``(clips,)``.
         seed: seed of the run.
-        shape: shape of the draw of one clip.
-        stream: number of the draw, where a clip needs several.
+        shape: shape of the draw per clip.
+        stream: number of the draw, if a clip needs several independent ones.
 
     Returns:
         float64 ``(clips, *shape)``.
@@ -69,7 +69,7 @@ def random_uniform(ids: Tensor, seed: int, shape: tuple[int, ...], stream: int =
 
 
 def identities(inputs: Tensor) -> Tensor:
-    """Give clips whose index is not known an identity by content, so that it does not depend on the batch.
+    """Hash the content of clips, as an identity that does not depend on the batch.
 
     Args:
         inputs: ``(clips, ...)``, of any floating type.
@@ -83,6 +83,6 @@ def identities(inputs: Tensor) -> Tensor:
 
 
 def _hash(ids: Tensor, seed: int) -> Tensor:
-    # The seed is scrambled first: neighbouring seeds would otherwise give neighbouring clips each other's numbers.
+    # Without scrambling the seed first, neighbouring clips would swap their numbers between neighbouring seeds.
     key = scramble(torch.tensor(seed, dtype=torch.long, device=ids.device))
     return scramble(ids.long() ^ key)

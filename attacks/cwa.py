@@ -19,32 +19,32 @@ PROGRESS = 1e-4
 
 
 class CWA(Attack):
-    r"""Minimise distance and margin together, for several weights c between the two.
+    r"""Minimise the squared distance plus c times the margin, for a search over c.
 
     .. math:: \min_w \|x' - x\|_2^2 + c \max(0, M(x') + \kappa),\quad x' = x'(w) \text{ of the box smoother}
 
     with :math:`M = \max_{j \ne t} Z_j - Z_t` towards a target and :math:`Z_l - \max_{j \ne l} Z_j` away from the label.
-    Every clip has its own search over c, and Adam starts anew from the input at each search step. Whatever iterate of
-    whatever step reaches the goal with a margin of kappa and is the nearest so far is kept; a clip that never does is
-    judged by its last iterate.
+    Every clip has its own search over c, and Adam restarts from the input at each search step. The nearest of all
+    iterates that reach the goal with a margin of kappa is returned; a clip without one is returned as its last iterate.
 
-    Search steps are prefixes of one run. Iterations are not: c of the second search step depends on what all iterations
-    of the first have reached, so budgets that differ in ``iterations`` run apart.
+    A run with fewer search steps is an intermediate state of a longer one. That does not hold for iterations, because c
+    of the second search step depends on the outcome of all iterations of the first, so budgets that differ in
+    ``iterations`` are run separately.
 
     Args:
         model: the victim; its output is logits.
-        search_steps: values of c tried on each clip, at least 1.
-        iterations: gradients of each search step at most, at least 1.
-        learning_rate: step size of Adam in the smoother's variable.
+        search_steps: number of values of c tried per clip, at least 1.
+        iterations: largest number of gradients per search step, at least 1.
+        learning_rate: step size of Adam in the variable of the smoother.
         kappa: margin in logits that a success must have, at least 0.
         smoothness: s of the box smoother, in (0, 1).
-        early_stopping: end the search step of a clip when the lowest loss of a window of a tenth of the iterations, ten
-            at least, is not below that of the window before by a ten-thousandth. The first window is compared with
-            nothing: Adam's first steps have the same length in every pixel and lead further away than a near
-            adversarial lies, so the loss may be lowest at the input.
-        bounds: lower and upper end of what an input may hold.
+        early_stopping: end the search step of a clip when the lowest loss of a window (a tenth of the iterations, at
+            least ten) is not lower than that of the previous window by a relative 1e-4. The first window counts for no
+            comparison: Adam's first steps have the same length in every pixel and lead beyond a near adversarial, so
+            the loss may be lowest at the input.
+        bounds: smallest and largest value of an input.
         seed: seed of the random targets.
-        targeted: towards a random wrong label; else away from the label.
+        targeted: towards a random wrong label; otherwise away from the label.
 
     References:
         N. Carlini and D. Wagner, "Towards evaluating the robustness of neural networks", IEEE S&P 2017.
@@ -76,7 +76,7 @@ class CWA(Attack):
         self.check_settings()
 
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for settings that make no sense."""
+        """Raise ``ValueError`` for a setting out of range."""
         require_count("search_steps", self.search_steps, 1)
         require_count("iterations", self.iterations, 1)
         if not self.learning_rate > 0:
@@ -105,7 +105,7 @@ class CWA(Attack):
             search.advance(success)
 
     def _descend(self, problem: Problem, rows: Tensor, constants: Tensor, nearest: Nearest, ledger: Ledger) -> Tensor:
-        """Make one search step and return which clips reached the goal in it, bool ``(clips,)``."""
+        """Run one search step and return whether each clip reached the goal in it, bool ``(clips,)``."""
         smoother = BoxSmoother(self.bounds, self.smoothness)
         success = torch.zeros_like(problem.labels, dtype=torch.bool)
         active = ActiveSet.of(problem)
@@ -130,7 +130,7 @@ class CWA(Attack):
             loss, reached = self._judge(active, logits, squares)
             self._offer(active, logits, squares, reached, success, nearest)
             gradient = input_gradient(loss, active.points)
-            # A margin that is satisfied has no gradient by design, and says nothing about the victim.
+            # The hinge of a satisfied margin has a zero gradient by design, which says nothing about the victim.
             vanished = is_zero(gradient) * (loss > 0)
             ledger.spend(
                 active.memory["batch_rows"],
@@ -153,7 +153,7 @@ class CWA(Attack):
     def _evaluate(
         self, active: ActiveSet, smoother: BoxSmoother, *, graph: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Evaluate the victim at the variables: slope of the smoother, logits, difference and squared distance."""
+        """Evaluate the victim: slope of the smoother, logits, difference from the input, and its squared length."""
         points, slope = smoother.points(active.memory["variables"], active.inputs, active.memory["start"])
         active.points = points.to(active.inputs.dtype).requires_grad_(graph)
         with torch.set_grad_enabled(graph):
@@ -164,7 +164,7 @@ class CWA(Attack):
         return slope, logits, difference.to(slope.dtype), squares
 
     def _judge(self, active: ActiveSet, logits: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-        """Weighted margin loss of every clip, and whether it reaches the goal with a margin of kappa."""
+        """Weighted margin loss per clip, and whether the clip reaches the goal with a margin of kappa."""
         targets = active.targets
         wanted = -margin(logits, active.labels) if targets is None else margin(logits, targets)
         loss = active.memory["constants"].to(logits.dtype) * (self.kappa - wanted).clamp(min=0)
@@ -189,7 +189,7 @@ class CWA(Attack):
 
     @staticmethod
     def _let_go(active: ActiveSet, *, first: bool) -> None:
-        """Drop the clips whose loss has stagnated since the last look; the only wait for the device."""
+        """Drop the clips whose loss has stagnated since the last window; the only synchronisation with the device."""
         lowest = active.memory["lowest_loss"]
         going_on = lowest <= (1 - PROGRESS) * active.memory["loss_before"]
         infinite = torch.full_like(lowest, torch.inf)

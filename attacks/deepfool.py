@@ -1,4 +1,4 @@
-"""DeepFool: the nearest decision boundary, linearised again and again (Moosavi-Dezfooli et al. 2016)."""
+"""DeepFool: repeated steps to the nearest linearised decision boundary (Moosavi-Dezfooli et al. 2016)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from attacks.losses import at_least_float32, input_gradient, is_zero
 from attacks.outcome import Outcome, average_over_targets
 
 SHORTEST_STEP = {"l2": 1e-4, "linf": 1e-5}
-"""Default length below which no step falls after the first; 1e-4 would be a few per cent of a typical l_inf."""
+"""Default minimum length of steps after the first, by norm; 1e-4 would be a few per cent of a typical l_inf norm."""
 
 
 class DeepFool(StepwiseAttack):
@@ -27,34 +27,34 @@ class DeepFool(StepwiseAttack):
 
     At the iterate x_i, with w_k the gradient of f_k - f_label, the step is the smallest r (l_2 or l_inf) that reaches
     the hyperplane f_k - f_label + w_k . r = 0 of the nearest class k *inside the bounds*. The original divides by the
-    norm of w_k and clips afterwards, which falls short wherever values lie at their bounds, as the silence of a
-    spectrogram does: it stalls, or spends more than it needs. The next iterate is
+    norm of w_k and clips afterwards, which falls short where values lie at their bounds, as silence in a spectrogram
+    does: it stalls, or needs more iterations than necessary. The next iterate is
     x_{i+1} = clip(x + (1 + overshoot) * sum of steps). A targeted attack steps towards f_target = f_current, where
     current is the class predicted at x_i.
 
-    K candidate classes cost K - 1 gradients an iteration, a target costs one. A clip whose gradients are all zero
-    stops, because it would stay where it is.
+    K candidate classes cost K - 1 gradients per iteration, a target costs one. A clip whose gradients are all zero
+    stops, because it could not move.
 
     Args:
         model: the victim.
-        iterations: number of steps at most, at least 1; several numbers share one run.
-        norm: ``"l2"`` or ``"linf"``, the norm that is kept small.
+        iterations: largest number of steps, at least 1; several numbers share one run.
+        norm: ``"l2"`` or ``"linf"``, the norm that is minimised.
         overshoot: relative excess of the total perturbation, at least 0.
-        shortest_step: least length (in ``norm``) of every step after the first, so that an iterate on the wrong
-            side by rounding does not creep towards the boundary for ever; None is 1e-4 in l_2, 1e-5 in l_inf. The
-            original adds such a constant to every step, which costs distance where nothing creeps.
-        candidates: how many classes are looked at, the label included: those with the largest clean logits; None means
-            all. It is of no use in a targeted attack.
-        bisection_steps: divisions of the line from the input to the adversarial after the attack, by false position on
-            the margin, which cost a forward each and no gradient.
-        bounds: lower and upper end of what an input may hold.
+        shortest_step: minimum length (in ``norm``) of every step after the first, so that an iterate that rounding
+            keeps on the wrong side does not creep towards the boundary forever; None is 1e-4 in l_2, 1e-5 in l_inf. The
+            original adds such a constant to every step, which increases the distance even where it is not needed.
+        candidates: number of classes considered, including the label: those with the largest clean logits; None means
+            all. It has no effect in a targeted attack.
+        bisection_steps: steps of false position on the margin, along the line from the input to the adversarial after
+            the attack; each costs one forward pass and no gradient.
+        bounds: smallest and largest value of an input.
         seed: seed of the random targets.
-        targeted: towards a random wrong label; else to the nearest.
+        targeted: towards a random wrong label; otherwise towards the nearest class.
 
     References:
-        S. Moosavi-Dezfooli, A. Fawzi and P. Frossard, "DeepFool", CVPR 2016. The projection onto hyperplane and box is
-        the problem of F. Croce and M. Hein, "Minimally distorted adversarial examples with a fast adaptive boundary
-        attack", ICML 2020.
+        S. Moosavi-Dezfooli, A. Fawzi and P. Frossard, "DeepFool", CVPR 2016. The projection onto the intersection of
+        hyperplane and box is that of F. Croce and M. Hein, "Minimally distorted adversarial examples with a fast
+        adaptive boundary attack", ICML 2020.
     """
 
     nested = "iterations"
@@ -83,7 +83,7 @@ class DeepFool(StepwiseAttack):
         self.check_settings()
 
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for a setting out of its range."""
+        """Raise ``ValueError`` for a setting out of range."""
         require_count("iterations", self.iterations, 1)
         if self.norm not in NORMS:
             raise ValueError(f"expected a norm among {list(NORMS)}, got {self.norm!r}")
@@ -101,7 +101,7 @@ class DeepFool(StepwiseAttack):
             draw_nearer(self, problem, ledger, self.bisection_steps)
 
     def _begin(self, active: ActiveSet, logits: Tensor) -> None:
-        # The label comes last of all classes, so the first ones are the candidates beside it.
+        # The label is sorted last, so the first classes are the other candidates.
         others = logits.scatter(1, active.labels[:, None], -torch.inf).argsort(dim=1, descending=True, stable=True)
         kept = logits.shape[1] if self.candidates is None else min(self.candidates, logits.shape[1])
         active.memory["others"] = others[:, : kept - 1]
@@ -122,7 +122,7 @@ class DeepFool(StepwiseAttack):
         return self.clip_to_bounds(clean + (1 + self.overshoot) * total).view_as(active.inputs)
 
     def _boundary(self, active: ActiveSet, points: Tensor, logits: Tensor, ledger: Ledger) -> tuple[Tensor, Tensor]:
-        """Find the nearest boundary of every clip: its gradient ``(running, features)`` and deficit ``(running,)``."""
+        """Find the nearest boundary per clip: its gradient ``(running, features)`` and deficit ``(running,)``."""
         if active.targets is not None:
             current = logits.argmax(dim=1)
             rivals, owners = active.targets[:, None], current[:, None]
@@ -146,20 +146,20 @@ class DeepFool(StepwiseAttack):
 def nearest_boundary(
     points: Tensor, logits: Tensor, rivals: Tensor, owners: Tensor, bounds: tuple[float, float], norm: str
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Find the nearest linearised boundary f_owner = f_rival of every clip, inside the bounds.
+    """Find the nearest linearised boundary f_owner = f_rival of each clip, inside the bounds.
 
     Args:
         points: where the victim is linearised ``(clips, ...)``, a leaf that requires a gradient.
         logits: the victim's logits for them ``(clips, classes)``, with the graph, which is freed.
-        rivals: classes that may take over ``(clips, rivals)``; each costs a gradient.
-        owners: the class that each of them is to overtake ``(clips, 1)``.
+        rivals: classes that may become the prediction ``(clips, rivals)``; each costs a gradient.
+        owners: the class that the rivals have to overtake ``(clips, 1)``.
         bounds: lower and upper end of the box.
         norm: ``"l2"`` or ``"linf"``, in which distances are compared.
 
     Returns:
-        The gradient of f_rival - f_owner of the nearest rival ``(clips, features)``; what that rival lacks, f_owner -
-        f_rival, negative where it leads ``(clips,)``; and how many of the gradients were exactly zero, int64
-        ``(clips,)``.
+        The gradient of f_rival - f_owner for the nearest rival ``(clips, features)``; the deficit of that rival,
+        f_owner - f_rival, negative where it leads ``(clips,)``; and the number of gradients that were exactly zero,
+        int64 ``(clips,)``.
     """
     lacking = logits.gather(1, owners) - logits.gather(1, rivals)
     here, values = points.detach().flatten(1), lacking.detach()
@@ -167,7 +167,7 @@ def nearest_boundary(
     best_deficit = torch.zeros_like(values[:, 0])
     best_distance = torch.full_like(best_deficit, torch.inf)
     zero_gradients = torch.zeros_like(owners[:, 0])
-    # One rival at a time: memory stays that of one gradient, however many classes there are.
+    # One rival at a time, so that memory is that of one gradient, however many classes there are.
     for rival in range(rivals.shape[1]):
         last = rival == rivals.shape[1] - 1
         gradient = input_gradient(-lacking[:, rival], points, retain_graph=not last)
@@ -187,13 +187,13 @@ def nearest_boundary(
 class DeepFoolOverTargets(DeepFool):
     """Targeted DeepFool towards every wrong label in turn, averaged over them.
 
-    The outcome's success, target hit, counts and distances are means over the K - 1 wrong labels of a clip; its
-    adversarial is the nearest that hit its target, and ``per_target`` holds the single outcomes, where entry j of a
+    Success, target hit, counts and distances of the outcome are means over the K - 1 wrong labels of a clip. The
+    adversarial is the nearest one that hit its target, and ``per_target`` holds the individual outcomes; in entry j, a
     clip has the target (label + 1 + j) mod K.
 
     Args:
         model: the victim.
-        settings: those of :class:`DeepFool` but ``targeted``.
+        settings: those of :class:`DeepFool` except ``targeted``.
     """
 
     modes = ("targeted",)
@@ -213,7 +213,7 @@ class DeepFoolOverTargets(DeepFool):
         """Attack one batch towards every wrong label; see :meth:`Attack.run_budgets`.
 
         Raises:
-            ValueError: as there, and for given targets, because all are used.
+            ValueError: as there, and if targets are given, because every wrong label is used.
         """
         if targets is not None:
             raise ValueError("expected no targets, because every wrong label is one, got some")

@@ -1,4 +1,4 @@
-"""Adversarials drawn back towards their inputs, along the line between, by false position on the margin."""
+"""Moves adversarials closer to their inputs, along the line between the two, by false position on the margin."""
 
 import torch
 from torch import Tensor
@@ -10,20 +10,20 @@ from attacks.losses import at_least_float32, margin
 
 @torch.no_grad()
 def draw_nearer(attack: Attack, problem: Problem, ledger: Ledger, steps: int) -> None:
-    """Move adversarials towards their inputs as far as the goal stays reached.
+    """Move adversarials towards their inputs as far as the goal remains reached.
 
-    The line is divided where the margin would be zero if it were linear between the ends (false position, with the
-    Illinois rule against an end that stays), at least a sixteenth away from both: on a margin that is nearly
-    linear two or three steps find what eight halvings do.
+    The interval is divided where the margin would be zero if it were linear between the ends (false position, with the
+    Illinois rule against an end that does not move), at least a sixteenth away from both ends. On a nearly linear
+    margin, two or three steps are as accurate as eight bisections.
 
-    A clip that has reached its goal at one budget has the same adversarial at every later one, so the last budget
-    is worked on and the others take it over.
+    A clip that has reached its goal at one budget has the same adversarial at every larger one, so the search runs for
+    the last budget and its result is copied to the others.
 
     Args:
-        attack: the attack that made them.
+        attack: the attack that made the adversarials.
         problem: its batch.
-        ledger: what it recorded; adversarials, logits and forward rows are replaced.
-        steps: divisions, one forward row a clip each.
+        ledger: its records; adversarials, logits and forward rows are replaced in place.
+        steps: number of divisions; each costs one forward row per clip.
     """
     assert ledger.logits is not None
     assert ledger.logits_clean is not None
@@ -45,7 +45,7 @@ def draw_nearer(attack: Attack, problem: Problem, ledger: Ledger, steps: int) ->
     high = torch.ones_like(low)
     excess_low = _excess(ledger.logits_clean[rows], labels, targets)
     excess_high = _excess(best_logits, labels, targets)
-    # At a margin of exactly zero rounding decides, and a clip would be judged otherwise beside other batch mates.
+    # At a margin of exactly zero rounding decides, and the prediction would depend on the rest of the batch.
     floor = torch.minimum(1e-3 * excess_low.abs(), excess_high / 4)
     excess_low, excess_high = excess_low - floor, excess_high - floor
     before = None
@@ -73,5 +73,5 @@ def draw_nearer(attack: Attack, problem: Problem, ledger: Ledger, steps: int) ->
 
 
 def _excess(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-    """By how much the goal is reached ``(clips,)``, negative where it is not."""
+    """Margin in logits by which the goal is reached ``(clips,)``, negative where it is not."""
     return -margin(logits, labels) if targets is None else margin(logits, targets)

@@ -16,19 +16,18 @@ NORMS = ("linf", "l2")
 class FGSM(Attack):
     """One step of a given size along the gradient of the loss: x' = clip(x + delta * direction(g)).
 
-    The direction is sign(g) in l_inf (Eq. 3 of the paper) and g / ||g||_2 in l_2 (Eq. 4). A targeted attack goes down
-    the loss of the target instead of up the loss of the label. Several sizes share one gradient.
+    The direction is sign(g) in l_inf (Eq. 3 of the paper) and g / ||g||_2 in l_2 (Eq. 4). A targeted attack descends
+    the loss of the target instead of ascending the loss of the label. Several sizes share one gradient.
 
     Args:
         model: the victim.
         delta: size of the step in the units of the input, at least 0.
-        snr_db: size of the step as a signal-to-noise ratio in dB, in place of delta, see
-            :func:`attacks.radii.snr_radii`; None takes delta.
+        snr_db: size of the step as a signal-to-noise ratio in dB, see :func:`attacks.radii.snr_radii`; None uses delta.
         norm: ``"linf"`` or ``"l2"``.
-        loss: ``"cross_entropy"``, or ``"margin"``, whose gradient does not vanish where the victim is very sure.
-        bounds: lower and upper end of what an input may hold.
+        loss: ``"cross_entropy"``, or ``"margin"``, whose gradient does not vanish where the victim is very confident.
+        bounds: smallest and largest value of an input.
         seed: seed of the random targets.
-        targeted: towards a random wrong label; else away from the label.
+        targeted: towards a random wrong label; otherwise away from the label.
 
     References:
         I. Goodfellow, J. Shlens and C. Szegedy, "Explaining and harnessing adversarial examples", ICLR 2015.
@@ -56,11 +55,11 @@ class FGSM(Attack):
         self.check_settings()
 
     def nested_setting(self) -> str:
-        """Sizes share one gradient, whichever way they are given."""
+        """Name of the setting that gives the size of the step, ``delta`` or ``snr_db``."""
         return "delta" if self.snr_db is None else "snr_db"
 
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for an impossible size, an unknown norm or an unknown loss."""
+        """Raise ``ValueError`` for an invalid size, an unknown norm or an unknown loss."""
         check_radius(self.delta, self.snr_db)
         if self.norm not in NORMS:
             raise ValueError(f"expected a norm among {list(NORMS)}, got {self.norm!r}")
@@ -95,7 +94,7 @@ class FGSM(Attack):
 
 
 def goal_gradient(loss: str, logits: Tensor, points: Tensor, active: ActiveSet) -> Tensor:
-    """Gradient along which the goal comes nearer: up the label's loss, or down the target's.
+    """Gradient towards the goal: ascent of the label's loss or, in a targeted attack, descent of the target's.
 
     Args:
         loss: name of the loss.
@@ -112,9 +111,9 @@ def goal_gradient(loss: str, logits: Tensor, points: Tensor, active: ActiveSet) 
 
 
 def unit_l2(gradient: Tensor) -> Tensor:
-    """Scale every clip's gradient to Euclidean norm 1; a gradient of zeros stays zero.
+    """Scale the gradient of each clip to Euclidean norm 1; a zero gradient stays zero.
 
-    It is divided by its largest entry first, because the squares of small float32 gradients are exactly zero.
+    It is first divided by its largest entry, because the squares of small float32 gradients underflow to zero.
     """
     flat = gradient.flatten(1)
     largest = flat.abs().amax(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""A wrapper around a victim that counts forwards and gradients at the logits, whoever computes them."""
+"""A wrapper around a victim that counts forward passes and gradients at the logits, whatever code computes them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from torch import Tensor, nn
 
 @dataclass
 class GradientCounts:
-    """What went through a victim while counting was on.
+    """Forward and backward passes of a victim while counting was on.
 
     Args:
-        forward_calls: evaluations of the victim.
-        forward_rows: clips in them, added up.
-        differentiated_calls: evaluations that were differentiated at least once.
-        backward_calls: passes back through the logits ("batch gradients"); a batched pass of k vectors is k calls.
-        backward_rows: clips in them, added up: the number of clip gradients, and the measure of cost.
-        full_jacobian_rows: the same where an evaluation that is differentiated more than once counts with all of its
-            classes. A counter cannot know which classes an attack leaves out on purpose.
+        forward_calls: number of evaluations of the victim.
+        forward_rows: number of clips in them.
+        differentiated_calls: number of evaluations that were differentiated at least once.
+        backward_calls: number of backward passes through the logits ("batch gradients"); a batched pass of k vectors
+            counts as k.
+        backward_rows: number of clips in them, that is of clip gradients, the measure of cost.
+        full_jacobian_rows: as ``backward_rows``, but an evaluation that is differentiated more than once counts once
+            per class. A counter cannot know which classes an attack leaves out on purpose.
     """
 
     forward_calls: int = 0
@@ -33,21 +34,21 @@ class GradientCounts:
     full_jacobian_rows: int = 0
 
     def reset(self) -> None:
-        """Start again from zero."""
+        """Set all counts to zero."""
         for counted in fields(self):
             setattr(self, counted.name, 0)
 
 
 class GradientCounter(nn.Module):
-    """The victim itself, bit for bit, that counts inside :meth:`counting` and costs nothing outside.
+    """A bit-identical wrapper of a victim that counts inside :meth:`counting` and costs nothing outside.
 
-    A hook on the logits sees every way of differentiating: ``backward``, ``autograd.grad`` with a kept graph or with
-    ``is_grads_batched``, and the transforms of ``torch.func``. Module hooks do not (they fail under ``torch.func`` and
-    under in-place operations on logits). Counts are Python integers taken from shapes, so no device is waited for.
-    Forward-mode derivatives are no gradients and are not counted; a second derivative counts twice.
+    A hook on the logits sees every kind of differentiation: ``backward``, ``autograd.grad`` with a retained graph or
+    with ``is_grads_batched``, and the transforms of ``torch.func``. Module hooks do not (they fail under ``torch.func``
+    and under in-place operations on logits). Counts are Python integers taken from shapes, so the device is not
+    synchronised. Forward-mode derivatives are not gradients and are not counted; a second derivative counts twice.
 
     Args:
-        victim: any module that returns logits ``(batch, classes)``, alone or first in a tuple.
+        victim: any module that returns logits ``(batch, classes)``, alone or as the first element of a tuple.
 
     Example:
         >>> counter = GradientCounter(nn.Linear(3, 2))
@@ -62,18 +63,18 @@ class GradientCounter(nn.Module):
         super().__init__()
         self.victim = victim
         self._open: list[GradientCounts] = []
-        # A tool may leave the mode of the wrapper alone at first, so it starts in the victim's.
+        # The wrapper starts in the victim's mode, because a caller may not set it.
         self.training = victim.training
 
     @contextmanager
     def counting(self) -> Iterator[GradientCounts]:
-        """Count inside the block; blocks may be nested, and each has its own counts."""
+        """Count inside the block; blocks may be nested, each with its own counts."""
         counts = GradientCounts()
         self._open.append(counts)
         try:
             yield counts
         finally:
-            # By identity: two counts with equal numbers are equal.
+            # By identity, because two dataclasses with equal numbers compare equal.
             self._open = [kept for kept in self._open if kept is not counts]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -90,7 +91,7 @@ class GradientCounter(nn.Module):
             counts.forward_calls += 1
             counts.forward_rows += forward_rows
         if logits.requires_grad:
-            # The hook must not hold the logits: hook and tensor would keep each other alive.
+            # The hook must not reference the logits, or hook and tensor would keep each other alive.
             logits.register_hook(self._hook(rows, classes))
 
     def _hook(self, rows: int, classes: int) -> Callable[[Tensor], None]:
@@ -112,15 +113,16 @@ class GradientCounter(nn.Module):
 
 
 def _jacobian(passes: int, classes: int) -> int:
-    """Passes of an implementation that computes all classes as soon as it computes more than one gradient."""
+    """Number of passes of an implementation that computes all classes once it needs more than one gradient."""
     return passes if passes < 2 else max(passes, classes)
 
 
 def _multiplicity(tensor: Tensor) -> int:
-    """How many tensors of the visible shape stand behind a tensor of ``torch.func`` or of ``is_grads_batched``.
+    """Number of tensors that a tensor of ``torch.func`` or of ``is_grads_batched`` stands for.
 
-    Under ``vmap`` a hook runs once for a whole batch of gradients, and PyTorch offers no public way to learn how many
-    they are. Without it such gradients would be counted as one, silently; a test holds these names to what they do.
+    Under ``vmap`` a hook runs once for a whole batch of gradients, and PyTorch has no public function that returns
+    their number. Without it such gradients would silently count as one; a test checks that the private names used here
+    still work.
     """
     functorch = torch._C._functorch
     hidden = 1

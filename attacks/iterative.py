@@ -1,4 +1,4 @@
-"""Attacks that go step by step, judge each iterate with the forward that the next gradient needs, and let clips go."""
+"""Step-by-step attacks, which reuse one forward pass for testing an iterate and for the next gradient."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from attacks.losses import at_least_float32
 
 
 class StepwiseAttack(Attack):
-    """A sequence of iterates x_0 = x, x_1, ... with one forward each; the nested parameter is the number of steps.
+    """A sequence of iterates x_0 = x, x_1, ... with one forward pass each; the nested parameter is the number of steps.
 
-    A clip leaves the batch when it reaches its goal (unless ``stops_at_success`` is False), when it was wrong before
-    the attack, or when the attack sets its ``stopped``. The rows that stay are then evaluated once more without the
-    leavers: one forward costs less than a gradient of rows that nobody needs, and every gradient row is then a row of
-    a running clip.
+    A clip leaves the batch when it reaches its goal (unless ``stops_at_success`` is False), when it was misclassified
+    before the attack, or when the attack sets its ``stopped``. The remaining rows are then evaluated again without it:
+    one forward pass costs less than gradients of rows that are not needed, and every gradient row then belongs to a
+    running clip.
 
-    A subclass writes :meth:`_step` and, where it keeps something per clip, :meth:`_begin`.
+    A subclass writes :meth:`_step` and, if it keeps a state per clip, :meth:`_begin`.
     """
 
     stops_at_success = True
 
     def _begin(self, active: ActiveSet, logits: Tensor) -> None:
-        """Prepare ``active.memory`` from the clean logits, after clips that were wrong before have left."""
+        """Prepare ``active.memory`` from the clean logits, after the clips misclassified when clean have left."""
 
     def _step(self, active: ActiveSet, points: Tensor, logits: Tensor, ledger: Ledger) -> Tensor:
         """Make the next iterate.
@@ -32,8 +32,8 @@ class StepwiseAttack(Attack):
             active: the running clips; its memory may be updated in place.
             points: their iterates, a leaf that requires a gradient.
             logits: the victim's logits for ``points``, with the graph, at least float32.
-            ledger: to be told with ``ledger.spend(active.rows, gradients=..., ...)`` what the step cost; forwards and
-                iterations are counted by the caller.
+            ledger: takes the cost of the step by ``ledger.spend(active.rows, gradients=..., ...)``; the caller counts
+                forward passes and iterations.
 
         Returns:
             The next iterates, within the bounds.

@@ -1,4 +1,4 @@
-"""Jacobian-based saliency map attack (Papernot et al. 2016): saliency maps, and few pixels that change a lot."""
+"""Jacobian-based saliency map attack (Papernot et al. 2016): large changes of a few pixels chosen by saliency."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from attacks.ledger import ActiveSet, Ledger
 from attacks.losses import input_gradient, is_zero
 
 CELLS = 1 << 22
-"""Pairs compared at once over the whole batch: bounds the memory of the search, not its result."""
+"""Number of pairs compared at once over the whole batch; it bounds the memory of the search, not its result."""
 
 
 def best_pair(alpha: Tensor, beta: Tensor, domain: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    r"""Find the pair of pixels whose joint increase serves the target most, exactly.
+    r"""Find the pair of pixels with the largest joint saliency for the target, exactly.
 
     .. math:: \max_{p < q} -(\alpha_p + \alpha_q)(\beta_p + \beta_q)
               \quad\text{with}\quad \alpha_p + \alpha_q > 0,\ \beta_p + \beta_q < 0
 
-    A pixel that is no better than two others in both alpha and -beta can be replaced by one of them without loss. So
-    the optimum lies in the first two Pareto layers, which one sort and two running maxima find in O(n log n); only
-    their few pixels are compared pair by pair, block by block, so that memory stays linear in the number of pixels.
+    A pixel that is no better than two others in both alpha and -beta can be replaced by one of them without loss. The
+    optimum therefore lies in the first two Pareto layers, which one sort and two running maxima find in O(n log n);
+    only the few pixels of these layers are compared pairwise, in blocks, so that memory is linear in the number of
+    pixels.
 
     Args:
-        alpha: gradient of the target's logit ``(clips, pixels)``. For a decrease pass the negative of both.
+        alpha: gradient of the target's logit ``(clips, pixels)``. For a decrease, pass the negatives of both gradients.
         beta: gradient of the sum of the other logits ``(clips, pixels)``.
         domain: bool ``(clips, pixels)``, pixels that may change.
 
     Returns:
-        First and second pixel of each clip's pair ``(clips,)`` and whether the clip has an admissible pair; where it
-        has none the pixels mean nothing. Among equal pairs the choice depends on nothing but the clip itself.
+        First and second pixel of each clip's pair ``(clips,)`` and whether the clip has an admissible pair; without
+        one, the pixels are meaningless. Ties are broken in a way that depends on the clip alone.
     """
-    # Stable, so that equal values keep the order of the pixels whatever the batch.
+    # Stable, so that equal values keep the order of the pixels in any batch.
     ascents, order = torch.where(domain, alpha, -torch.inf).sort(dim=1, descending=True, stable=True)
     descents = torch.where(domain, -beta, -torch.inf).gather(1, order)
     first = _records(descents)
@@ -42,7 +43,7 @@ def best_pair(alpha: Tensor, beta: Tensor, domain: Tensor) -> tuple[Tensor, Tens
     number = max(1, int(survives.sum(dim=1).max()))
     position = survives.to(torch.uint8).sort(dim=1, descending=True, stable=True).indices[:, :number]
     survives = survives.gather(1, position)
-    # In float64 the product of two small gradients does not vanish.
+    # In float64 the product of two small gradients does not underflow.
     ascents = ascents.gather(1, position).double().masked_fill(~survives, -torch.inf)
     descents = descents.gather(1, position).double().masked_fill(~survives, -torch.inf)
     order = order.gather(1, position)
@@ -62,17 +63,18 @@ def best_pair(alpha: Tensor, beta: Tensor, domain: Tensor) -> tuple[Tensor, Tens
 
 
 def best_pixel(alpha: Tensor, beta: Tensor, domain: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Find the single pixel of the largest saliency, :math:`-\alpha_p \beta_p` where :math:`\alpha_p > 0 > \beta_p`.
+    r"""Find the pixel of the largest saliency, :math:`-\alpha_p \beta_p` where :math:`\alpha_p > 0 > \beta_p`.
 
-    The paper's equation 8 prints the condition the other way round; this is the sense of its source.
+    Equation 8 of the replicated paper prints the condition the other way round; this is the condition of Papernot et
+    al.
 
     Args:
-        alpha: gradient of the target's logit ``(clips, pixels)``. For a decrease pass the negative of both.
+        alpha: gradient of the target's logit ``(clips, pixels)``. For a decrease, pass the negatives of both gradients.
         beta: gradient of the sum of the other logits ``(clips, pixels)``.
         domain: bool ``(clips, pixels)``, pixels that may change.
 
     Returns:
-        The pixel of each clip ``(clips,)`` and whether the clip has an admissible one.
+        The pixel of each clip ``(clips,)`` and whether the clip has an admissible pixel.
     """
     admissible = domain & (alpha > 0) & (beta < 0)
     value, pixel = torch.where(admissible, -alpha.double() * beta.double(), 0.0).max(dim=1)
@@ -80,32 +82,32 @@ def best_pixel(alpha: Tensor, beta: Tensor, domain: Tensor) -> tuple[Tensor, Ten
 
 
 def _records(values: Tensor) -> Tensor:
-    """Mark in each row what exceeds everything before it; minus infinity never does."""
+    """Mark the values of each row that exceed all earlier ones; minus infinity never does."""
     before = torch.nn.functional.pad(values.cummax(dim=1).values, (1, 0), value=-torch.inf)[:, :-1]
     return values > before
 
 
 class JSMA(StepwiseAttack):
-    r"""Moves the pixels that raise the target's logit and lower the sum of the others, towards one end of the bounds.
+    r"""Moves the pixels that raise the target's logit and lower the sum of the others towards one of the bounds.
 
-    Every iteration changes the best pair of pixels by ``theta``, or the best single pixel. It needs
-    :math:`\alpha = \nabla Z_t` and :math:`\beta = \nabla \sum_{j \ne t} Z_j = \nabla \sum_j Z_j - \alpha`: two backward
-    passes whatever the number of classes. A clip without an admissible pair stops with what it has; the iteration that
-    found none is counted, since its gradients were spent.
+    Every iteration changes the best pair of pixels, or the best single pixel, by ``theta``. It needs
+    :math:`\alpha = \nabla Z_t` and :math:`\beta = \nabla \sum_{j \ne t} Z_j = \nabla \sum_j Z_j - \alpha`, that is two
+    backward passes whatever the number of classes. A clip without an admissible pair stops at its current iterate; the
+    iteration that found none is counted, because its gradients were spent.
 
     Args:
         model: the victim; its output is logits.
-        iterations: pairs, or single pixels, that may be changed; fewer are a prefix of more.
-        theta: change of a chosen value as a share of the bounds' width; negative to decrease.
+        iterations: largest number of pairs, or single pixels, that are changed; several numbers share one run.
+        theta: change of a chosen value as a share of the width of the bounds; negative to decrease.
         pairs: choose pairs of pixels (equation 10 of Papernot et al.) instead of single ones (equation 8).
-        revisit: let a pixel be chosen again until it reaches the bound, as in the paper; else it is used once. With
-            ``theta`` of 1 the two are the same.
-        bounds: lower and upper end of what an input may hold.
-        seed: seed of random targets.
-        targeted: always True; kept so that every attack is built alike.
+        revisit: let a pixel be chosen again until it reaches the bound, as in the paper; otherwise it is used once.
+            With a ``theta`` of 1 both are the same.
+        bounds: smallest and largest value of an input.
+        seed: seed of the random targets.
+        targeted: always True; present so that all attacks have the same constructor arguments.
 
     Raises:
-        ValueError: for a theta of zero or beyond the bounds' width, or a negative number of iterations.
+        ValueError: for a theta of zero or outside [-1, 1], or a negative number of iterations.
     """
 
     nested = "iterations"
@@ -132,7 +134,7 @@ class JSMA(StepwiseAttack):
         self.check_settings()
 
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for settings that make no sense."""
+        """Raise ``ValueError`` for a setting out of range."""
         require_count("iterations", self.iterations, 0)
         if not 0 < abs(self.theta) <= 1:
             raise ValueError(f"expected theta in [-1, 1] and not 0, got {self.theta}")
@@ -154,7 +156,7 @@ class JSMA(StepwiseAttack):
         lower, upper = self.bounds
         values = points.detach().flatten(1)
         domain = active.memory["unused"] & (values < upper if increase else values > lower)
-        # To lower the values is to raise their negatives: both gradients change sign.
+        # Decreasing values is the same as increasing their negatives, so both gradients change sign.
         alpha, beta = (alpha, total - alpha) if increase else (-alpha, alpha - total)
         pixels, admissible = self._choose(alpha, beta, domain)
         active.stopped |= ~admissible
@@ -165,7 +167,7 @@ class JSMA(StepwiseAttack):
         return moved.view_as(points)
 
     def _choose(self, alpha: Tensor, beta: Tensor, domain: Tensor) -> tuple[Tensor, Tensor]:
-        """Choose the pixels ``(clips, 1 or 2)`` to change and tell for which clips there are any."""
+        """Choose the pixels to change ``(clips, 1 or 2)``, and say whether each clip has any, bool ``(clips,)``."""
         if self.pairs:
             first, second, admissible = best_pair(alpha, beta, domain)
             return torch.stack([first, second], dim=1), admissible

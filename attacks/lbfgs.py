@@ -17,26 +17,26 @@ from attacks.penalty_search import ConstantSearch, Nearest
 class LBFGS(Attack):
     r"""Minimise :math:`\|r\|_2^2 + c\,CE(x + r, t)` within the bounds for the smallest c whose minimiser hits t.
 
-    Every clip has its own search over c (Szegedy et al. search likewise, with c on the distance), each search starts
-    anew from the input, and SciPy's L-BFGS-B minimises, its solvers in lock step so that one pass of the victim serves
-    all clips. A clip gradient is one evaluation of its objective. A clip whose line search fails keeps what it has.
+    Every clip has its own search over c (Szegedy et al. search likewise, with c on the distance), and each search step
+    restarts from the input. The minimiser is SciPy's L-BFGS-B, with all solvers synchronised so that one pass of the
+    victim serves all clips. Each evaluation of a clip's objective costs one gradient. If the line search of a clip
+    fails, its best point so far is kept.
 
-    A c succeeds when its minimiser hits the target; that steers the search. On the way to a minimiser the solver also
-    meets points that hit the target and are nearer. With ``every_query`` the nearest of all of them is returned, so
-    that no adversarial that was seen is lost; without it the minimiser of the smallest successful c is. Where nothing
-    hits, the last minimiser is returned.
+    The search over c counts a c as successful if its minimiser hits the target. On the way to a minimiser the solver
+    also evaluates nearer points that hit the target. With ``every_query`` the nearest of all these points is returned;
+    without it, the minimiser of the smallest successful c. If no point hits the target, the last minimiser is returned.
 
     Args:
         model: the victim; its output is logits.
-        search_steps: values of c tried on each clip, at least 1.
-        iterations: iterations of L-BFGS-B for each c at most, at least 1.
-        every_query: return the nearest point that hit, not only among minimisers.
-        value_tolerance: ``ftol``: a solver ends when an iteration lowers its objective by less than this share of
-            it, or by less than this where the objective is below 1. A smaller one is wasted on float32 noise.
-        gradient_tolerance: ``gtol``: it ends when no projected gradient exceeds this.
-        bounds: lower and upper end of what an input may hold.
-        seed: seed of random targets.
-        targeted: always True; kept so that every attack is built alike.
+        search_steps: number of values of c tried per clip, at least 1.
+        iterations: largest number of iterations of L-BFGS-B per c, at least 1.
+        every_query: return the nearest of all evaluated points that hit, not only of the minimisers.
+        value_tolerance: ``ftol``: a solver ends when an iteration lowers its objective by less than this share of it,
+            or by less than this value if the objective is below 1. A smaller tolerance would be lost in float32 noise.
+        gradient_tolerance: ``gtol``: a solver ends when no entry of the projected gradient exceeds this.
+        bounds: smallest and largest value of an input.
+        seed: seed of the random targets.
+        targeted: always True; present so that all attacks have the same constructor arguments.
 
     References:
         C. Szegedy et al., "Intriguing properties of neural networks", ICLR 2014.
@@ -67,7 +67,7 @@ class LBFGS(Attack):
         self.check_settings()
 
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for settings that make no sense."""
+        """Raise ``ValueError`` for a setting out of range."""
         require_count("search_steps", self.search_steps, 1)
         require_count("iterations", self.iterations, 1)
         if not (self.value_tolerance >= 0 and self.gradient_tolerance >= 0):
@@ -94,7 +94,7 @@ class LBFGS(Attack):
             search.advance(hit)
 
     def _minimise(self, active: ActiveSet, constants: Tensor, nearest: Nearest, ledger: Ledger) -> Tensor:
-        """Minimise for one c a clip and return which minimisers hit their targets, bool ``(clips,)``."""
+        """Minimise with one c per clip and return whether each minimiser hits its target, bool ``(clips,)``."""
         assert active.targets is not None, "L-BFGS always has a target"
         targets = active.targets
         clean = active.inputs.flatten(1).double().cpu().numpy()
@@ -120,7 +120,7 @@ class LBFGS(Attack):
 
         options = {
             "maxiter": self.iterations,
-            # SciPy's own limit of 15000 evaluations could end a long run before its iterations do.
+            # SciPy's default limit of 15000 evaluations could end a run before the limit of iterations.
             "maxfun": 25 * self.iterations,
             "ftol": self.value_tolerance,
             "gtol": self.gradient_tolerance,
@@ -137,7 +137,7 @@ class LBFGS(Attack):
         return self.reached(logits, active.labels, targets)
 
     def _points(self, active: ActiveSet, positions: Tensor, states: Array) -> Tensor:
-        """Inputs of the victim at the solvers' float64 states ``(positions, features)``."""
+        """Inputs of the victim ``(positions, ...)`` at the float64 states of the solvers ``(positions, features)``."""
         inputs = active.inputs
         points = torch.from_numpy(states).to(inputs.device, inputs.dtype).view(len(positions), *inputs.shape[1:])
         return self.clip_to_bounds(points)

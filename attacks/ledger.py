@@ -1,4 +1,4 @@
-"""The clips that an attack still works on, and what it has spent on each."""
+"""The clips that an attack is still working on, and the cost spent on each."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Problem:
         inputs: clean inputs ``(clips, ...)`` within the bounds.
         labels: true labels ``(clips,)``.
         targets: labels to reach ``(clips,)``, or None in an untargeted attack.
-        ids: identity of each clip ``(clips,)``, the same in whatever batch it comes; randomness is drawn from it.
-        arrived: bool ``(clips,)``, clips whose clean prediction, which stands for their label, is their target already.
-            Their entry in ``labels`` is another class, so that every attack takes them for wrong and leaves them alone;
-            None where there can be none.
+        ids: identity of each clip ``(clips,)``, the same in every batch; its random numbers are drawn from it.
+        arrived: bool ``(clips,)``, clips whose clean prediction, used as their label, is their target already. Their
+            entry in ``labels`` is another class, so that every attack treats them as misclassified and does not change
+            them; None if there cannot be any.
     """
 
     inputs: Tensor
@@ -31,7 +31,7 @@ class Problem:
 
     @property
     def true_labels(self) -> Tensor:
-        """Labels as the outcome says them, those of arrived clips included."""
+        """Labels ``(clips,)`` as the outcome reports them, including those of arrived clips."""
         if self.arrived is None or self.targets is None:
             return self.labels
         return torch.where(self.arrived, self.targets, self.labels)
@@ -42,17 +42,17 @@ class Problem:
 
 @dataclass
 class ActiveSet:
-    """The clips that are still running, as rows that are physically gathered when others leave.
+    """The clips that are still running, as rows that are gathered anew when others leave.
 
     Args:
-        rows: positions of the running clips in the batch.
+        rows: positions of the running clips in the batch ``(running,)``.
         points: their current iterates ``(running, ...)``.
-        inputs: their clean inputs.
-        labels: their true labels.
-        targets: their targets, or None.
-        memory: whatever else an attack keeps per clip (first dimension = running clips); gathered with the rest.
-        stopped: bool ``(running,)``; an attack sets it for a clip that cannot go on, which then leaves at the next
-            judgement.
+        inputs: their clean inputs ``(running, ...)``.
+        labels: their true labels ``(running,)``.
+        targets: their targets ``(running,)``, or None.
+        memory: other state of the attack per clip (first dimension = running clips); gathered with the rest.
+        stopped: bool ``(running,)``; an attack sets it for a clip that cannot make progress, which then leaves when
+            the iterate is next tested.
     """
 
     rows: Tensor
@@ -65,7 +65,7 @@ class ActiveSet:
 
     @classmethod
     def of(cls, problem: Problem) -> ActiveSet:
-        """Start with every clip of a batch at its clean input."""
+        """All clips of a batch, each at its clean input."""
         device = problem.inputs.device
         return cls(
             rows=torch.arange(len(problem), device=device),
@@ -80,7 +80,7 @@ class ActiveSet:
         return len(self.labels)
 
     def keep(self, positions: Tensor) -> None:
-        """Go on with the clips at these positions (0 .. running - 1) only."""
+        """Keep only the clips at these positions (0 .. running - 1)."""
         self.rows = self.rows[positions]
         self.points = self.points.detach()[positions]
         self.inputs = self.inputs[positions]
@@ -91,10 +91,10 @@ class ActiveSet:
 
 
 class Ledger:
-    """Counts of every clip while an attack runs, and what stood at each budget.
+    """Counts per clip while an attack runs, and the results recorded for each budget.
 
-    One run serves several budgets where one is a prefix of the other. The running counts of a clip are copied at the
-    moment a budget is recorded for it, so every budget has the counts of a run of its own.
+    One run serves several budgets if smaller ones are intermediate states of larger ones. The running counts of a clip
+    are copied when a budget is recorded for it, so that every budget has the counts of a separate run.
 
     Args:
         problem: the batch.
@@ -116,7 +116,7 @@ class Ledger:
         self.logits: Tensor | None = None
 
     def clean(self, logits: Tensor) -> None:
-        """Take the victim's logits for the clean inputs of the whole batch; to be called once, before any record."""
+        """Record the logits of the clean inputs of the whole batch; called once, before any other record."""
         self.logits_clean = logits.detach().clone()
         self.logits = self.logits_clean.expand(len(self.budgets), *self.logits_clean.shape).clone()
 
@@ -134,11 +134,11 @@ class Ledger:
 
         Args:
             rows: distinct positions in the batch.
-            iterations: updates made.
-            gradients: gradient rows computed for each of the clips.
-            full_jacobian_gradients: what an implementation with full Jacobians would have computed.
-            forward_rows: forward rows computed for each of the clips.
-            zero_gradients: how many of ``gradients`` were exactly zero, ``(len(rows),)`` or one number.
+            iterations: number of updates per clip.
+            gradients: number of gradient rows computed per clip.
+            full_jacobian_gradients: number that an implementation with full Jacobians would have computed.
+            forward_rows: number of forward rows computed per clip.
+            zero_gradients: number of ``gradients`` that were exactly zero, ``(len(rows),)`` or one for all.
         """
         spent = (iterations, gradients, full_jacobian_gradients, forward_rows, zero_gradients)
         for name, amount in zip(self.COUNTS, spent, strict=True):
@@ -146,7 +146,7 @@ class Ledger:
                 self.counts[name][rows] += amount
 
     def record(self, budget: int, rows: Tensor, adversarial: Tensor, logits: Tensor) -> None:
-        """Write down what the clips at ``rows`` have reached at one budget, with their counts so far.
+        """Record the current results of the clips at ``rows`` for one budget, with their counts so far.
 
         Args:
             budget: index into ``budgets``.
@@ -163,18 +163,18 @@ class Ledger:
     def settle(
         self, value: float, rows: Tensor, adversarial: Tensor, logits: Tensor, finished: Tensor | None
     ) -> Tensor | None:
-        """Record the budget that is reached and the clips that are finished.
+        """Record the results of the running clips for the budget just reached, and those of finished clips for all.
 
         Args:
-            value: how much of the nested parameter has been used so far (steps made, searches made).
+            value: value of the nested parameter reached so far (number of steps or searches).
             rows: positions in the batch of the running clips.
-            adversarial: what they have reached.
-            logits: the victim's logits for it.
-            finished: bool ``(running,)``, clips whose result does not change any more: it is recorded for every budget
-                still to come. None where no clip can be finished, which spares the device a synchronisation.
+            adversarial: their current points ``(running, ...)``.
+            logits: the victim's logits for these points.
+            finished: bool ``(running,)``, clips whose result does not change any more and is recorded for every larger
+                budget too. None if no clip can be finished, which avoids a synchronisation with the device.
 
         Returns:
-            Positions among the running clips that go on, or None when all do.
+            Positions among the running clips that continue, or None if all do.
         """
         for budget, limit in enumerate(self.budgets):
             if limit == value:

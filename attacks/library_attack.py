@@ -1,4 +1,4 @@
-"""What an attack of another library needs to be one of ours: alone with each clip, seeded, counted, in our words."""
+"""Adapter base for attacks of other libraries: one clip at a time, seeded, counted, and with our names of settings."""
 
 from __future__ import annotations
 
@@ -22,55 +22,55 @@ from attacks.outcome import Outcome, outcome_of
 from attacks.unit_inputs import UnitInputs
 
 NORMS = {"linf": math.inf, "l0": 0, "l1": 1, "l2": 2}
-"""Our words for norms, and the numbers that libraries call them."""
+"""Our words for norms, and the numbers by which libraries call them."""
 
 
 class LibraryAttack(Attack):
     """An attack of another library, by name.
 
-    By default every clip is attacked alone, with the global generators seeded by (clip, seed) and put back afterwards:
-    what a clip gets then depends on nothing else, it stops where the library stops for it, and its counts are exact.
-    With ``batched=True`` the attack sees all clips at once; a clip's counts are then the batch's rows divided by the
-    clips, rounded up. A gradient row is one that the counter saw at the victim's logits; iterations are the evaluations
-    that were differentiated. An attack without gradients has its evaluations in ``forward_rows``.
+    By default every clip is attacked alone, with the global generators seeded by (clip, seed) and restored afterwards:
+    the result of a clip then depends on nothing else, a clip stops when the library stops for it, and its counts are
+    exact. With ``batched=True`` the attack gets all clips at once, and the counts of a clip are the rows of the batch
+    divided by the number of clips, rounded up. Gradient rows are those that the counter saw at the victim's logits;
+    iterations are the evaluations that were differentiated. The cost of a gradient-free attack is in ``forward_rows``.
 
-    What comes back is moved to the nearest point within the bounds (sums of float32 leave them by a rounding), and a
-    clip of which the library makes values that are not finite stays clean.
+    Results are clamped to the bounds (float32 sums may leave them by a rounding error), and a clip for which the
+    library returns values that are not finite stays clean.
 
-    Budgets are arguments of the library's attack. Those that mean the same in every attack have a word of ours that may
+    Budgets are arguments of the library's attack. For arguments that mean the same in every attack, a word of ours may
     be used instead, and is used in results: ``delta`` for the largest change of a value (l_inf), ``snr_db`` for a
-    bound in l_inf or l_2 as a signal-to-noise ratio of each clip, ``steps`` for the number of steps, ``iterations`` and
-    ``search_steps`` where a constant is searched.
+    bound in l_inf or l_2 given as a signal-to-noise ratio relative to each clip, ``steps`` for the number of steps, and
+    ``iterations`` and ``search_steps`` for attacks with a search over a constant.
 
     A subclass sets ``defaults``, calls this constructor, and writes :meth:`_adversarials`.
 
     Args:
         model: the victim.
         class_path: name of the attack, as it is written in results and errors.
-        init_args: its arguments, beside the model and what it is called with.
-        bound: name of the argument that limits the perturbation in ``norm``; None where there is none.
-        norm: what the attack keeps small, ``"linf"``, ``"l2"``, ``"l1"`` or ``"l0"``.
-        words: our words, and the arguments they stand for.
+        init_args: its constructor arguments, apart from the model.
+        bound: name of the argument that limits the perturbation in ``norm``; None if there is none.
+        norm: the norm that the attack keeps small, ``"linf"``, ``"l2"``, ``"l1"`` or ``"l0"``.
+        words: our words, and the arguments that they stand for.
         relative: arguments that are multiples of the bound unless they are given, for example ``{"alpha": 0.25}``.
         batched: attack all clips in one call.
-        bounds: lower and upper end of what an input may hold. The library sees inputs in [0, 1], see
+        bounds: smallest and largest value of an input. The library gets inputs in [0, 1], see
             :class:`~attacks.unit_inputs.UnitInputs`: its bound is given in the units of the input, all its other
-            arguments (the length of a step, for example) in those of [0, 1].
+            arguments (a step length, for example) in those of [0, 1].
         seed: seed of the random targets and of the attack's random numbers.
-        targeted: towards a random wrong label; else away from the label.
+        targeted: towards a random wrong label; otherwise away from the label.
 
     Raises:
-        ValueError: for arguments that the attack does not have or that make no sense.
+        ValueError: for arguments that the attack does not have, or invalid values.
     """
 
     library: str
-    """What comes before the dot in a name, which is the name of the package."""
+    """Import name of the library, the part of an attack's name before the dot."""
 
     distribution: str
-    """What the package is installed as."""
+    """Name under which the library is installed, for its version."""
 
     defaults: dict[str, Any]
-    """Arguments that may be given, and what the library takes otherwise."""
+    """The attack's arguments and their default values."""
 
     def __init__(
         self,
@@ -100,9 +100,9 @@ class LibraryAttack(Attack):
         self.check_settings()
 
     def _take_norm(self, norm: str) -> None:
-        """Learn what the attack keeps small; in l_inf its bound has the word ``delta``."""
+        """Set the norm that the attack keeps small; in l_inf its bound gets the word ``delta``."""
         self.measure = norm
-        # Noise of equal norm is made in one of three.
+        # Noise of equal norm exists for linf, l2 and l0 only.
         self.norm = "l2" if norm == "l1" else norm
         self.words.pop("delta", None)
         if self.bound is not None and norm == "linf":
@@ -110,12 +110,12 @@ class LibraryAttack(Attack):
 
     @property
     def delta(self) -> float:
-        """The largest change of a value that the attack is allowed, infinite where it is not limited in l_inf."""
+        """Largest change of a value that the attack may make, infinite without a bound in l_inf."""
         return float(self.arguments[self.bound]) if self.bound and self.measure == "linf" else math.inf
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Every argument as the library gets it: given, a multiple of the bound, or the library's own default."""
+        """All arguments as the library gets them: given, a multiple of the bound, or the library's default."""
         arguments = {**self.defaults, **self.init_args}
         for name, factor in self.relative.items():
             if self.bound is not None and name not in self.init_args:
@@ -123,7 +123,7 @@ class LibraryAttack(Attack):
         return arguments
 
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for arguments that the attack does not have, or with values that cannot be meant."""
+        """Raise ``ValueError`` for arguments that the attack does not have, or invalid values."""
         unknown = sorted(set(self.init_args) - set(self.defaults))
         if unknown:
             raise ValueError(f"expected arguments of {self.class_path} among {list(self.defaults)}, got {unknown}")
@@ -161,7 +161,7 @@ class LibraryAttack(Attack):
             raise ValueError(f"expected {name} of {self.class_path} to be a number{limit}, got {value!r}")
 
     def with_settings(self, **settings: Any) -> LibraryAttack:
-        """Return a copy with some arguments, by our word or the library's, or ``batched`` replaced."""
+        """Return a copy with some arguments, named by our word or the library's, or ``batched`` replaced."""
         changed = copy.copy(self)
         changed.batched = settings.pop("batched", self.batched)
         snr_db, given = settings.pop("snr_db", None), {}
@@ -181,7 +181,7 @@ class LibraryAttack(Attack):
         return changed
 
     def in_our_words(self, budget: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a budget as results say it, with our words for the arguments that have one."""
+        """Return a budget as results name it, with our words for the arguments that have one."""
         words = {argument: word for word, argument in self.words.items()}
         names = {name: name if name in self.words else self._argument(name) for name in budget}
         return {words.get(names[name], names[name]): value for name, value in budget.items()}
@@ -192,11 +192,11 @@ class LibraryAttack(Attack):
     # What a subclass writes.
 
     def _argument(self, name: str) -> str:
-        """The library's name of an argument, as a user may write it."""
+        """The library's name of an argument, from the name that a user may write."""
         return name
 
     def _norm(self) -> str:
-        """What the attack keeps small with its present arguments."""
+        """The norm that the attack keeps small with its current arguments."""
         return self.measure
 
     def _adversarials(self, victim: nn.Module, inputs: Tensor, aims: Tensor, seed: int) -> Tensor:
@@ -204,16 +204,19 @@ class LibraryAttack(Attack):
 
         Args:
             victim: the victim inside a counter.
-            inputs: clean inputs ``(clips, ...)``, which may be changed.
-            aims: labels, or targets in a targeted attack ``(clips,)``.
-            seed: a number that belongs to (clip, seed) of the first clip; the global generators have it already.
+            inputs: clean inputs ``(clips, ...)``, which may be modified.
+            aims: labels, or targets in a targeted attack, ``(clips,)``.
+            seed: a number derived from (clip, seed) of the first clip, with which the global generators are seeded.
+
+        Returns:
+            The adversarials ``(clips, ...)``.
         """
         raise NotImplementedError
 
     # The frame around the library.
 
     def _shared(self, attacks: Sequence[Attack]) -> list[list[int]]:
-        # Nothing is known about prefixes of somebody else's attack, so each budget is a run of its own.
+        # Whether smaller budgets are intermediate states of larger ones is unknown here, so each budget is run alone.
         return [[index] for index in range(len(attacks))]
 
     def _run_groups(self, problem: Problem, attacks: Sequence[Attack]) -> list[Outcome]:
@@ -241,7 +244,7 @@ class LibraryAttack(Attack):
                 self._attack_together(problem, rows, ledger)
 
     def _in_unit_inputs(self, clean: Tensor) -> LibraryAttack:
-        """The attack with its bound in the units of [0, 1], and of this clip alone where it is a ratio."""
+        """The attack with its bound in the units of [0, 1]; with ``snr_db``, the bound of this clip."""
         width = self.bounds[1] - self.bounds[0]
         if self.bound is None or (width == 1.0 and self.snr_db is None):
             return self
@@ -256,7 +259,7 @@ class LibraryAttack(Attack):
         devices = [problem.inputs.device] if problem.inputs.device.type == "cuda" else []
         clean = problem.inputs[rows]
         unit = UnitInputs(self.model, self.bounds, clean.shape[1:])
-        # The model itself where nothing is changed, so that the library meets the class that its user wrote.
+        # The model itself if no conversion is needed, so that the library gets the user's class.
         counter = GradientCounter(self.model if unit.is_identity else unit)
         attack, pictures = self._in_unit_inputs(clean), unit.pictures(clean)
         # Some attacks draw from NumPy's global generator.
@@ -270,7 +273,7 @@ class LibraryAttack(Attack):
             np.random.set_state(state)  # noqa: NPY002
         found = found.detach().to(clean.dtype)
         if not unit.is_identity:
-            # What was not changed is what it was, to the last digit.
+            # Unchanged values keep their exact original value.
             found = torch.where((found == pictures).view_as(clean), clean, unit.inputs(found))
         found = self.clip_to_bounds(found)
         finite = found.flatten(1).isfinite().all(dim=1)
@@ -293,16 +296,16 @@ class LibraryAttack(Attack):
 
 
 def meant(name: str, known: Sequence[str]) -> str:
-    """Say which known names a wrong one may stand for, as the end of an error message; empty where none is near."""
+    """Suggest known names close to a wrong one, as the end of an error message; empty if none is close."""
     bare = {one.rpartition(".")[2].lower(): one for one in reversed(known)}
     near = [bare[found] for found in get_close_matches(name.rpartition(".")[2].lower(), list(bare), n=3)]
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def require_classes(class_path: str, least: int, classes: int) -> None:
-    """Raise ``ValueError`` where a loss compares more logits than the victim has."""
+    """Raise ``ValueError`` if a loss compares more logits than the victim has."""
     if classes < least:
         raise ValueError(
-            f"expected a victim of at least {least} classes for {class_path}, whose loss compares so many logits, "
+            f"expected a victim of at least {least} classes for {class_path}, whose loss compares that many logits, "
             f"got {classes}"
         )

@@ -19,54 +19,56 @@ from attacks.penalty_search import Nearest
 
 FIRST_PULL, LEAST_PULL, PULL_GROWTH, PULL_DECAY = 0.3, 0.02, 1.2, 0.5
 TOLERANCE = 1e-4
-"""Share of its distance by which the boundary may recede without halving alpha: rounding must not decide."""
+"""Relative increase of the distance to the boundary that does not halve alpha, so that rounding does not decide."""
 FIRST_OVERSHOOT, LEAST_OVERSHOOT, MOST_OVERSHOOT = 0.02, 1e-3, 0.1
 OVERSHOOT_GROWTH, OVERSHOOT_DECAY = 2.0, 0.7
 LEAST_DISTANCE = {"l2": 1e-4, "linf": 1e-5}
-"""The overshoot is a share of the distance, which is taken to be at least this: silence may lie on a boundary."""
+"""Smallest distance, by norm, of which the overshoot is a share, because silence may lie on a boundary."""
 LEAST_GAIN = 1e-3
-"""What a clip that has an adversarial must gain, as a share of its distance, for patience to start anew."""
+"""Relative decrease of the distance that resets the patience of a clip with an adversarial."""
 
 
 class MinimalNorm(Attack):
     r"""Find the nearest adversarial inside the bounds with few gradients, in l_2 or l_inf.
 
-    Each iteration linearises the victim once at the iterate z and has two projections onto the linearised boundary,
-    both exact inside the bounds: Q, the point of the boundary nearest to z, and P, that nearest to the input x. The
-    step goes to Q and a share of the way from there to P,
+    Each iteration linearises the victim once at the iterate z and computes two projections onto the linearised
+    boundary, both exact inside the bounds: Q, the point of the boundary nearest to z, and P, the point nearest to the
+    input x. The next iterate lies between the two,
 
     .. math:: z' = Q + \alpha (P - Q).
 
-    At the nearest adversarial z, Q and P are one point: there the perturbation is orthogonal to the boundary, as far as
-    the bounds let it, which is the condition that SuperDeepFool corrects DeepFool towards. P alone runs away where the
-    boundary is curved, and a small share, as in FAB, is slow. Here every clip has its own :math:`\alpha`, from 0.02 to
-    1: it is halved when Q moves away from x and grows by a fifth otherwise.
+    At the nearest adversarial, z, Q and P coincide: the perturbation is orthogonal to the boundary, as far as the
+    bounds allow, which is the condition towards which SuperDeepFool corrects DeepFool. P alone diverges where the
+    boundary is curved, and a small :math:`\alpha`, as in FAB, is slow. Here every clip has its own :math:`\alpha`, from
+    0.02 to 1: it is halved when Q moves away from x and grows by a fifth otherwise.
 
-    Both projections aim beyond the boundary by a share :math:`\gamma` of what separates the input from it. This
-    overshoot is the clip's own too and follows the rule of DDN and FMN for the norm, between 0.1 % and 10 %: less after
-    an iterate that reached the goal, more after one that did not. No schedule depends on how many iterations there will
-    be, so a smaller budget is an intermediate state of a larger one.
+    Both projections aim beyond the boundary by a share :math:`\gamma` of the distance between the input and the
+    boundary. This overshoot, between 0.1 % and 10 %, is set per clip too and follows the rule of DDN and FMN for the
+    norm: it shrinks after an iterate that reached the goal and grows after one that did not. No schedule depends on the
+    number of iterations, so a smaller budget is an intermediate state of a larger one.
 
-    Until the first iterate that reaches the goal :math:`\alpha` is 0, which is DeepFool. The first iteration looks at
-    all ``candidates`` and costs a gradient for each beside the label; every later one follows the strongest rival at
-    z and costs one gradient. A targeted attack has the target as its only rival, against the strongest other class.
+    Until the first iterate that reaches the goal, :math:`\alpha` is 0, which is DeepFool. The first iteration considers
+    all ``candidates`` and costs one gradient for each except the label; every later iteration considers the strongest
+    rival at z only and costs one gradient. In a targeted attack the target is the only rival, against the strongest
+    other class.
 
-    Returned is the nearest iterate that reached the goal, drawn nearer to x along the line between by ``line_steps``
-    forwards. A clip that never reached it comes back as its last iterate. A clip whose gradients are all zero stops.
+    The result is the nearest iterate that reached the goal, moved towards x along the line between the two with
+    ``line_steps`` forward passes. A clip that never reached the goal is returned as its last iterate. A clip whose
+    gradients are all zero stops.
 
     Args:
         model: the victim; its output is logits.
-        iterations: number of steps at most, at least 1; several numbers share one run.
-        norm: ``"l2"`` or ``"linf"``, the norm that is kept small.
-        candidates: how many classes the first iteration looks at, the label included: those with the largest clean
-            logits; None means all. It is of no use in a targeted attack.
-        patience: a clip that has an adversarial stops when this many iterations in a row have not made it nearer by a
-            thousandth in all, at least 1; None goes on to the end.
-        line_steps: divisions of the line from the input to the adversarial after the attack, by false position on the
-            margin, which cost a forward each and no gradient.
-        bounds: lower and upper end of what an input may hold.
+        iterations: largest number of steps, at least 1; several numbers share one run.
+        norm: ``"l2"`` or ``"linf"``, the norm that is minimised.
+        candidates: number of classes that the first iteration considers, including the label: those with the largest
+            clean logits; None means all. It has no effect in a targeted attack.
+        patience: a clip that has an adversarial stops after this many iterations, at least 1, in which the distance has
+            not decreased by a thousandth in total; None never stops early.
+        line_steps: steps of false position on the margin, along the line from the input to the adversarial after the
+            attack; each costs one forward pass and no gradient.
+        bounds: smallest and largest value of an input.
         seed: seed of the random targets.
-        targeted: towards a random wrong label; else away from the label.
+        targeted: towards a random wrong label; otherwise away from the label.
 
     References:
         S. Moosavi-Dezfooli, A. Fawzi and P. Frossard, "DeepFool", CVPR 2016 (the way to the boundary).
@@ -77,7 +79,7 @@ class MinimalNorm(Attack):
         J. Rony et al., "Decoupling direction and norm for efficient gradient-based l_2 adversarial attacks and
         defenses", CVPR 2019, arXiv:1811.09600, and M. Pintor et al., "Fast minimum-norm adversarial attacks through
         adaptive norm constraints", NeurIPS 2021, arXiv:2102.12827 (the schedule of the norm).
-        The schedules of alpha and gamma and the order of the parts are this project's.
+        The schedules of alpha and gamma and the combination of these parts are this project's own.
     """
 
     nested = "iterations"
@@ -104,7 +106,7 @@ class MinimalNorm(Attack):
         self.check_settings()
 
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for a setting out of its range."""
+        """Raise ``ValueError`` for a setting out of range."""
         require_count("iterations", self.iterations, 1)
         if self.norm not in NORMS:
             raise ValueError(f"expected a norm among {list(NORMS)}, got {self.norm!r}")
@@ -118,7 +120,7 @@ class MinimalNorm(Attack):
         self._iterate(problem, ledger)
         if self.line_steps:
             for budget in range(len(ledger.budgets)):
-                # Unlike after DeepFool, a larger budget has another adversarial, so each has a line of its own.
+                # Unlike in DeepFool, adversarials differ between budgets, so each budget needs its own line search.
                 draw_nearer(self, problem, _one_budget(ledger, budget), self.line_steps)
 
     def _iterate(self, problem: Problem, ledger: Ledger) -> None:
@@ -143,7 +145,7 @@ class MinimalNorm(Attack):
             if staying is not None:
                 active.keep(staying)
                 reached = reached[staying]
-                # One forward costs less than a gradient of rows that nobody needs.
+                # One forward pass costs less than gradients of rows that are not needed.
                 logits = self._evaluate(active, graph=True)
             if iteration == 0:
                 self._begin(active)
@@ -165,22 +167,22 @@ class MinimalNorm(Attack):
         return at_least_float32(self.logits(active.points))
 
     def _begin(self, active: ActiveSet) -> None:
-        """Prepare what is kept of every running clip."""
+        """Initialise the state kept per running clip."""
         unknown = torch.full((len(active),), torch.inf, dtype=torch.float64, device=active.rows.device)
         active.memory = {
             # Whether any iterate has reached the goal, and the two schedules: alpha and gamma of the class.
             "crossed": torch.zeros_like(active.stopped),
             "pull": torch.full_like(unknown, FIRST_PULL),
             "overshoot": torch.full_like(unknown, FIRST_OVERSHOOT),
-            # Distance from the input of the last point of the boundary, Q of the class.
+            # Distance of the last Q from the input.
             "boundary": unknown,
-            # Distance that the patience is measured from, and the iterations since.
+            # Distance at the last reset of the patience, and the number of iterations since.
             "gained": unknown,
             "waited": torch.zeros_like(active.rows),
         }
 
     def _offer(self, active: ActiveSet, logits: Tensor, reached: Tensor, nearest: Nearest) -> None:
-        """Keep the iterates that are the nearest so far, and stop the clips that patience is at an end with."""
+        """Keep the nearest iterates so far, and stop the clips whose patience is exhausted."""
         distances = self._length(active.points.detach().double() - active.inputs.double())
         nearest.offer(active.rows, active.points, logits, distances, reached)
         memory, kept = active.memory, nearest.distances[active.rows]
@@ -191,7 +193,7 @@ class MinimalNorm(Attack):
             active.stopped = active.stopped | (memory["waited"] >= self.patience)
 
     def _contest(self, active: ActiveSet, logits: Tensor, *, first: bool) -> tuple[Tensor, Tensor]:
-        """Choose the rivals ``(running, rivals)`` and the class that they are to overtake ``(running, 1)``."""
+        """Choose the rivals ``(running, rivals)`` and the class that they have to overtake ``(running, 1)``."""
         if active.targets is not None:
             return active.targets[:, None], _strongest(logits, active.targets, 1)
         kept = logits.shape[1] if self.candidates is None else min(self.candidates, logits.shape[1])
@@ -202,9 +204,9 @@ class MinimalNorm(Attack):
 
         Args:
             active: the running clips.
-            gradient: of what is to grow ``(running, features)``.
-            deficit: what it lacks ``(running,)``, negative where the boundary has been crossed.
-            reached: bool ``(running,)``, whether the present iterate reaches the goal.
+            gradient: gradient of f_rival - f_owner ``(running, features)``.
+            deficit: f_owner - f_rival ``(running,)``, negative where the boundary has been crossed.
+            reached: bool ``(running,)``, whether the current iterate reaches the goal.
 
         Returns:
             The next iterates ``(running, ...)``, within the bounds.
@@ -213,7 +215,7 @@ class MinimalNorm(Attack):
         clean, here = active.inputs.flatten(1).to(gradient.dtype), active.points.detach().flatten(1).to(gradient.dtype)
         memory["crossed"] = crossed = memory["crossed"] | reached
         factor = torch.where(reached, OVERSHOOT_DECAY, OVERSHOOT_GROWTH)
-        # The input itself was made without an overshoot and says nothing about it.
+        # The input itself was not made with an overshoot, so it does not change it.
         factor = torch.where((here == clean).all(dim=1), 1.0, factor)
         memory["overshoot"] = overshoot = (memory["overshoot"] * factor).clamp(LEAST_OVERSHOOT, MOST_OVERSHOOT)
 
@@ -221,7 +223,7 @@ class MinimalNorm(Attack):
         dual_norm = gradient.norm(dim=1) if self.norm == "l2" else gradient.abs().sum(dim=1)
         depth = torch.maximum(missing.abs(), LEAST_DISTANCE[self.norm] * dual_norm)
         aim = deficit + overshoot.to(deficit.dtype) * depth
-        # From beyond the aim the nearest point of it lies backwards.
+        # For an iterate beyond the hyperplane aimed at, the projection goes backwards.
         sense = torch.where(aim < 0, -1.0, 1.0).to(aim.dtype)
         step, _ = project(here, gradient * sense[:, None], aim.abs(), self.bounds, self.norm)
         nearest_to_iterate = here + step - clean
@@ -240,19 +242,19 @@ class MinimalNorm(Attack):
         return self.clip_to_bounds(active.inputs + total.to(active.inputs.dtype).view_as(active.inputs)).detach()
 
     def _length(self, change: Tensor) -> Tensor:
-        """Length of every clip's change ``(clips,)``, in the norm that is kept small."""
+        """Length of the change per clip ``(clips,)``, in the norm that is minimised."""
         flat = change.flatten(1)
         return flat.norm(dim=1) if self.norm == "l2" else flat.abs().amax(dim=1)
 
 
 def _strongest(logits: Tensor, excluded: Tensor, count: int) -> Tensor:
-    """Classes with the largest logits beside the excluded one of every clip, ``(clips, count)``."""
+    """Classes with the largest logits apart from the excluded one of each clip, ``(clips, count)``."""
     others = logits.detach().scatter(1, excluded[:, None], -torch.inf)
     return others.argsort(dim=1, descending=True, stable=True)[:, :count]
 
 
 def _one_budget(ledger: Ledger, budget: int) -> Ledger:
-    """A view of one budget of a ledger; what is written into it stands in the ledger."""
+    """A view of one budget of a ledger, which shares its memory."""
     assert ledger.logits is not None, "clean logits come first"
     view = copy.copy(ledger)
     only = slice(budget, budget + 1)

@@ -1,4 +1,4 @@
-"""Noise as large as an attack's perturbation: what no attack may be weaker than."""
+"""Random noise of the same norm as an attack's perturbation, a baseline that every attack must beat."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from attacks.outcome import Outcome
 def noise_of_equal_norm(
     inputs: Tensor, outcome: Outcome, norm: str, *, ids: Tensor, seed: int, bounds: tuple[float, float] = (0.0, 1.0)
 ) -> Tensor:
-    """Disturb every clip at random by as much as an attack has, in the norm that the attack keeps small.
+    """Add random noise to every clip, as large as an attack's perturbation in the norm that the attack keeps small.
 
-    In l_inf every feature moves up or down by the attack's largest change; in l_2 Gaussian noise is scaled to the
-    attack's length; in l_0 as many features as the attack changed, drawn at random, go to the upper bound. Clipping to
+    In l_inf every feature moves up or down by the attack's largest change; in l_2 Gaussian noise is scaled to the norm
+    of the perturbation; in l_0 as many random features as the attack changed are set to the upper bound. Clamping to
     the bounds can only make the noise smaller.
 
     Args:
         inputs: clean ``(clips, ...)``.
-        outcome: what the attack made of them.
+        outcome: result of the attack on them.
         norm: ``"linf"``, ``"l2"`` or ``"l0"``.
         ids: identity of each clip ``(clips,)``; its noise is a function of (clip, seed).
         seed: seed of the noise.
-        bounds: lower and upper end of what an input may hold.
+        bounds: smallest and largest value of an input.
 
     Returns:
         Noisy inputs of the same shape and type.

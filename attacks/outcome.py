@@ -11,39 +11,39 @@ from torch import Tensor
 from attacks.ledger import Ledger, Problem
 
 L0_THRESHOLD = 1e-6
-"""A feature counts as changed where it moved by more than this."""
+"""A feature counts as changed if it moved by more than this."""
 
 NO_TARGET = -1
-"""The target of a clip that was attacked without one."""
+"""Target of a clip in an untargeted attack."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of one attack at one budget, clip by clip and in the order of the inputs.
+    """The result of one attack at one budget, one row per clip in the order of the inputs.
 
     An attack that is averaged over target labels (``deepfool_targeted``) fills ``per_target`` with one ordinary outcome
-    a wrong label. Its own ``success``, ``target_hit``, counts and distances are then float64 means over them, and its
-    ``adversarial`` and ``logits_adversarial`` belong to the nearest target that was hit.
+    per wrong label. Its own ``success``, ``target_hit``, counts and distances are then float64 means over these, and
+    its ``adversarial`` and ``logits_adversarial`` belong to the nearest target that was hit.
 
     Args:
-        adversarial: what the attack made of the inputs, ``(clips, ...)``.
+        adversarial: the adversarial inputs, ``(clips, ...)``.
         logits_clean: the victim's logits for the inputs, ``(clips, classes)``.
         logits_adversarial: its logits for ``adversarial``, as the attack itself saw them, ``(clips, classes)``.
         labels: true labels ``(clips,)``.
         targets: labels to reach ``(clips,)``, ``NO_TARGET`` in an untargeted attack.
-        success: bool, argmax of ``logits_adversarial`` is not the label.
-        target_hit: bool, argmax of ``logits_adversarial`` is the target.
-        iterations: updates of the clip until it was finished; 0 for a clip that was wrong before.
-        gradients: gradient rows spent on the clip, as run; they do not depend on batch mates.
-        full_jacobian_gradients: the same where every Jacobian counts with all of its classes, as older libraries do.
-        forward_rows: forward rows that the clip needs when it is attacked alone. When batch mates leave, the others are
-            evaluated once more so that no gradient is wasted on the leavers; those rows are seen by the gradient
-            counter and not here.
-        zero_gradients: how many of ``gradients`` were exactly zero everywhere.
-        l2: Euclidean norm of the perturbation, computed from the inputs.
-        linf: its largest absolute value.
+        success: bool ``(clips,)``, whether the argmax of ``logits_adversarial`` differs from the label.
+        target_hit: bool ``(clips,)``, whether the argmax of ``logits_adversarial`` is the target.
+        iterations: number of updates until the clip was finished; 0 for a clip misclassified before the attack.
+        gradients: number of gradient rows spent on the clip, as run; it does not depend on the rest of the batch.
+        full_jacobian_gradients: the same with one row per class for every Jacobian, as older libraries compute it.
+        forward_rows: number of forward rows that the clip needs when it is attacked alone. When other clips leave the
+            batch, the remaining ones are evaluated again so that no gradient is spent on finished clips; those rows are
+            counted by the gradient counter only.
+        zero_gradients: number of ``gradients`` that were exactly zero everywhere.
+        l2: Euclidean norm of the perturbation, in the units of the inputs.
+        linf: largest absolute value of the perturbation, in the units of the inputs.
         l0: number of features that moved by more than ``L0_THRESHOLD``.
-        per_target: outcomes of the single target labels, for an average over them only.
+        per_target: outcomes for the individual target labels; empty unless this is an average over them.
     """
 
     adversarial: Tensor
@@ -81,7 +81,7 @@ TENSOR_FIELDS = tuple(field.name for field in fields(Outcome) if field.name != "
 
 
 def concatenate(outcomes: Sequence[Outcome]) -> Outcome:
-    """Join the outcomes of consecutive batches, attacked in the same way, into one."""
+    """Concatenate the outcomes of consecutive batches that were attacked in the same way."""
     if not outcomes:
         raise ValueError("expected at least one outcome to join, got none")
     joined = {name: torch.cat([getattr(outcome, name) for outcome in outcomes]) for name in TENSOR_FIELDS}
@@ -94,11 +94,11 @@ def distances(adversarial: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor, Tens
 
     Args:
         adversarial: ``(clips, ...)``.
-        inputs: what it was made from, same shape.
+        inputs: the clean inputs, same shape.
 
     Returns:
-        l_2, l_inf and l_0 of the difference, ``(clips,)`` each, computed in float64; l_0 counts the features that
-        moved by more than ``L0_THRESHOLD``.
+        l_2, l_inf and l_0 norm of the difference, ``(clips,)`` each, computed in float64; l_0 is the number of features
+        that moved by more than ``L0_THRESHOLD``.
     """
     difference = (adversarial.double() - inputs.double()).flatten(1)
     magnitude = difference.abs()
@@ -106,14 +106,15 @@ def distances(adversarial: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor, Tens
 
 
 def average_over_targets(outcomes: Sequence[Outcome]) -> Outcome:
-    """Average attacks on the same clips towards different targets, clip by clip.
+    """Average attacks on the same clips towards different targets, per clip.
 
     Args:
-        outcomes: one for each target label, in the same order of clips.
+        outcomes: one per target label, all with the same clips in the same order.
 
     Returns:
-        Means in float64; the distances are means over the targets that were hit (over all where none was). The kept
-        adversarial, its logits and its target are those of the smallest l_2 among the hits, or of the first target.
+        Means in float64; the distances are means over the targets that were hit (over all if none was). The
+        adversarial, its logits and its target are those with the smallest l_2 norm among the hits, or of the first
+        target if there is no hit.
     """
     hits = torch.stack([outcome.target_hit for outcome in outcomes])
     counted = torch.where(hits.any(dim=0), hits, True).double()
@@ -153,7 +154,7 @@ def average_over_targets(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def outcome_of(problem: Problem, ledger: Ledger, budget: int) -> Outcome:
-    """Judge what a ledger has recorded for one budget."""
+    """Build the outcome of one budget from the records of a ledger."""
     assert ledger.logits is not None, "an attack gives the clean logits to its ledger"
     assert ledger.logits_clean is not None
     adversarial, logits = ledger.adversarial[budget], ledger.logits[budget]

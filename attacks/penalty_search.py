@@ -1,4 +1,4 @@
-"""What the two penalty attacks share: the search over c of every clip, and the nearest adversarial found so far."""
+"""Shared by the two penalty attacks: the search over c per clip, and the nearest adversarial found so far."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ FACTOR = 10.0
 
 
 class ConstantSearch:
-    """Search of every clip for the smallest weight c of the loss at which the attack succeeds.
+    """Search per clip for the smallest weight c of the loss at which the attack succeeds.
 
-    c starts from 1, grows tenfold after a failure and shrinks tenfold after a success until both have been seen; from
-    then on the interval between the largest failure and the smallest success is bisected in log c.
+    c starts at 1, grows tenfold after a failure and shrinks tenfold after a success until there has been one of each;
+    from then on the interval between the largest failure and the smallest success is bisected in log c.
 
     Args:
         clips: number of clips.
-        device: where the constants live.
+        device: device of the constants.
 
     Attributes:
         constants: c of the next attempt, float64 ``(clips,)``.
@@ -28,7 +28,7 @@ class ConstantSearch:
         self._succeeded = torch.full_like(self.constants, torch.inf)
 
     def advance(self, success: Tensor) -> None:
-        """Choose the next constants from the success, bool ``(clips,)``, of the attempt with the present ones."""
+        """Choose the next constants from the success of the attempt with the current ones, bool ``(clips,)``."""
         self._succeeded = torch.where(success, torch.minimum(self._succeeded, self.constants), self._succeeded)
         self._failed = torch.where(success, self._failed, torch.maximum(self._failed, self.constants))
         between = (self._failed * self._succeeded).sqrt()
@@ -37,11 +37,11 @@ class ConstantSearch:
 
 
 class Nearest:
-    """The nearest adversarial of every clip among all points offered, or the last point where none reached the goal.
+    """The nearest adversarial of each clip among all points offered, or the last point if none reached the goal.
 
     Args:
-        points: what stands before the first offer ``(clips, ...)``.
-        logits: the victim's logits for it.
+        points: points before the first offer ``(clips, ...)``.
+        logits: the victim's logits for them.
     """
 
     def __init__(self, points: Tensor, logits: Tensor) -> None:
@@ -50,14 +50,14 @@ class Nearest:
         self.distances = torch.full((len(points),), torch.inf, dtype=torch.float64, device=points.device)
 
     def offer(self, rows: Tensor, points: Tensor, logits: Tensor, distances: Tensor, reached: Tensor) -> None:
-        """Take the points that are nearer than what is kept, and any point for clips that have not succeeded yet.
+        """Keep points that reach the goal nearer than before, and any point for clips that have not succeeded yet.
 
         Args:
-            rows: distinct positions of the clips.
-            points: their new points.
+            rows: distinct positions of the clips ``(rows,)``.
+            points: their new points ``(rows, ...)``.
             logits: the victim's logits for exactly those points.
-            distances: l_2 or its square from the clean input, float64, the same kind in every offer.
-            reached: bool, whether a point reaches the goal.
+            distances: distance from the clean input or its square, float64 ``(rows,)``, of one kind in all offers.
+            reached: bool ``(rows,)``, whether a point reaches the goal.
         """
         kept = self.distances[rows]
         taken = (reached & (distances < kept)) | kept.isinf()

@@ -1,4 +1,4 @@
-"""What is to be run: an attack by name or from a file, with its budgets."""
+"""Attack plans: an attack given by name or by a file, with its budgets, checked before it is run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from storage.untrusted import constructor_types, named_class, shortened
 from storage.yaml_file import read_yaml
 
 RESERVED = ("clean", "check_")
-"""Beginnings of names that results already use: of clean predictions, and of what is run for the trust checks."""
+"""Prefixes of names that results use for clean predictions and for attacks of the trust checks."""
 FILE_KEYS = {"class_path", "init_args", "budgets", "targeted", "batched"}
 
 
@@ -33,8 +33,8 @@ class AttackPlan:
         name: name of the attack in every result.
         build: makes the attack from a victim and ``bounds`` and ``seed``.
         budgets: settings of each budget; ``[{}]`` runs the attack as it is built.
-        definition: plain values that tell this attack from another of the same name.
-        description: budgets and defaults in a sentence, where the user has not given them.
+        definition: plain values that distinguish this attack from another of the same name.
+        description: budgets and defaults in a sentence, if the user has not given them.
     """
 
     name: str
@@ -47,7 +47,7 @@ class AttackPlan:
         """Build the attack at every budget on an empty victim.
 
         Raises:
-            ValueError: if the attack refuses a setting; the attack is named.
+            ValueError: if the attack cannot be built with a setting; the message names the attack.
         """
         try:
             attack = self.build(nn.Identity(), bounds=(0.0, 1.0), seed=0)
@@ -55,7 +55,7 @@ class AttackPlan:
                 attack.with_settings(**budget)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from error
-        # An attack of a user's own may raise anything while it is built.
+        # A user's own attack may raise any exception while it is built.
         except Exception as error:
             raise ValueError(
                 f"{self.name}: expected an attack that can be built with its settings, got {type(error).__name__}: "
@@ -64,7 +64,7 @@ class AttackPlan:
 
 
 def plan_attack(name: str, profile: Mapping[str, list[Budget]], allowed: Collection[str] = ()) -> AttackPlan:
-    """Plan an attack of ``ATTACKS``, one of a library by its name there, or one that a YAML file describes.
+    """Plan an attack of ``ATTACKS``, an attack of a library by name, or one described by a YAML file.
 
     Args:
         name: a name in ``ATTACKS``, ``torchattacks.CLASS`` or ``adv_lib.FUNCTION``, or a file ``*.yaml`` with
@@ -73,9 +73,11 @@ def plan_attack(name: str, profile: Mapping[str, list[Budget]], allowed: Collect
         profile: budgets by attack.
         allowed: packages whose classes a file may name (``--allow-import``); nothing outside them is imported.
 
+    Returns:
+        The plan; all its budgets have been checked.
+
     Raises:
-        ValueError: for an unknown attack, one that may not be imported, one without budgets, or settings that it
-            refuses.
+        ValueError: for an unknown attack, one that may not be imported, one without budgets, or invalid settings.
     """
     if name.endswith((".yaml", ".yml")):
         plan = _plan_from_file(Path(name), allowed)

@@ -1,4 +1,4 @@
-"""How far every clip may be moved: one size for all, or a signal-to-noise ratio that gives each clip its own."""
+"""Largest perturbation per clip: the same for all, or from a signal-to-noise ratio relative to each clip."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 def snr_radii(inputs: Tensor, snr_db: float, norm: str) -> Tensor:
-    r"""Largest perturbation of every clip at a given signal-to-noise ratio.
+    r"""Largest perturbation per clip at a given signal-to-noise ratio.
 
-    In l_2 the radius is :math:`\|x\|_2\,10^{-SNR/20}`, and a perturbation of that length has exactly this ratio. In
-    l_inf it is :math:`\mathrm{rms}(x)\,10^{-SNR/20}`, and a perturbation that moves every value by it has this ratio.
+    In l_2 the radius is :math:`\|x\|_2\,10^{-SNR/20}`; a perturbation of that length has exactly this ratio. In l_inf
+    it is :math:`\mathrm{rms}(x)\,10^{-SNR/20}`; a perturbation that moves every value by it has exactly this ratio.
 
     Args:
         inputs: clean ``(clips, ...)``.
-        snr_db: signal-to-noise ratio in dB; a clip of zeros has none, and its radius is 0.
+        snr_db: signal-to-noise ratio in dB; the radius of a clip of zeros is 0.
         norm: ``"l2"`` or ``"linf"``.
 
     Returns:
@@ -33,12 +33,12 @@ def snr_radii(inputs: Tensor, snr_db: float, norm: str) -> Tensor:
 
 
 def broadcast(values: Tensor, like: Tensor) -> Tensor:
-    """One value per clip ``(clips,)`` in the type and number of dimensions of inputs ``(clips, ...)``."""
+    """Reshape one value per clip ``(clips,)`` for broadcasting with inputs ``(clips, ...)``, in their type."""
     return values.to(like.dtype).view(-1, *(1 for _ in like.shape[1:]))
 
 
 def check_radius(delta: float, snr_db: float | None) -> None:
-    """Raise ``ValueError`` for a negative delta, or a signal-to-noise ratio that is not finite."""
+    """Raise ``ValueError`` for a negative delta or a signal-to-noise ratio that is not finite."""
     if not delta >= 0:
         raise ValueError(f"expected delta of at least 0, got {delta}")
     if snr_db is not None and not math.isfinite(snr_db):
@@ -46,12 +46,12 @@ def check_radius(delta: float, snr_db: float | None) -> None:
 
 
 def is_within(outcome_norm: Tensor, radii: Tensor, inputs: Tensor, norm: str) -> Tensor:
-    """Tell for every clip whether its perturbation respects its radius, up to the rounding of float32.
+    """Whether the perturbation of each clip respects its radius, up to the rounding of float32.
 
     Args:
         outcome_norm: length of the perturbation in ``norm``, ``(clips,)``.
-        radii: what is allowed ``(clips,)``, infinite where nothing limits it.
-        inputs: clean ``(clips, ...)``; adding a perturbation rounds in proportion to them.
+        radii: largest allowed length ``(clips,)``, infinite without a bound.
+        inputs: clean ``(clips, ...)``; the rounding error of adding a perturbation is proportional to them.
         norm: ``"linf"``, ``"l2"`` or ``"l0"``.
 
     Returns:

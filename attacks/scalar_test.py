@@ -1,4 +1,4 @@
-"""The scalar test of section V-C of the paper: what is left of an adversarial that is multiplied by a number."""
+"""The scalar test of section V-C of the paper: whether an adversarial multiplied by a scalar still fools."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from attacks.clip_random import random_uniform
 
 DRAWS = 20
 GAINS_DB = (-40.0, -30.0, -20.0, -12.0, -6.0, -3.0, 0.0, 3.0, 6.0, 12.0)
-"""Fixed gains in dB; 0 changes nothing, so there no label can be restored."""
+"""Fixed gains in dB; a gain of 0 dB changes nothing, so that it cannot restore a label."""
 STREAM = 7001
-"""Number of the draw, apart from those of attacks and noise."""
+"""Number of the draw, different from those of attacks and noise."""
 
 
 @dataclass(frozen=True)
 class ScalarTest:
-    """What a classifier says of adversarials, and of their clean clips, times scalars.
+    """Whether adversarials and their clean clips are classified correctly when multiplied by scalars.
 
     Attributes:
         scalars: float64 ``(clips, draws)`` in (0, 1).
-        restored: whether each multiplied adversarial gets the true label, bool ``(clips, draws)``.
-        clean_correct: the same of the clean clips times the same scalars.
-        restored_at_gain: whether the adversarials get the true label at each fixed gain, bool ``(clips, gains)``.
-        clean_correct_at_gain: the same of the clean clips.
+        restored: whether each multiplied adversarial is assigned its true label, bool ``(clips, draws)``.
+        clean_correct: the same for the clean clips multiplied by the same scalars.
+        restored_at_gain: whether each adversarial is assigned its true label at each gain, bool ``(clips, gains)``.
+        clean_correct_at_gain: the same for the clean clips.
     """
 
     scalars: Tensor
@@ -35,14 +35,17 @@ class ScalarTest:
 
 
 def draw_scalars(ids: Tensor, seed: int, draws: int = DRAWS) -> Tensor:
-    """Numbers uniform in (0, 1), a function of clip, seed and draw: float64 ``(clips, draws)``.
+    """Draw scalars uniformly from (0, 1), as a function of clip, seed and draw.
 
     Args:
         ids: integer identities of the clips ``(clips,)``.
         seed: seed of the run.
-        draws: numbers per clip.
+        draws: number of scalars per clip.
+
+    Returns:
+        float64 ``(clips, draws)``.
     """
-    # Half a step, because the numbers are multiples of 2^-53 from 0.
+    # The numbers are multiples of 2^-53, including 0; half a step excludes 0.
     return random_uniform(ids, seed, (draws,), STREAM) + 2.0**-54
 
 
@@ -59,20 +62,23 @@ def scalar_test(
     draws: int = DRAWS,
     gains_db: Sequence[float] = GAINS_DB,
 ) -> ScalarTest:
-    """Multiply adversarials by scalars and ask whether the true label comes back.
+    """Multiply adversarials by scalars and test whether the true label is restored.
 
-    Products outside the bounds, which only gains above 0 dB make, are moved to the nearest bound.
+    Products outside the bounds, which occur only for gains above 0 dB, are clamped.
 
     Args:
-        classify: inputs ``(clips, ...)`` to logits ``(clips, classes)``.
+        classify: function from inputs ``(clips, ...)`` to logits ``(clips, classes)``.
         adversarials: maps or waveforms that fool the classifier ``(clips, ...)``.
-        clean: what they were made from, of the same shape.
+        clean: the clean inputs, of the same shape.
         labels: true classes ``(clips,)``.
-        ids: integer identities of the clips ``(clips,)``; a clip's scalars follow from its own.
+        ids: integer identities of the clips ``(clips,)``, which determine their scalars.
         seed: seed of the run.
-        bounds: what an input may hold.
-        draws: random scalars per clip.
-        gains_db: fixed gains, the same for all clips.
+        bounds: smallest and largest value of an input.
+        draws: number of random scalars per clip.
+        gains_db: fixed gains in dB, the same for all clips.
+
+    Returns:
+        The scalars and the result for every clip and scalar.
 
     Raises:
         ValueError: if adversarials and clean clips have different shapes.

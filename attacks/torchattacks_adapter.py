@@ -1,4 +1,4 @@
-"""Any attack of torchattacks by name, with the interface and the counts of our own."""
+"""Any attack of torchattacks by name, with the interface and counts of this package's attacks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORDS = {
 }
 """Our words, and the arguments of torchattacks that mean the same."""
 
-# Where no argument says it, the norm of an attack is l_inf if it has a bound, and l_2 otherwise; but for these.
+# Unless an argument gives the norm, it is l_inf for attacks with a bound and l_2 for others, except for these.
 NORM_OF = {
     **dict.fromkeys(("PGDL2", "PGDRSL2"), "l2"),
     **dict.fromkeys(("EADL1", "EADEN"), "l1"),
@@ -31,28 +31,29 @@ NORM_OF = {
 }
 
 THREE_CHANNELS = ("TIFGSM", "PIFGSM", "PIFGSMPP")
-"""Attacks whose smoothing kernels are made for pictures with three colours."""
+"""Attacks whose smoothing kernels are made for images with three colour channels."""
 
 
 class TorchAttacksAttack(LibraryAttack):
     """An attack class of torchattacks, such as ``TorchAttacksAttack(victim, "torchattacks.PGD", {"eps": 0.03})``.
 
-    Every clip is attacked alone unless ``batched=True``: some attacks (CW, for one) give a clip another result beside
-    other clips. Arguments that are not given keep the defaults of torchattacks, except ``n_classes``, which is the
-    victim's, and ``seed``, which is this object's. ``eps`` is ``delta`` where the attack works in l_inf.
+    Every clip is attacked alone unless ``batched=True``, because the result of some attacks (CW, for example) depends
+    on the other clips of the batch. Arguments that are not given keep the defaults of torchattacks, except
+    ``n_classes``, which is the number of the victim's classes, and ``seed``, which is that of this object. ``eps`` is
+    called ``delta`` if the attack works in l_inf.
 
     Args:
         model: the victim.
         class_path: name of the class, with or without the leading ``torchattacks.``.
-        init_args: its arguments beside the model.
+        init_args: its arguments apart from the model.
         relative: arguments that are multiples of ``eps`` unless they are given.
         batched: attack all clips in one call.
-        bounds: lower and upper end of what an input may hold, see :class:`~attacks.library_attack.LibraryAttack`.
+        bounds: smallest and largest value of an input, see :class:`~attacks.library_attack.LibraryAttack`.
         seed: seed of the random targets and of the attack's random numbers.
-        targeted: towards a random wrong label; else in the attack's default mode.
+        targeted: towards a random wrong label; otherwise in the attack's default mode.
 
     Raises:
-        ValueError: for an unknown class or argument, or a target for an attack that has none.
+        ValueError: for an unknown class or argument, or if an attack that cannot aim at a target is to be targeted.
     """
 
     library = "torchattacks"
@@ -99,7 +100,7 @@ class TorchAttacksAttack(LibraryAttack):
         )
 
     def check_settings(self) -> None:
-        """Raise ``ValueError`` for arguments that the class does not have, or with which it fails."""
+        """Raise ``ValueError`` for unknown arguments and for values with which the attack fails."""
         super().check_settings()
         arguments = self.arguments
         if self.attack in ("EADL1", "EADEN") and arguments["abort_early"] and arguments["max_iterations"] < 10:
@@ -109,10 +110,10 @@ class TorchAttacksAttack(LibraryAttack):
             )
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raise ``ValueError`` for inputs of another number of channels than three where the attack needs them."""
+        """Raise ``ValueError`` if the attack needs three channels and the inputs have a different number."""
         if self.attack in THREE_CHANNELS and (len(shape) != 3 or shape[0] != 3):
             raise ValueError(
-                f"expected inputs of three channels for {self.class_path}, which is made for pictures, got {shape}"
+                f"expected inputs of three channels for {self.class_path}, which is made for images, got {shape}"
             )
 
     def _norm(self) -> str:
@@ -139,7 +140,7 @@ class TorchAttacksAttack(LibraryAttack):
             arguments["n_classes"] = classes
         if "seed" in arguments and "seed" not in self.init_args:
             arguments["seed"] = self.seed
-        # Without parameters to learn a device from, the parent prints; the device is set on the next line anyway.
+        # For a victim without parameters the parent prints that it found no device; it is set on the next line anyway.
         with contextlib.redirect_stdout(io.StringIO()):
             attack = self._attack_class(victim, **arguments)
         attack.set_device(inputs.device)
@@ -156,7 +157,7 @@ class TorchAttacksAttack(LibraryAttack):
 
 
 def attack_classes() -> dict[str, Any]:
-    """Return the attacks of torchattacks by name; those that need more than a model are not among them."""
+    """Return the attacks of torchattacks by name, except those that need more than a model."""
     return {
         name: value
         for name, value in vars(torchattacks).items()

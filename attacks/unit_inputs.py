@@ -1,4 +1,4 @@
-"""Inputs of any bounds and shape as pictures in [0, 1], which is what attacks of other libraries are written for."""
+"""Inputs of any bounds and shape as images in [0, 1], the inputs for which attacks of other libraries are written."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 
 class UnitInputs(nn.Module):
-    """A victim that takes pictures in [0, 1] in place of inputs of its own bounds and shape.
+    """Wrapper of a victim that takes images in [0, 1] instead of inputs of the victim's bounds and shape.
 
-    The map between the two is affine, so a norm of a perturbation changes by the width of the bounds alone. Inputs with
-    another number of dimensions than ``(clips, channels, rows, columns)`` are folded into one channel whose number of
-    rows is the largest divisor of their size that does not exceed its square root.
+    The mapping between the two is affine, so norms of perturbations are scaled by the width of the bounds only. Inputs
+    that do not have the four dimensions ``(clips, channels, rows, columns)`` are folded into one channel, whose number
+    of rows is the largest divisor of the input's size that does not exceed the square root of the size.
 
     Args:
         victim: from inputs ``(clips, *shape)`` within the bounds to logits.
-        bounds: lower and upper end of its inputs.
+        bounds: smallest and largest value of its inputs.
         shape: shape of one input.
     """
 
@@ -31,25 +31,25 @@ class UnitInputs(nn.Module):
         self.training = victim.training
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Evaluate the victim at what the pictures stand for."""
+        """Logits ``(clips, classes)`` of the inputs that the images stand for."""
         logits: Tensor = self.victim(self.inputs(pictures))
         return logits
 
     def inputs(self, pictures: Tensor) -> Tensor:
-        """What pictures ``(clips, channels, rows, columns)`` in [0, 1] stand for, ``(clips, *shape)``."""
+        """Inputs ``(clips, *shape)`` from images ``(clips, channels, rows, columns)`` in [0, 1]."""
         if self.is_identity:
             return pictures
         return (self.lower + self.width * pictures).reshape(len(pictures), *self.shape)
 
     def pictures(self, inputs: Tensor) -> Tensor:
-        """Inputs as pictures in [0, 1]; rounding never leaves the interval."""
+        """Images ``(clips, channels, rows, columns)`` from inputs, clamped to [0, 1] against rounding."""
         if self.is_identity:
             return inputs
         return ((inputs - self.lower) / self.width).clamp(0.0, 1.0).reshape(len(inputs), *self.picture)
 
 
 def picture_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    """Shape of one input as a picture: its own if it has three dimensions, else one channel as near to a square."""
+    """Shape of one input as an image: its own if it has three dimensions, else one channel as square as possible."""
     if len(shape) == 3:
         return tuple(shape)
     size = math.prod(shape)

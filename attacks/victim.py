@@ -1,4 +1,4 @@
-"""The classifier under attack: kept exactly as it was found, and looked at before gradients are trusted."""
+"""The classifier under attack: its state is restored after an attack, and sanity checks are made before one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 @contextmanager
 def frozen(victim: nn.Module) -> Iterator[None]:
-    """Put a victim into eval mode without parameter gradients, and leave it exactly as it was found.
+    """Put a victim into eval mode without parameter gradients inside the block, and restore its state afterwards.
 
-    Modes are kept module by module, because a model in training may hold batch norms that are frozen in eval mode;
-    ``requires_grad`` is kept parameter by parameter. Both come back after an exception too. Gradients are enabled
-    inside, also under ``torch.no_grad`` and ``torch.inference_mode``.
+    The mode is restored per module, because a model in training may hold batch norms that are frozen in eval mode, and
+    ``requires_grad`` per parameter, both also after an exception. Gradients are enabled inside the block, even under
+    ``torch.no_grad`` and ``torch.inference_mode``.
 
     Args:
-        victim: any module; a user may choose other modes inside the block.
+        victim: any module; other modes may be set inside the block.
     """
     modes = [(module, module.training) for module in victim.modules()]
     trained = [parameter for parameter in victim.parameters() if parameter.requires_grad]
@@ -37,7 +37,7 @@ def frozen(victim: nn.Module) -> Iterator[None]:
 
 
 def device_of(victim: nn.Module, default: torch.device) -> torch.device:
-    """Return the device of the victim's first parameter or buffer, or ``default`` where it has neither."""
+    """Return the device of the victim's first parameter or buffer, or ``default`` if it has neither."""
     for tensor in (*victim.parameters(), *victim.buffers()):
         return tensor.device
     return default
@@ -45,18 +45,18 @@ def device_of(victim: nn.Module, default: torch.device) -> torch.device:
 
 FORWARDS = 5
 RANDOMNESS = 1e-4
-"""Relative change of logits between two evaluations above which a victim is taken for random."""
+"""Relative change of logits between two evaluations above which a victim counts as random."""
 
 
 @dataclass(frozen=True)
 class VictimFinding:
-    """One thing that has to hold of a victim.
+    """Result of one sanity check on a victim.
 
     Args:
-        name: what was looked at.
-        passed: whether it holds.
-        found: what was seen, in one sentence.
-        remedy: what to do if it does not hold.
+        name: name of the check.
+        passed: whether it passed.
+        found: the finding, in one sentence.
+        remedy: what to do if the check fails.
     """
 
     name: str
@@ -67,14 +67,14 @@ class VictimFinding:
 
 @torch.no_grad()
 def check_victim(victim: nn.Module, inputs: Tensor) -> list[VictimFinding]:
-    """Look at a victim's mode and at its outputs for one batch.
+    """Make sanity checks on a victim before attacking it: its mode, and its outputs for one batch.
 
     Args:
-        victim: what is to be attacked, in the mode that it is in.
-        inputs: a batch within the bounds.
+        victim: the module to be attacked, in its current mode.
+        inputs: a batch ``(clips, ...)`` within the bounds.
 
     Returns:
-        Whether it is in eval mode, finite, returns logits and returns the same ones again.
+        Whether the victim is in eval mode, its outputs are finite, the same on every call, and logits.
     """
     training = [name or "the victim itself" for name, module in victim.named_modules() if module.training]
     outputs = [victim(inputs).float() for _ in range(FORWARDS)]
@@ -92,14 +92,14 @@ def check_victim(victim: nn.Module, inputs: Tensor) -> list[VictimFinding]:
         VictimFinding(
             "finite",
             finite,
-            "finite outputs" if finite else "outputs that are infinite or no numbers",
+            "finite outputs" if finite else "outputs that are infinite or NaN",
             "look for overflow in the victim; use --trainer.precision 32-true",
         ),
         VictimFinding(
             "deterministic",
             change <= RANDOMNESS,
             f"{FORWARDS} evaluations of one batch differ by {change:.1e} of the largest logit",
-            "remove what is random in the victim, or attack its average over many draws",
+            "remove the randomness from the victim, or attack its average over many draws",
         ),
         check_logits(first),
     ]
