@@ -1,4 +1,4 @@
-"""From runs to a report: every table and figure as files, and one page that needs no network and no other file."""
+"""From runs to a report: every table and figure as files, and one self-contained page that needs no network."""
 
 import base64
 from collections import Counter
@@ -36,10 +36,10 @@ from reporting.verdicts import VERDICTS
 from storage import write_text
 
 PICKED = 6
-"""Runs that are compared when the page is opened; more curves than that are hard to tell apart."""
+"""Number of runs compared when the page is opened; more curves would be hard to distinguish."""
 
 SHOWN_ATTACKS = 2500
-"""Lines of the table of attacks and budgets that the page shows; its CSV holds all of them."""
+"""Largest number of rows of the table of attacks and budgets on the page; its CSV contains all of them."""
 
 Drawn = tuple[ReportFigure, bytes, bytes]
 """A figure with its PNG and PDF."""
@@ -47,20 +47,20 @@ Drawn = tuple[ReportFigure, bytes, bytes]
 
 @dataclass(frozen=True)
 class PageContent:
-    """What the page shows.
+    """The content of the page.
 
     Attributes:
-        selection: runs that it is made of.
-        own: every run that was read, with what was measured.
-        ranked: the order of the runs of each corpus under each attack and budget.
+        selection: the runs that it compares.
+        own: every run that was read, with its measurements.
+        ranked: rankings of the runs of each corpus under each attack and budget.
         tables: Tables I to V.
-        more_tables: comparisons beyond them.
-        overview: every setting.
+        more_tables: comparisons beyond the paper's tables.
+        overview: table of all settings.
         own_figures: example maps and curves of the runs.
-        paper_figures: figures beside the paper's.
+        paper_figures: counterparts of the paper's figures.
         findings: judged claims.
         plain: claims, differences, tests, leakage, checks and deviations by key.
-        sounds: clips to listen to.
+        sounds: pairs of sounds to listen to.
     """
 
     selection: Selection
@@ -78,16 +78,16 @@ class PageContent:
 
 @dataclass(frozen=True)
 class Report:
-    """What was written.
+    """The files and tables of a finished report.
 
     Attributes:
         page: the HTML page.
         tables: Tables I to V.
-        figures: all figures, also those with nothing to draw.
+        figures: all figures, those without data included.
         plain: claims, differences, tests, leakage, checks and deviations by key.
-        overview: every setting that was trained.
-        own: every run that was read, with what was measured.
-        answer: which run is most robust, in a sentence; None where nothing was attacked.
+        overview: table of all trained settings.
+        own: every run that was read, with its measurements.
+        answer: which run is most robust, in a sentence; None if no run was attacked.
     """
 
     page: Path
@@ -109,7 +109,7 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
         seed: seed of resampling and permutations.
 
     Returns:
-        What was written.
+        The tables and figures, and the path of the page.
 
     Raises:
         DataError: if a file of a run cannot be read.
@@ -161,7 +161,7 @@ def write_page(content: PageContent, path: Path) -> None:
     """Write the page to a file.
 
     Args:
-        content: what it shows.
+        content: its content.
         path: the HTML file.
     """
     environment = Environment(
@@ -215,18 +215,18 @@ def write_page(content: PageContent, path: Path) -> None:
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """Content as part of the page."""
+    """A data URI that embeds content of a MIME type in the page."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _picked(runs: Sequence[OwnRun], chosen: Ranking | None) -> set[int]:
-    """Places of the runs that are compared when the page is opened: the most robust ones."""
+    """Positions of the runs that are compared when the page is opened: the most robust ones."""
     best = chosen.runs[:PICKED] if chosen else ()
     return {place for place, run in enumerate(runs) if any(run is one for one in best)}
 
 
 def _verdicts(findings: Sequence[Finding]) -> list[tuple[str, dict[str, int]]]:
-    """How many claims hold, by whose numbers."""
+    """Number of claims with each verdict, on the paper's numbers and on ours."""
     counted = {whose: Counter[str]() for whose in ("paper", "ours")}
     for finding in findings:
         counted["paper" if finding.numbers == "paper" else "ours"][finding.verdict] += 1

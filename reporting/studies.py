@@ -1,4 +1,4 @@
-"""What each table and figure compares: one setting that varies, everything else the same; and the runs of it."""
+"""The comparisons behind each table and figure: one setting varies, all others are fixed; and the runs of each."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ USUAL: dict[str, Setting] = {
     "magnitude": "log",
     "resize_method": "bilinear",
 }
-"""What the paper fixes while it varies something else."""
+"""The values at which the paper fixes these settings while it varies another."""
 
 BEST: dict[str, dict[str, dict[str, Setting]]] = {
     "ESC10": {
@@ -52,7 +52,7 @@ BEST: dict[str, dict[str, dict[str, Setting]]] = {
         "DWT": {"sample_rate": 8000},
     },
 }
-"""What the paper found best on each corpus (sections IV-C2 to IV-C4), for the settings that differ between corpora."""
+"""The values that the paper found best on each corpus (sections IV-C2 to IV-C4), for settings that differ by corpus."""
 
 _ABSENT = object()
 
@@ -62,13 +62,13 @@ class Study:
     """A comparison of settings.
 
     Attributes:
-        key: name of the sweep's file without suffix, also the name of what is written.
+        key: name of the sweep's file without suffix, also used for the files of the table or figure.
         title: heading.
-        varied: the setting that is compared.
+        varied: the setting that varies.
         values: its values, in the order of the table.
         label: the setting in words, with its unit.
-        representations: representations it is about.
-        fixed: settings that every run of it must have.
+        representations: classes of the representations to which it applies.
+        fixed: settings that every run of the study must have.
     """
 
     key: str
@@ -82,9 +82,10 @@ class Study:
 
 @dataclass(frozen=True)
 class Slice:
-    """The runs of a study on one corpus and representation that share every setting but the varied one.
+    """The runs of a study on one corpus and representation that share every setting except the varied one.
 
-    At each value stand the seeds of one setting. They are trained as at the other values where such runs exist.
+    The runs at one value are the seeds of one setting, trained in the same way as at the other values if such runs
+    exist.
 
     Attributes:
         study: the study.
@@ -92,9 +93,9 @@ class Slice:
         representation: class of the representation.
         runs: runs at each value, all seeds; values without a run are absent.
         others: the settings that all of them share.
-        apart: what the runs at a value have that those at the most values have not (``max_epochs 24, not 12``).
-        more: at some values the runs that are trained otherwise, as pairs of what is other and the seeds.
-        left_out: runs of the study with other settings than ``others``, by name, and what is other.
+        apart: by value, how its runs were trained differently from most others (``max_epochs 24, not 12``).
+        more: by value, further runs that were trained differently: pairs of the difference in words and the seeds.
+        left_out: runs of the study whose settings differ from ``others``: name of the run and the difference in words.
     """
 
     study: Study
@@ -227,12 +228,12 @@ STUDIES: dict[str, Study] = {
 def slice_of(study: Study, runs: Iterable[Run], corpus: str, representation: str) -> Slice:
     """Find the runs of a study by their settings.
 
-    Among the combinations of the other settings the one is taken that covers most values of the study, then the one
-    closest to the paper's usual settings, then the one with most attacked runs. A table never mixes two of them.
+    Of all combinations of the other settings, the one that covers most values of the study is chosen; ties are broken
+    by closeness to the paper's usual settings, then by the number of attacked runs. A table never mixes combinations.
 
     Args:
-        study: what is compared.
-        runs: runs that may stand in one table.
+        study: the study.
+        runs: runs that may be compared in one table.
         corpus: name of the corpus.
         representation: class of the representation.
     """
@@ -274,7 +275,7 @@ def slice_of(study: Study, runs: Iterable[Run], corpus: str, representation: str
 def _by_training(
     values: dict[Setting, list[Run]],
 ) -> tuple[dict[Setting, list[Run]], dict[Setting, str], dict[Setting, list[tuple[str, list[Run]]]]]:
-    """At each value the runs of the training that most values have, what is other there, and the other runs."""
+    """By value: the runs with the most common training, how their training differs, and the runs trained otherwise."""
     trained = {value: same_setting(runs) for value, runs in values.items()}
     covered: dict[tuple[Any, ...], list[Run]] = {}
     for groups in trained.values():
@@ -303,7 +304,7 @@ def _by_training(
 
 
 def same_setting(runs: Sequence[Run]) -> list[list[Run]]:
-    """Put together the runs that differ in nothing but the seed, in the order in which settings first come."""
+    """Group the runs that differ only in the seed, in the order in which their settings first occur."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         groups.setdefault(setting_key(run), []).append(run)

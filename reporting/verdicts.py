@@ -1,4 +1,6 @@
-"""The one rule by which the report calls an effect sure: models and recordings both vary (``docs/verdicts.md``)."""
+"""The rule by which the report decides whether an effect is significant, over models and recordings
+(``docs/verdicts.md``).
+"""
 
 import math
 from collections.abc import Sequence
@@ -28,23 +30,24 @@ VERDICTS: tuple[Verdict, ...] = (
     "stated only",
     "missing",
 )
-"""In the order in which they are counted on the page."""
+"""All verdicts, in the order in which the page counts them."""
 
 FOLD_RATIO = 1.0
-"""Correction of the interval over folds: keeps to 6 % of excluded true nulls up to a correlation of 0.5."""
+"""Ratio n_test / n_train in the corrected interval over folds; with 1, at most 6 % of the intervals exclude a true null
+value, up to a correlation of 0.5 between folds."""
 
 Ends = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What an effect says.
+    """The verdict on an effect.
 
     Attributes:
-        verdict: the word.
-        ends: the interval over models and recordings; without one that over recordings, or the range over folds.
-        basis: what the ends are, in words.
-        alone: what recordings alone would say; None where the verdict counts models too, or there is no such interval.
+        verdict: the verdict.
+        ends: the interval over models and recordings; without one, that over recordings, or the range over folds.
+        basis: in words, what kind of interval ``ends`` is.
+        alone: the verdict that the interval over recordings alone would give; None unless it decides the verdict.
         recordings: the interval over recordings; None without one.
     """
 
@@ -58,14 +61,14 @@ class Judgement:
 def judge(
     found: Estimate, null: float = 0.0, *, confidence: float = 0.95, logarithmic: bool = False, alone: bool = True
 ) -> Judgement:
-    """Judge an effect that the claim wants above its null value.
+    """Judge an effect that should lie above its null value.
 
     Args:
-        found: the effect with its differences by fold or seed, in the unit that is printed.
-        null: value of no effect.
-        confidence: coverage of its interval over recordings, and of the one that counts models too.
-        logarithmic: whether the effect is a ratio, whose logarithms are averaged.
-        alone: whether there is an interval over recordings in ``low`` and ``high`` where they are no range.
+        found: the effect with its differences by fold or seed.
+        null: value of no effect, in the same unit.
+        confidence: coverage of its interval over recordings, and of that over models and recordings.
+        logarithmic: whether the effect is a ratio, which is averaged by its logarithms.
+        alone: whether ``low`` and ``high`` are an interval over recordings, unless they are a range.
     """
     both = both_interval(found, confidence, logarithmic=logarithmic)
     recordings = over_recordings(found) if alone else None
@@ -82,19 +85,20 @@ def judge(
 
 
 def both_interval(found: Estimate, confidence: float = 0.95, *, logarithmic: bool = False) -> Ends | None:
-    """The interval that counts models and recordings, never narrower than that over recordings alone.
+    """The interval over models and recordings, never narrower than that over recordings alone.
 
-    Folds that test different recordings hold both. Folds or seeds that test the same ones hold models only, to which
-    what recordings add comes as :func:`metrics.model_variance.seed_interval` has it, or for folds in quadrature.
+    Folds that test different recordings reflect the variation of both. Folds or seeds that test the same recordings
+    reflect that of models only; the contribution of recordings is then added in quadrature for folds, and as in
+    :func:`metrics.model_variance.seed_interval` for seeds.
 
     Args:
         found: an effect with its differences by fold or seed.
-        confidence: coverage aimed at, in (0, 1).
-        logarithmic: whether logarithms are averaged, and the ends are those of the ratio.
+        confidence: nominal coverage, in (0, 1).
+        logarithmic: whether logarithms are averaged; the ends are those of the ratio.
 
     Returns:
-        The ends; None with fewer than five folds and three seeds, and where an interval over recordings is called for
-        and there are too few of them.
+        The ends in the unit of the effect; None with fewer than five folds and fewer than three seeds, or if there are
+        too few recordings for the interval over recordings that is needed.
     """
     recordings = over_recordings(found)
     if found.interval != FOLDS and recordings is None:
@@ -116,19 +120,19 @@ def both_interval(found: Estimate, confidence: float = 0.95, *, logarithmic: boo
 
 
 def over_recordings(found: Estimate) -> Ends | None:
-    """The interval over recordings; None where the ends are a range, or are none."""
+    """The interval over recordings; None if ``found`` has a range over folds or no interval."""
     return None if found.interval == FOLDS else _ends(found)
 
 
 def basis_of(found: Estimate) -> str:
-    """What the interval over models and recordings was computed from."""
+    """In words, from what the interval over models and recordings was computed."""
     if len(found.by_fold) >= FEWEST_FOLDS:
         return f"models and recordings: corrected resampled t over {len(found.by_fold)} folds"
     return f"models and recordings: {len(found.by_seed)} seeds"
 
 
 def few_models(found: Estimate) -> str:
-    """Why there is no interval over models and recordings."""
+    """In words, why there is no interval over models and recordings."""
     if found.interval != FOLDS and _ends(found) is None:
         return "fewer than 10 recordings have no interval"
     if found.interval == FOLDS and found.same_recordings:
@@ -138,7 +142,7 @@ def few_models(found: Estimate) -> str:
 
 
 def mean_of_folds(values: Sequence[float], runs: Sequence[str], *, same_recordings: bool = False) -> Estimate | None:
-    """Mean and range over folds of a number that cannot be resampled, a maximum for example."""
+    """Mean and range over folds of a number that cannot be resampled, such as a maximum; None without folds."""
     if not values:
         return None
     by_fold = () if same_recordings else tuple(values)

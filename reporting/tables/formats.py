@@ -15,7 +15,7 @@ LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", ">": "$>$
 
 
 def number(kind: Kind, value: float) -> str:
-    """A number as it is printed: percent, three digits of an area or ratio, whole gradients."""
+    """A formatted number: percent with one decimal, an area or ratio with three, whole gradients."""
     match kind:
         case "percent":
             return f"{100 * value:.1f}"
@@ -26,7 +26,7 @@ def number(kind: Kind, value: float) -> str:
 
 
 def ours(quantity: Quantity) -> str:
-    """What was measured, with >= where it is a lower bound; the word for missing, a dash where nothing can be."""
+    """The formatted measured value, with ≥ if it is a lower bound; ``missing``, or a dash if it cannot exist."""
     found = quantity.ours
     if found is None:
         return MISSING if quantity.possible else IMPOSSIBLE
@@ -34,7 +34,7 @@ def ours(quantity: Quantity) -> str:
 
 
 def interval(quantity: Quantity) -> str:
-    """The interval of what was measured; a range over folds in words; empty without one."""
+    """The formatted interval of the measured value, or its range over folds; empty without one."""
     found = quantity.ours
     if found is None or found.low is None or found.high is None:
         return ""
@@ -48,7 +48,7 @@ def interval(quantity: Quantity) -> str:
 
 
 def counted(quantity: Quantity) -> str:
-    """Distinct clips, and the recordings they were cut from where those are known; empty where nothing was counted."""
+    """The number of distinct clips, and of their recordings if known, as text; empty if nothing was counted."""
     found = quantity.ours
     if found is None or found.n is None:
         return ""
@@ -56,12 +56,12 @@ def counted(quantity: Quantity) -> str:
 
 
 def paper(quantity: Quantity) -> str:
-    """The paper's number, empty without one."""
+    """The formatted number of the paper; empty without one."""
     return "" if quantity.paper is None else number(quantity.kind, quantity.paper)
 
 
 def markdown(table: Table) -> str:
-    """Headings, one line a row with ours, interval, n and the paper's number in each cell, and what is missing."""
+    """The table as Markdown: ours, interval, n and the paper's number in each cell, and commands for missing cells."""
     headings = [*table.headings, *table.columns, "runs"]
     lines = [f"### {table.title}", "", table.caption, "", _line(headings), _line(["---"] * len(headings))]
     for row in table.rows:
@@ -73,7 +73,7 @@ def markdown(table: Table) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """One line a number, at full precision, with the runs that it came from."""
+    """The table as CSV: one row per number, at full precision, with the runs that it was computed from."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     names = ["value", "low", "high", "interval", "spread_over_folds", "n", "recordings", "censored", "paper", "runs"]
@@ -89,7 +89,7 @@ def as_csv(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """A floating table for booktabs: each setting as a line of ours with n, its intervals, and the paper's."""
+    """The table as a LaTeX float (booktabs): for each setting, lines of ours with n, intervals, and the paper's."""
     columns = "l" * (len(table.headings) + 1) + "r" * len(table.columns)
     heads = " & ".join(text.translate(LATEX) for text in (*table.headings, "", *table.columns))
     lines = [
@@ -114,7 +114,7 @@ def latex(table: Table) -> str:
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:
-    """Write all three formats to ``<key>.md``, ``<key>.csv`` and ``<key>.tex``."""
+    """Write ``<key>.md``, ``<key>.csv`` and ``<key>.tex``; returns their paths."""
     paths = []
     for suffix, text in ((".md", markdown(table)), (".csv", as_csv(table)), (".tex", latex(table))):
         paths.append(folder / f"{table.key}{suffix}")
@@ -138,7 +138,7 @@ def _parts(quantity: Quantity) -> Iterator[str]:
 
 
 def _ours_with_n(quantity: Quantity) -> str:
-    """For LaTeX: n as a subscript, so that a column stays no wider than its intervals."""
+    """Our value with n as a LaTeX subscript, so that a column is no wider than its intervals."""
     found = quantity.ours
     n = rf"\textsubscript{{{found.n}}}" if found and found.n is not None else ""
     return ours(quantity) + n

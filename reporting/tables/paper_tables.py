@@ -1,4 +1,4 @@
-"""Tables I to IV and what goes beyond them: rows of settings, ours beside the paper's number."""
+"""Tables I to IV and further comparisons: one row per setting, with our numbers and the paper's."""
 
 from collections.abc import Callable, Sequence
 
@@ -30,7 +30,7 @@ def paper_table(number: int, selection: Selection, accuracies: Accuracies) -> Ta
 
     Args:
         number: 1 to 4.
-        selection: runs that may stand in one table.
+        selection: runs that may be compared in one table.
         accuracies: intervals of accuracies.
     """
     study = STUDIES[TABLES[number - 1]]
@@ -58,11 +58,11 @@ def paper_table(number: int, selection: Selection, accuracies: Accuracies) -> Ta
 
 
 def setting_table(key: str, selection: Selection, accuracies: Accuracies) -> Table:
-    """A comparison that the paper reports in words only, or not at all.
+    """The table of a comparison that the paper reports in words only, or not at all.
 
     Args:
         key: name of the study.
-        selection: runs that may stand in one table.
+        selection: runs that may be compared in one table.
         accuracies: intervals of accuracies.
     """
     columns = tuple(_summary_headings())
@@ -75,10 +75,10 @@ def setting_table(key: str, selection: Selection, accuracies: Accuracies) -> Tab
 
 
 def overview(selection: Selection, accuracies: Accuracies) -> Table:
-    """Every setting that was trained, whatever table it belongs to."""
+    """The table of all trained settings, whether or not they belong to another table."""
     rows = []
     there = sorted(selection.runs, key=lambda run: _place(run.corpus))
-    # Within a corpus: what all of its runs share need not be said of each.
+    # Settings that all runs of a corpus share are not repeated in each row.
     named = {corpus: varying([run for run in there if run.corpus == corpus]) for corpus in corpora_of(there)}
     for group in same_setting(there):
         first = group[0]
@@ -141,7 +141,7 @@ def _study_table(
 
 
 def _corpora(study: Study, selection: Selection) -> list[str]:
-    """The paper's corpora, and any other that has a run of the study."""
+    """Names of the paper's corpora, and of any other with a run of the study."""
     there = [corpus for corpus in corpora_of(selection.runs) if corpus not in PAPER_CORPORA]
     used = [c for c in there if any(slice_of(study, selection.runs, c, r).runs for r in study.representations)]
     return [*PAPER_CORPORA, *used]
@@ -164,7 +164,7 @@ def _summary_headings() -> list[str]:
 def _summary_cells(
     runs: Sequence[Run], accuracies: Accuracies, *, attackable: bool
 ) -> tuple[tuple[Quantity, ...], ...]:
-    """An SVM or a forest is not attackable: it has no gradients, and no parameters to count."""
+    """Cells of a row; an SVM or a random forest is not attackable, because it has no gradients."""
     return (
         (Quantity("accuracy", "percent", accuracies.mean(runs)),),
         (Quantity("parameters", "count", parameters(runs), possible=attackable),),
@@ -179,13 +179,13 @@ def _conditions(selection: Selection) -> str:
     attacks = f"budgets: {selection.profile}" if selection.profile else "no run of it is attacked yet"
     return (
         f"split={selection.split}; {attacks}. Ours: mean over budgets, folds and seeds with a 95 % interval "
-        "(gradients: range over folds), n distinct clips that are right when clean (accuracy: tested clips) of so many "
-        "recordings."
+        "(gradients: range over folds); n: distinct clips classified correctly when clean (accuracy: all test clips), "
+        "and the recordings that they come from."
     )
 
 
 def _dashes(rows: Sequence[Row]) -> str:
-    """What the dashes of a table mean, where it has any."""
+    """A sentence on the meaning of the dashes in a table; empty if it has none."""
     there = any(not quantity.possible for row in rows for cell in row.cells for quantity in cell)
     return f"{IMPOSSIBLE}: without gradients there is nothing to attack with or to count." if there else ""
 

@@ -1,4 +1,4 @@
-"""Tables of words and printed numbers: claims, tests of accuracy against robustness, differences of accuracy."""
+"""Tables of text and formatted numbers: claims, tests of accuracy against robustness, differences of accuracy."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ WITH_COMMAS = re.compile(r"\d{1,3}(,\d{3})+")
 INTERVAL = re.compile(r"\[([^ ]+), ([^ ]+)\]")
 
 NUMBERS = re.compile(r"[+-]\d+\.\d+( [+-]\d+\.\d+)+")
-"""Several differences in one cell, one for each fold."""
+"""Several differences in one cell, one per fold."""
 
 HEADINGS = (
     "study",
@@ -49,16 +49,16 @@ WORDS = {"holds": "higher", "fails": "lower"}
 
 @dataclass(frozen=True)
 class PlainTable:
-    """A table of words and printed numbers.
+    """A table of text and formatted numbers.
 
     Attributes:
-        key: name of the files it is written to.
+        key: name of its files, without suffix.
         title: heading.
-        caption: what it holds.
+        caption: explanation of the columns.
         headings: headings of the columns.
-        rows: cells as they are printed.
-        plain_headings: headings of the CSV, where its columns are not those that are printed.
-        plain_rows: cells of the CSV, numbers as numbers; without them they are read from the printed ones.
+        rows: cells as formatted text.
+        plain_headings: headings of the CSV, if its columns differ from the formatted ones.
+        plain_rows: cells of the CSV, with numbers as numbers; by default they are parsed from the formatted ones.
     """
 
     key: str
@@ -76,7 +76,7 @@ class PlainTable:
         return "\n".join([f"### {self.title}", "", self.caption, "", *body]) + "\n"
 
     def csv(self) -> str:
-        """The table as CSV: plain numbers in columns of numbers, both ends of an interval in columns of their own."""
+        """The table as CSV, with plain numbers and each end of an interval in a column of its own."""
         file = io.StringIO()
         if self.plain_headings:
             headings, rows = self.plain_headings, self.plain_rows
@@ -86,7 +86,7 @@ class PlainTable:
         return file.getvalue()
 
     def write(self, folder: Path) -> None:
-        """Write both."""
+        """Write Markdown and CSV."""
         write_text(folder / f"{self.key}.md", self.markdown())
         write_text(folder / f"{self.key}.csv", self.csv())
 
@@ -94,7 +94,7 @@ class PlainTable:
 def _without_print(
     headings: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
-    """Headings and cells with an interval as its two ends, and no sign, comma or dash for print among numbers."""
+    """Headings and cells without formatting: an interval as its two ends, numbers without plus sign, comma or dash."""
     columns: list[tuple[str, list[object]]] = []
     for place, heading in enumerate(headings):
         cells = [row[place] for row in rows]
@@ -112,7 +112,7 @@ def _without_print(
         elif cells and all(PRINTED_NUMBER.fullmatch(cell) or cell in ("", "-") for cell in cells):
             columns.append((heading, ["" if cell in ("", "-") else _plain(cell) for cell in cells]))
         else:
-            # A setting is a number in one line and a name in another.
+            # A setting may be a number in one row and a name in another.
             columns.append((heading, [_plain(cell) if WITH_COMMAS.fullmatch(cell) else cell for cell in cells]))
     plain = zip(*(cells for _, cells in columns), strict=True)
     return tuple(heading for heading, _ in columns), tuple(plain)
@@ -128,20 +128,20 @@ def _number(value: float | None) -> float | str:
 
 
 def claims_table(findings: Sequence[Finding]) -> PlainTable:
-    """Every claim with its effect, interval, n and verdict."""
+    """The table of all claims, each with its effect, interval, n and verdict."""
     rows = [
         (f.claim, f.numbers, f.verdict, f.statement, f.effect, f.shown, f.interval, f.n, f.note, " ".join(f.runs))
         for f in findings
     ]
     return PlainTable(
         "claims",
-        "What holds of the paper's claims",
-        "A claim holds where the whole 95 % interval of its effect lies on the claimed side, and fails where it lies "
-        "on the other. The interval counts recordings and models, which takes five folds or three seeds; where only "
-        "the interval over recordings excludes no effect, that is said of these models only. Costs are maxima, capped "
-        "by the budgets; with fewer than five folds they have a range, which decides nothing. At equal delta units "
-        "differ between representations. What the paper states without data is stated only, and what its two to four "
-        "settings a corpus look like is descriptive. Nothing is corrected for the number of claims.",
+        "Which of the paper's claims hold",
+        "A claim holds if the whole 95 % interval of its effect lies on the claimed side, and fails if it lies on the "
+        "other. The interval covers the variation of recordings and of models, which requires five folds or three "
+        "seeds; if only the interval over recordings excludes zero effect, the verdict is valid for these models only. "
+        "Costs are maxima, capped by the budgets; with fewer than five folds they have a range, which decides nothing. "
+        "At equal delta, units differ between representations. Claims that the paper makes without data are stated "
+        "only, and its two to four settings per corpus are descriptive. No correction for the number of claims.",
         ("claim", "numbers", "verdict", "the paper says", "effect", "value", "interval", "n", "how judged", "runs"),
         tuple(rows),
         ("claim", "numbers", "verdict", "the paper says", "effect", "value", "low", "high", "n", "how judged", "runs"),
@@ -157,7 +157,7 @@ def claims_table(findings: Sequence[Finding]) -> PlainTable:
 
 
 def association_table(found: Sequence[tuple[str, str, Association | None]]) -> PlainTable:
-    """Tests of accuracy against robustness; each entry is whose numbers, the measure, and the result."""
+    """The table of tests of accuracy against robustness, from triples of whose numbers, the measure and the result."""
     rows = []
     for (whose, measure, result), adjusted in zip(found, holm([test[-1] for test in found]), strict=True):
         if result is None or adjusted is None:
@@ -183,9 +183,9 @@ def association_table(found: Sequence[tuple[str, str, Association | None]]) -> P
     return PlainTable(
         "accuracy_against_robustness_tests",
         "Accuracy against robustness: tests",
-        "Within: Pearson correlation of values centred in each (representation, corpus), two-sided stratified "
-        "permutation test, 95 % interval by resampling strata; Holm's p counts all tests shown, and the verdict "
-        "follows it. Pooled: Spearman, which mixes differences between representations in.",
+        "Within: Pearson correlation of values centred within each stratum (representation, corpus), two-sided "
+        "stratified permutation test, 95 % interval by resampling strata; Holm's p is corrected for all tests shown, "
+        "and the verdict follows it. Pooled: Spearman correlation, which includes differences between representations.",
         (
             "numbers",
             "measure",
@@ -223,14 +223,14 @@ def _signed(value: float) -> str:
 
 
 def differences_table(selection: Selection, accuracies: Accuracies) -> PlainTable:
-    """Every setting of every study minus the one that the paper fixes elsewhere, with paired intervals."""
+    """The table of paired differences between each setting of a study and the paper's usual one, with intervals."""
     return PlainTable(
         "accuracy_differences",
         "Differences of accuracy",
-        "Each setting minus the one that the paper found best or fixes elsewhere, in points, clip by clip on the same "
-        "recordings. The 95 % interval over recordings is given the trained models; that over models and recordings "
-        "takes five folds or three seeds, and a difference is called higher or lower only where it excludes zero. "
-        "Nothing is corrected for the number of tests.",
+        "Each setting minus the one that the paper found best or fixes elsewhere, in percentage points, paired clip by "
+        "clip on the same recordings. The 95 % interval over recordings is conditional on the trained models; the one "
+        "over models and recordings requires five folds or three seeds, and a difference is called higher or lower "
+        "only if it excludes zero. No correction for the number of tests.",
         HEADINGS,
         tuple(_rows(selection, accuracies)),
     )

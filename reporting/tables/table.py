@@ -1,4 +1,4 @@
-"""What a table of numbers consists of: quantities, ours beside the paper's, in rows."""
+"""The parts of a table of numbers: rows of quantities, each with our value and the paper's."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,11 +14,11 @@ class Quantity:
     """One number of a cell.
 
     Attributes:
-        name: what it is, as a column of the CSV: ``accuracy``, ``fgsm_auc``.
-        kind: how it is printed.
-        ours: what was measured, None where it is missing.
-        paper: what the paper prints, None where it prints nothing.
-        possible: whether there can be such a number; a classifier without gradients has none from an attack.
+        name: its name in the CSV, for example ``accuracy`` or ``fgsm_auc``.
+        kind: how it is formatted.
+        ours: the measured value; None if missing.
+        paper: the paper's value; None if it prints none.
+        possible: whether such a number can exist; for a classifier without gradients, attacks yield none.
     """
 
     name: str
@@ -30,13 +30,13 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table.
+    """A row of a table.
 
     Attributes:
-        labels: its labels as they are printed.
-        cells: one tuple of quantities a column.
-        runs: the runs it came from.
-        values: the labels as plain values, numbers where they are numbers, for the CSV; the labels by default.
+        labels: its labels as formatted text.
+        cells: one tuple of quantities per column.
+        runs: names of the runs that it was computed from.
+        values: the labels as plain values for the CSV, with numbers as numbers; the labels by default.
     """
 
     labels: tuple[str, ...]
@@ -50,13 +50,13 @@ class Table:
     """A table of the report.
 
     Attributes:
-        key: name of the files it is written to.
+        key: name of its files, without suffix.
         title: heading.
-        caption: what its numbers are.
+        caption: explanation of its numbers.
         headings: headings of the label columns.
         columns: headings of the columns of numbers.
-        rows: lines in the paper's order.
-        commands: what fills the missing cells.
+        rows: rows in the paper's order.
+        commands: commands that fill the missing cells.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Table V: how much of what fools one classifier fools another."""
+"""Table V: the share of adversarials for one classifier that also fool another."""
 
 from collections import Counter
 
@@ -22,7 +22,8 @@ def transfer_table(selection: Selection) -> Table:
         notes += [f"{CORPUS_NAMES.get(corpus, corpus)}: {describe(t.settings)}." for t in found.values() if t]
         notes += [_fewer(name, transfers) for name, transfers in found.items() if transfers and transfers.attacks]
         notes += [
-            f"{name}, trained otherwise than most of their architecture and left out: {', '.join(transfers.left_out)}."
+            f"{name}, left out because trained differently from most of their architecture: "
+            f"{', '.join(transfers.left_out)}."
             for name, transfers in found.items()
             if transfers and transfers.left_out
         ]
@@ -40,9 +41,9 @@ def transfer_table(selection: Selection) -> Table:
             rows.append(Row((CORPUS_NAMES.get(corpus, corpus), NAMES.get(source, source)), tuple(cells), runs))
     attacks = f"budgets: {selection.profile}" if selection.profile else "no run of it is attacked yet"
     caption = (
-        "Row = source, column = target: of the adversarials that fool the source, the share that also fools the "
-        "target, over clips that both get right when clean, summed over budgets, mean of the six attacks; n counts "
-        f"distinct clips. split={selection.split}; "
+        "Rows are sources, columns targets: of the adversarials that fool the source, the share that also fools the "
+        "target, over clips that both classify correctly when clean, summed over budgets, mean of the six attacks; "
+        f"n counts distinct clips. split={selection.split}; "
         f"{attacks}. {' '.join(notes)}"
     ).strip()
     return Table(
@@ -57,7 +58,7 @@ def transfer_table(selection: Selection) -> Table:
 
 
 def _fewer(representation: str, transfers: Transfers) -> str:
-    """Says which ratios are no mean of six attacks."""
+    """A sentence that names the ratios averaged over fewer than six attacks."""
     pairs = [
         f"{NAMES.get(source, source)} to {NAMES.get(target, target)} ({number})"
         for (source, target), number in transfers.attacks.items()
@@ -66,14 +67,14 @@ def _fewer(representation: str, transfers: Transfers) -> str:
 
 
 def _more_sources(selection: Selection, corpus: str) -> list[str]:
-    """Sources beyond the paper's three, such as a classifier of one's own."""
+    """Source architectures other than the paper's three, such as a user's own classifier."""
     runs = [run for run in selection.runs if run.corpus == corpus and run.representation in REPRESENTATIONS]
     found = {str(row["source_architecture"]) for run in runs for row in run.transfers}
     return sorted(found - set(ARCHITECTURES))
 
 
 def _more_targets(selection: Selection) -> list[str]:
-    """Targets beyond the paper's three, the baselines for example."""
+    """Target architectures other than the paper's three, such as the baselines."""
     counted = Counter(str(row["target_architecture"]) for run in selection.runs for row in run.transfers)
     return [name for name in sorted(counted) if name not in ARCHITECTURES]
 

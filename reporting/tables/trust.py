@@ -1,4 +1,4 @@
-"""What speaks against a number: leakage, failed trust checks, and how the runs differ from the paper."""
+"""Reasons to doubt a number: leakage, failed trust checks, and differences between the runs and the paper."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,36 +12,36 @@ from reporting.tables.plain import PlainTable
 DEVIATIONS = (
     (
         "AUC",
-        "The paper never defines its AUC. Here the score is the loss on the true label, positives are adversarials, "
-        "negatives the same clips clean: 0.5 is no effect.",
+        "The paper does not define its AUC. Here the score is the loss on the true label, positives are adversarials, "
+        "negatives the same clips when clean; 0.5 means no effect.",
     ),
     (
         "Clips",
-        "Attacks are judged on test clips that are classified correctly when clean; the paper does not say which.",
+        "Attacks are evaluated on test clips classified correctly when clean; the paper does not say on which.",
     ),
     (
         "Splits",
-        "Copies are made from training clips only, after the split. The paper draws its test clips at random, so "
-        "that clips of one recording stand on both sides.",
+        "Augmented copies are made from training clips only, after the split. The paper draws its test clips at "
+        "random, so that clips of one recording are in both training and test parts.",
     ),
-    ("DWT", "It is the continuous wavelet transform that the paper's tool computes."),
-    ("Lifter", "librosa's code is followed; Eq. 21 copies a misprint of its old documentation."),
+    ("DWT", "The continuous wavelet transform, which is what the paper's tool computes."),
+    ("Lifter", "As in librosa's code; Eq. 21 repeats a misprint of its old documentation."),
     ("Pictures", "One channel in [0, 1] instead of an 8-bit colour picture."),
-    ("DeepFool", "Untargeted; the paper calls it targeted and names a library that has no such variant."),
+    ("DeepFool", "Untargeted; the paper calls it targeted but names a library that has no such variant."),
     ("BIM", "Steps of delta / 10 from the current point; Eq. 5 steps by delta from the clean one."),
-    ("JSMA", "Its number of iterations is read with gamma on the scale of 0 to 255; as printed it would be below 3."),
+    ("JSMA", "The number of iterations assumes gamma on the scale of 0 to 255; as printed it would be below 3."),
     ("ResNet-56", "Exists in the CIFAR form only (0.85 M parameters), so the paper's ratio of sizes cannot hold."),
-    ("Training", "Optimiser, schedule, epochs and regularisation are ours; the paper names none."),
+    ("Training", "Optimiser, schedule, epochs and regularisation are ours; the paper gives none."),
 )
-"""Readings that change a number, whatever was run."""
+"""Interpretations that affect a number in every run."""
 
 SHOWN_CHECKS = 200
-"""Failed checks shown on the page; the CSV holds all of them."""
+"""Largest number of failed checks on the page; the CSV contains all of them."""
 
 
 @dataclass(frozen=True)
 class CheckSummary:
-    """Trust checks of one run: how many hold, and those that do not."""
+    """Trust checks of one run: how many hold, and the records of those that do not."""
 
     run: str
     passed: int
@@ -57,7 +57,7 @@ def trust_checks(selection: Selection) -> list[CheckSummary]:
 
 
 def leakage(selection: Selection) -> list[tuple[str, str, float]]:
-    """Corpus, split and share of test clips that share a recording with training or validation, the highest first."""
+    """Corpus, split and share of test clips whose recording is also in training or validation, largest share first."""
     shares: dict[tuple[str, str], float] = {}
     for run in selection.runs:
         key = (run.corpus, run.split)
@@ -66,7 +66,7 @@ def leakage(selection: Selection) -> list[tuple[str, str, float]]:
 
 
 def run_deviations(selection: Selection) -> list[tuple[str, str]]:
-    """What these runs do differently from the paper, or from one another."""
+    """Topic and description of each way in which these runs differ from the paper, or from one another."""
     found: list[tuple[str, str]] = []
     if selection.split != "random":
         found.append(("Split", f"All runs use split={selection.split}; the paper's would be random."))
@@ -75,21 +75,23 @@ def run_deviations(selection: Selection) -> list[tuple[str, str]]:
     clips = sorted({run.attacks.clips for run in selection.runs if run.attacks and run.attacks.clips is not None})
     if clips:
         found.append(
-            ("Subset", f"Attacks see a stratified subset of {' or '.join(map(str, clips))} test clips a fold.")
+            ("Subset", f"Attacks use a stratified subset of {' or '.join(map(str, clips))} test clips per fold.")
         )
     partial = [run for run in selection.runs if run.summary["folds_finished"] < run.summary["folds_in_all"]]
     if partial:
         found.append(("Folds", f"Not all folds are trained: {_named(partial)}."))
     normalised = [run for run in selection.runs if run.settings.get("instance_norm")]
     if normalised:
-        found.append(("Level", f"The classifier first gives each map mean 0 and deviation 1: {_named(normalised)}."))
+        found.append(
+            ("Level", f"The classifier normalises each map to mean 0 and standard deviation 1: {_named(normalised)}.")
+        )
     lengths: dict[int, list[Run]] = {}
     for run in selection.runs:
         if run.epochs and run.attacks:
             lengths.setdefault(run.epochs, []).append(run)
     if len(lengths) > 1:
         named = "; ".join(f"{epochs} epochs: {_named(runs)}" for epochs, runs in sorted(lengths.items()))
-        found.append(("Epochs", f"The classifiers that are compared were not all trained for as long. {named}."))
+        found.append(("Epochs", f"The compared classifiers were trained for different numbers of epochs. {named}."))
     found += [("Left out", f"{name}: {why}.") for name, why in sorted(selection.left_out.items())]
     return found
 
@@ -104,7 +106,7 @@ def _hard(summary: CheckSummary) -> int:
 
 
 def leakage_table(selection: Selection) -> PlainTable:
-    """Leakage of each corpus."""
+    """The table of the leakage of each corpus."""
     rows = [(CORPUS_NAMES.get(corpus, corpus), split, f"{share:.1%}") for corpus, split, share in leakage(selection)]
     return PlainTable(
         "leakage",
@@ -119,7 +121,7 @@ def leakage_table(selection: Selection) -> PlainTable:
 
 
 def trust_table(selection: Selection) -> PlainTable:
-    """Checks of every attacked run; a line for each that failed, and one for each run that passed all."""
+    """The table of trust checks: one row per failed check, and one per attacked run that passed all."""
     rows = []
     for summary in trust_checks(selection):
         total = f"{summary.passed} of {summary.passed + len(summary.failed)}"
@@ -143,7 +145,7 @@ def trust_table(selection: Selection) -> PlainTable:
     return PlainTable(
         "trust_checks",
         "Can the attacks be trusted?",
-        "Hard checks hold clip by clip for any classifier; soft ones may miss by 2 % or one clip.",
+        "Hard checks must hold for every clip and any classifier; soft ones have a tolerance of 2 % or one clip.",
         ("run", "checks that hold", "result", "kind", "check", "where", "what was found, and what to do"),
         tuple(rows),
         ("run", "checks that hold", "checks", "result", "kind", "check", "where", "what was found, and what to do"),
@@ -152,9 +154,13 @@ def trust_table(selection: Selection) -> PlainTable:
 
 
 def deviations_table(selection: Selection) -> PlainTable:
-    """Deviations of these runs, then those of every run."""
+    """The table of deviations: those of these runs, then those of every run."""
     rows = [(what, "these runs", text) for what, text in run_deviations(selection)]
     rows += [(what, "always", text) for what, text in DEVIATIONS]
     return PlainTable(
-        "deviations", "Deviations from the paper", "What changes a number.", ("what", "where", "how"), tuple(rows)
+        "deviations",
+        "Deviations from the paper",
+        "Differences that affect a number.",
+        ("what", "where", "how"),
+        tuple(rows),
     )
