@@ -1,4 +1,4 @@
-"""How sure an accuracy is, and a difference of accuracies on the same recordings."""
+"""Intervals of accuracies, and of differences of accuracies on the same recordings."""
 
 import csv
 import statistics
@@ -17,13 +17,13 @@ from storage import DataError
 
 @dataclass(frozen=True)
 class TestedFold:
-    """What one model answered.
+    """The test result of one model.
 
     Attributes:
-        fold: number of the fold.
-        clips: names of the tested clips.
-        sources: recording of each.
-        correct: whether the answer is right, bool ``(clips,)``.
+        fold: number of the fold, from 1.
+        clips: names of the test clips.
+        sources: recording of each clip.
+        correct: whether each prediction is correct, ``(clips,)``: bool, or a share in [0, 1].
     """
 
     fold: int
@@ -35,7 +35,7 @@ class TestedFold:
 class Accuracies:
     """Accuracies of runs with intervals over recordings.
 
-    Models that are tested on the same clips share one resampling, so their differences are resampled in pairs.
+    Models tested on the same clips share one resampling, so that differences between them are paired.
 
     Args:
         seed: seed of the resampling.
@@ -49,13 +49,13 @@ class Accuracies:
         self._means: dict[tuple[str, ...], Estimate | None] = {}
 
     def mean(self, runs: Sequence[Run]) -> Estimate | None:
-        """Mean over runs of the mean accuracy over folds; None without a tested run.
+        """Mean over runs of the mean accuracy over folds, in [0, 1]; None without a tested run.
 
-        Its n counts the clips that were tested: once each, however many seeds and folds test the same ones.
+        Its n counts each test clip once, however many seeds and folds test it.
         """
         names = tuple(run.name for run in runs)
         if names not in self._means:
-            # The overview and up to four tables ask for the same setting.
+            # Cached, because the overview and up to four tables ask for the same setting.
             self._means[names] = self._mean(runs)
         return self._means[names]
 
@@ -81,15 +81,15 @@ class Accuracies:
     def difference(
         self, first: Sequence[Sequence[Run]], second: Sequence[Sequence[Run]], confidence: float = 0.95
     ) -> Estimate | None:
-        """Mean accuracy of some settings less that of others, on the folds that all of them have.
+        """Mean accuracy of some settings minus that of others, on the folds that all of them have.
 
         Args:
             first: runs of each setting.
-            second: runs of each setting to compare with.
-            confidence: coverage of the interval, higher where several are looked at.
+            second: runs of each setting to subtract.
+            confidence: coverage of the interval; higher if several intervals are considered together.
 
         Returns:
-            The difference with its interval, None if a side is empty or there is no common fold.
+            The difference in [-1, 1] with its interval; None if a side is empty or there is no common fold.
         """
         sides = [[[self.tested(run) for run in runs] for runs in side if runs] for side in (first, second)]
         if not all(sides):
@@ -99,7 +99,7 @@ class Accuracies:
         if not common:
             return None
         kept = [[[[f for f in run if f.fold in common] for run in runs] for runs in side] for side in sides]
-        # A grouped split tests the same clips in every fold; a nested list of settings, runs and folds keeps the means.
+        # A grouped split tests the same clips in every fold, so clips are counted once.
         clips = {clip for side in kept for setting in side for run in setting for fold in run for clip in fold.clips}
         interval = self._interval(kept, [1.0, -1.0], confidence)
         value = float(_Difference(kept, [1.0, -1.0], None)(torch.ones(0)))
@@ -132,11 +132,11 @@ class Accuracies:
         )
 
     def tested(self, run: Run) -> list[TestedFold]:
-        """What the models of a run answered, read once.
+        """The test results of the models of a run, one per fold; files are read once.
 
         Raises:
-            DataError: if a fold's predictions are missing or cannot be read, or if the run's summary says another
-                accuracy than they do.
+            DataError: if a fold's predictions are missing or cannot be read, or contradict the accuracy in the run's
+                summary.
         """
         if run.name not in self._tested:
             tested = [self._read(run, fold) for fold in run.folds]
@@ -152,13 +152,13 @@ class Accuracies:
                 header = next(rows)
                 columns = dict(zip(header, zip(*rows, strict=True), strict=True))
             right = [label == answer for label, answer in zip(columns["label"], columns["prediction"], strict=True)]
-            # The same clips are tested again and again; one tuple of their names serves all.
+            # Many models are tested on the same clips, so that one tuple of names is shared to save memory.
             clips = self._clips.setdefault(columns["clip"], columns["clip"])
             sources = self._clips.setdefault(columns["recording"], columns["recording"])
             return TestedFold(fold, clips, sources, torch.tensor(right))
         except (OSError, ValueError, KeyError, StopIteration) as error:
             raise DataError(
-                f"expected clip, source, label and prediction of every test clip in {path}, found a file that cannot "
+                f"expected clip, recording, label and prediction of all test clips in {path}, found a file that cannot "
                 "be read; train the fold again"
             ) from error
 
@@ -170,7 +170,7 @@ class Accuracies:
         return over_recordings(_Difference(sides, signs, places), resampling, confidence)
 
     def _resampled(self, sides: list[list[list[list[TestedFold]]]]) -> tuple[dict[str, int], SourceResampling]:
-        """The place of each tested clip, and the recordings of all of them."""
+        """The position of each test clip by name, and the resampling of all their recordings."""
         union: dict[str, str] = {}
         for side in sides:
             for setting in side:
@@ -184,12 +184,12 @@ class Accuracies:
 
 
 def accuracy_of(folds: Sequence[TestedFold]) -> float:
-    """Mean over folds of the share of right answers."""
+    """Mean over folds of the share of correct predictions, in [0, 1]."""
     return statistics.fmean(float(fold.correct.double().mean()) for fold in folds)
 
 
 def _refuse_other_accuracies(run: Run, tested: Sequence[TestedFold]) -> None:
-    """A value from one file and an interval from another would contradict each other."""
+    """Raise ``DataError`` if predictions contradict the summary, so that no value contradicts its interval."""
     said = {f"fold {row['fold']}": row.get("accuracy") for row in run.summary["folds"]}
     found = {f"fold {fold.fold}": accuracy_of([fold]) for fold in tested}
     if tested:
@@ -204,7 +204,7 @@ def _refuse_other_accuracies(run: Run, tested: Sequence[TestedFold]) -> None:
 
 
 class _Difference:
-    """Weights ``(..., clips)`` to a signed sum of means over settings, runs and folds."""
+    """A function from weights ``(..., clips)`` to the signed sum over sides of means over settings, runs and folds."""
 
     def __init__(
         self, sides: list[list[list[list[TestedFold]]]], signs: list[float], places: dict[str, int] | None
@@ -231,7 +231,7 @@ def _value(sides: list[list[list[list[TestedFold]]]]) -> float:
 
 
 def _same_recordings(sides: list[list[list[list[TestedFold]]]]) -> bool:
-    """Whether some recording is tested by more than one fold, as a grouped split does."""
+    """Whether any recording is tested by more than one fold, as in a grouped split."""
     folds: dict[int, set[str]] = {}
     for fold in (fold for side in sides for setting in side for run in setting for fold in run):
         folds.setdefault(fold.fold, set()).update(fold.sources)
@@ -246,7 +246,7 @@ def _index(clips: Sequence[str], places: dict[str, int] | None) -> slice | Tenso
     if places is None:
         return None
     numbers = [places[clip] for clip in clips]
-    # Neighbouring columns are seen without a copy, which is most of the time that a resample takes.
+    # A slice needs no copy, and copying would take most of the time of a resample.
     if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
         return slice(numbers[0], numbers[0] + len(numbers))
     return torch.tensor(numbers)

@@ -1,4 +1,4 @@
-"""A number of a cell: the mean over the runs of one setting, how sure it is, and which runs it came from."""
+"""The number in a cell of a table: the mean over the runs of one setting, with its interval and its runs."""
 
 import math
 import statistics
@@ -19,20 +19,20 @@ class Estimate:
 
     Attributes:
         value: the mean over runs, which are the seeds of one setting.
-        low: lower end of the 95 % interval; for gradients the smallest value over folds.
-        high: upper end of it; for gradients the largest value over folds.
-        spread: standard deviation over the folds of all runs; None with one.
-        n: distinct clips that it was computed from: each once, however many folds, budgets and runs saw it.
+        low: lower end of the 95 % interval; for gradients, the smallest value over folds.
+        high: upper end of the interval; for gradients, the largest value over folds.
+        spread: sample standard deviation over the folds of all runs; None with a single one.
+        n: number of distinct clips, each counted once however many folds, budgets and runs use it.
         runs: names of the runs.
-        censored: whether it is only a lower bound.
-        interval: what ``low`` and ``high`` are, in words.
+        censored: whether ``value`` is only a lower bound.
+        interval: in words, what ``low`` and ``high`` are.
         low_censored: whether ``low`` is only a lower bound.
-        high_censored: whether ``high`` is.
-        by_fold: the number on each fold, means over seeds, where folds say how models vary.
-        by_seed: the number of each seed, means over folds.
+        high_censored: whether ``high`` is only a lower bound.
+        by_fold: the number on each fold, as a mean over seeds; empty if folds do not reflect how models vary.
+        by_seed: the number for each seed, as a mean over folds.
         same_recordings: whether every fold tests the same recordings.
-        recording_error: standard error over recordings, given the models; None where it is not to be had.
-        recordings: distinct recordings that these clips were cut from; None where that is not known.
+        recording_error: standard error over recordings for fixed models; None if not available.
+        recordings: number of distinct recordings of the clips; None if unknown.
     """
 
     value: float
@@ -53,22 +53,22 @@ class Estimate:
 
 
 SEEDS = "mean of the seeds' 95 % ends"
-"""Full correlation of the seeds is assumed, as they see the same recordings: never too narrow."""
+"""Assumes that seeds are fully correlated, because they are tested on the same recordings; never too narrow."""
 FOLDS = "range over folds"
 
 
 def attack_auc(runs: Sequence[Run], attack: str) -> Estimate | None:
-    """Mean AUC over budgets of one attack."""
+    """Mean AUC of one attack over its budgets."""
     return _mean(runs, attack, "auc")
 
 
 def attack_fooling_rate(runs: Sequence[Run], attack: str) -> Estimate | None:
-    """Mean fooling rate over budgets of one attack."""
+    """Mean fooling rate of one attack over its budgets, in [0, 1]."""
     return _mean(runs, attack, "fooling_rate")
 
 
 def attack_gradients(runs: Sequence[Run], attack: str) -> Estimate | None:
-    """Mean batch gradients over budgets of one attack, with the range over folds."""
+    """Mean batch gradients of one attack over its budgets, with the range over folds."""
     return _over_folds(runs, [attack], _batch_gradients)
 
 
@@ -78,7 +78,7 @@ def six_auc(runs: Sequence[Run]) -> Estimate | None:
 
 
 def six_fooling_rate(runs: Sequence[Run]) -> Estimate | None:
-    """Mean fooling rate of the six attacks."""
+    """Mean fooling rate of the six attacks, in [0, 1]."""
     return _six(runs, "fooling_rate")
 
 
@@ -88,19 +88,19 @@ def six_gradients(runs: Sequence[Run]) -> Estimate | None:
 
 
 def six_cost(runs: Sequence[Run]) -> Estimate | None:
-    """Mean cost of the six attacks to reach AUC > 0.9, with the range over folds; a lower bound where censored."""
+    """Mean cost, in batch gradients, at which the six attacks reach AUC > 0.9, with the range over folds."""
     return _over_folds(runs, THE_SIX, lambda row: Cost(**row["cost_auc90"]))
 
 
 def log_gradients(runs: Sequence[Run]) -> float | None:
-    """Mean over the five iterative attacks of the logarithm of batch gradients."""
+    """Mean natural logarithm of batch gradients over the five iterative attacks; None if one of them is missing."""
     found = [attack_gradients(runs, attack) for attack in ITERATIVE]
     values = [estimate.value for estimate in found if estimate is not None]
     return statistics.fmean(map(math.log, values)) if len(values) == len(ITERATIVE) and min(values) > 0 else None
 
 
 def fold_gradients(run: Run) -> dict[int, dict[str, float]]:
-    """Batch gradients of each attack on each fold."""
+    """Batch gradients by fold and attack."""
     folds: dict[int, dict[str, float]] = {}
     for row in run.attacks.folds if run.attacks else []:
         if row["batch_gradients"] is not None:
@@ -109,7 +109,7 @@ def fold_gradients(run: Run) -> dict[int, dict[str, float]]:
 
 
 def parameters(runs: Sequence[Run]) -> Estimate | None:
-    """Trainable parameters as measured; a baseline outside gradients has none."""
+    """Counted trainable parameters; None for a non-differentiable baseline."""
     counts = {int(run.summary["parameters"]) for run in runs if run.summary.get("parameters")}
     names = tuple(run.name for run in runs)
     return Estimate(float(max(counts)), None, None, None, None, names, interval="counted") if counts else None
@@ -140,7 +140,7 @@ def _six(runs: Sequence[Run], name: str) -> Estimate | None:
 
 
 def _complete(attacks: AttackResults | None) -> bool:
-    """Whether all six were run; a mean over fewer is another number."""
+    """Whether all six attacks were run; a mean over fewer would not be comparable."""
     return bool(attacks and attacks.six and set(attacks.six["attacks"]) == set(THE_SIX))
 
 
@@ -183,7 +183,7 @@ def _averaged(
 def _over_folds(
     runs: Sequence[Run], attacks: Sequence[str], price: Callable[[dict[str, Any]], Cost | None]
 ) -> Estimate | None:
-    """Mean over attacks on each fold, then over folds, then over runs; all attacks have to be there."""
+    """Mean over attacks for each fold, then over folds, then over runs; None unless all attacks were run."""
     used: list[Run] = []
     means: list[Cost] = []
     single: list[Cost] = []
@@ -212,7 +212,7 @@ def _over_folds(
         runs=tuple(run.name for run in used),
         censored=mean.censored,
         interval=FOLDS,
-        # A fold of which only a bound is known may lie above the largest number, not below the smallest.
+        # The true cost on a censored fold may exceed the largest number, but is not below the smallest.
         low_censored=all(cost.censored for cost in single if cost.gradients == min(values)),
         high_censored=any(cost.censored for cost in single),
         recordings=counted.recordings,

@@ -1,11 +1,11 @@
-"""The names that are printed of corpora, attacks, architectures and settings."""
+"""Display names of corpora, attacks, architectures and settings."""
 
 from collections.abc import Sequence
 
 from reporting.paper_numbers import Setting
 
 IMPOSSIBLE = "–"  # noqa: RUF001
-"""Printed where there can be no number, so that nobody waits for one."""
+"""Shown in place of a number that cannot exist, unlike one that is merely missing."""
 
 CORPUS_NAMES = {"ESC10": "ESC-10", "ESC50": "ESC-50", "UrbanSound8K": "UrbanSound8K", "SyntheticSounds": "synthetic"}
 
@@ -32,12 +32,12 @@ NAMES = {
 
 
 def describe(settings: dict[str, object], without: Sequence[str] = ()) -> str:
-    """Settings of a run in one line: the representation, then what is not the same for every run of this project."""
+    """Settings of a run on one line: the representation, then all settings except those fixed in this project."""
     hidden = {"representation", "architecture", "resize", "align_corners", *without}
     shown = [f"{key} {value}" for key, value in settings.items() if key not in hidden]
     return f"{settings['representation']}: {', '.join(shown)}"
 
 
 def label(value: Setting) -> str:
-    """A setting's value as it is printed."""
+    """Display name of a setting's value."""
     return "none" if value is None else NAMES.get(str(value), f"{value:,}" if isinstance(value, int) else str(value))

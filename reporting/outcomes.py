@@ -1,4 +1,4 @@
-"""What the attacks of a run did to each clip, read once, and the questions that the page asks of it."""
+"""The outcomes of a run's attacks on each clip, read once, and the statistics that the page needs."""
 
 import json
 from dataclasses import dataclass, field
@@ -26,11 +26,11 @@ SIZES = ("linf", "l2", "snr_db")
 
 @dataclass(frozen=True)
 class Threat:
-    """What an attacker does: one attack with one budget.
+    """A threat model: one attack with one budget.
 
     Attributes:
         attack: name of the attack.
-        budget: the settings that the budget fixes, as JSON with sorted names.
+        budget: the settings of the budget, as JSON with sorted keys.
     """
 
     attack: str
@@ -43,22 +43,22 @@ class Threat:
 
     @property
     def bounded(self) -> bool:
-        """Whether the budget bounds the size of the perturbation; an attack without a bound finds its own size."""
+        """Whether the budget bounds the size of the perturbation."""
         return "delta" in self.settings
 
     @property
     def in_words(self) -> str:
-        """The settings of the budget as they are printed."""
+        """The settings of the budget as text."""
         return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.settings.items()) or "no setting"
 
 
 @dataclass(frozen=True)
 class AttackedClips:
-    """The attacked test clips of a run and what each attack did to those that are right when clean.
+    """The test clips of a run, and the outcomes of its attacks on those classified correctly when clean.
 
     Attributes:
         rows: one row per fold, attack, budget and clip, with the columns of ``ROWS``.
-        clips: one row per fold and attacked test clip, with the columns of ``CLIPS``.
+        clips: one row per fold and test clip, with the columns of ``CLIPS``.
     """
 
     rows: pd.DataFrame = field(repr=False)
@@ -66,7 +66,7 @@ class AttackedClips:
 
     @cached_property
     def by_threat(self) -> dict[Threat, pd.DataFrame]:
-        """Rows of each attack and budget, in the order of the profile."""
+        """Rows by attack and budget, in the order of the profile; attacks of the trust checks are left out."""
         ordered = self.rows.sort_values("budget_index", kind="stable").groupby(["attack", "budget"], sort=False)
         found = {
             Threat(str(attack), json.dumps(json.loads(str(budget)), sort_keys=True)): rows
@@ -75,14 +75,14 @@ class AttackedClips:
         return {threat: rows for threat, rows in found.items() if not threat.attack.startswith("check_")}
 
     def still_right(self, threat: Threat) -> list[TestedFold]:
-        """Whether each attacked test clip is right when clean and stays right, on the folds that were attacked so."""
+        """Per attacked fold, whether each test clip is classified correctly both when clean and after the attack."""
         rows = self.by_threat[threat].set_index(["fold", "clip"])["success"]
         there = set(rows.index.get_level_values("fold"))
         folds = []
         for fold, clips in self.clips.groupby("fold"):
             if fold in there:
                 keys = pd.MultiIndex.from_arrays([clips["fold"], clips["clip"]])
-                # Where an attack is averaged over targets, success is a share of them.
+                # If an attack is averaged over target labels, success is a fraction of them.
                 right = clips["clean_correct"].to_numpy(float) * (1 - rows.reindex(keys).fillna(0).to_numpy(float))
                 folds.append(
                     TestedFold(
@@ -92,10 +92,13 @@ class AttackedClips:
         return folds
 
     def rates(self, attack: str) -> dict[Threat, tuple[Estimate, Estimate]]:
-        """Robust accuracy and fooling rate under each budget of an attack, means over folds with their intervals.
+        """Robust accuracy and fooling rate under each budget of an attack, as means over folds with intervals.
 
         Args:
             attack: name of the attack.
+
+        Returns:
+            For each threat, the two estimates in [0, 1].
         """
         threats = [threat for threat in self.by_threat if threat.attack == attack]
         rows = pd.concat([self.by_threat[threat].assign(place=k) for k, threat in enumerate(threats)])
@@ -107,16 +110,16 @@ class AttackedClips:
         return dict(zip(threats, zip(_shares(stays, tested), fooled, strict=True), strict=True))
 
     def smallest_sizes(self, attack: str, size: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The share of clips that an attack fools with a perturbation of at most a size, over all of its budgets.
+        """The share of clips that an attack fools as a function of perturbation size, over all of its budgets.
 
-        Each clip counts with the smallest perturbation of any budget that fools it, and folds count alike.
+        Each clip is represented by the smallest perturbation of any budget that fools it, and folds have equal weight.
 
         Args:
             attack: name of the attack.
             size: one of ``SIZES``.
 
         Returns:
-            Sizes from small to large perturbations, and the mean over folds of the share fooled at each.
+            Sizes, from small to large perturbations, and for each the mean over folds of the share fooled up to it.
         """
         rows = self._by_attack[attack]
         sign = -1.0 if size == "snr_db" else 1.0
@@ -135,7 +138,7 @@ class AttackedClips:
         return {str(attack): rows for attack, rows in self.rows.groupby("attack")}
 
     def right_by_class(self, threat: Threat, classes: int) -> list[float]:
-        """Number of attacked test clips of each class that are right when clean and stay right, over all folds."""
+        """Number of test clips per class that are classified correctly both when clean and attacked, over all folds."""
         success = self.by_threat[threat].set_index(["fold", "clip"])["success"]
         clips = self.clips.set_index(["fold", "clip"])
         stays = clips["clean_correct"].to_numpy(float) * (1 - success.reindex(clips.index).fillna(0).to_numpy(float))
@@ -143,7 +146,7 @@ class AttackedClips:
 
 
 def read_attacked(run: Run) -> AttackedClips | None:
-    """Read the rows of a run's attacks; None where it was not attacked.
+    """Read the rows of a run's attacks; None if it was not attacked.
 
     Raises:
         DataError: if one of the two files is missing or cannot be read.
@@ -157,10 +160,10 @@ def read_attacked(run: Run) -> AttackedClips | None:
 
 
 class RobustAccuracies(Accuracies):
-    """Robust accuracies of runs under one threat, so that two runs are compared clip by clip.
+    """Robust accuracies of runs under one threat, with which two runs are compared clip by clip.
 
     Args:
-        attacked: what was read of each run, by name.
+        attacked: the attacked clips of each run, by its name.
         threat: the attack and budget.
         seed: seed of the resampling.
     """
@@ -171,7 +174,7 @@ class RobustAccuracies(Accuracies):
         self.threat = threat
 
     def tested(self, run: Run) -> list[TestedFold]:
-        """Which clips of a run stay right; nothing where it was not attacked so."""
+        """Per fold, which clips of a run stay correctly classified; empty if it was not attacked with this threat."""
         found = self.attacked[run.name]
         return found.still_right(self.threat) if self.threat in found.by_threat else []
 
@@ -180,15 +183,18 @@ def _shares(happened: NDArray[np.float64], clips: pd.DataFrame) -> list[Estimate
     """Means over folds of shares of clips, with the interval of :func:`metrics.intervals.share_interval`.
 
     Args:
-        happened: whether it happened to a clip, in [0, 1], ``(shares, clips)``.
-        clips: the clips, by fold and clip, with their ``name`` and ``recording``.
+        happened: indicator in [0, 1] of an event for each clip, ``(shares, clips)``.
+        clips: the clips, indexed by fold and clip, with their ``name`` and ``recording``.
+
+    Returns:
+        One estimate in [0, 1] per row of ``happened``.
     """
     folds, fold, counts = np.unique(clips.index.get_level_values("fold"), return_inverse=True, return_counts=True)
     weights = 1 / (len(folds) * counts[fold])
     values = happened @ weights
     in_fold = np.stack([happened[:, fold == k].mean(axis=1) for k in range(len(folds))], axis=1)
     recordings, recording = np.unique(clips["recording"], return_inverse=True)
-    # How the mean changes with the weight of each clip, and so of each recording.
+    # The derivative of the mean with respect to the weight of each clip, summed for each recording.
     influence = (happened - in_fold[:, fold]) * weights
     of_recording = np.stack([np.bincount(recording, one, minlength=len(recordings)) for one in influence])
     distinct = clips.drop_duplicates("name")

@@ -1,4 +1,4 @@
-"""The runs as their owner named them: one row each with what was measured, partial ones included."""
+"""The table of runs under their own names: one row per run, partial ones included, with its measurements."""
 
 import csv
 import io
@@ -26,14 +26,15 @@ SIZES = {"linf": "median_linf", "l2": "median_l2", "snr_db": "median_snr_db"}
 
 @dataclass(frozen=True)
 class Measured:
-    """What one attack with one budget did to one run, means over folds.
+    """The result of one attack with one budget on one run, as means over folds.
 
     Attributes:
-        robust: share of the attacked test clips that are right when clean and stay right.
-        fooled: of the clips that are right when clean, the share that is fooled.
-        sizes: median size over the clips that are fooled: ``linf`` and ``l2`` in units of the map, ``snr_db`` in dB.
+        robust: share of the test clips classified correctly both when clean and after the attack, in [0, 1].
+        fooled: share of the clips classified correctly when clean that the attack fools, in [0, 1].
+        sizes: median perturbation size over the fooled clips: ``linf`` and ``l2`` in units of the map, ``snr_db`` in
+            dB.
         gradients: the paper's batch gradients.
-        target_rate: share of the clips that reach the target; None for an attack without one.
+        target_rate: share of the clips that reach the target; None for an untargeted attack.
     """
 
     robust: Estimate
@@ -48,14 +49,14 @@ class OwnRun:
     """A row of the table of runs.
 
     Attributes:
-        run: the run with everything that was read of it.
-        representation: class of the representation and the settings that are not the same for all runs of it.
-        accuracy: mean over folds with its interval over recordings; None where no fold is tested.
-        threats: what was measured under each attack and budget.
-        attacked: rows of the attacks; None without them.
-        confusion: number of test clips by true class (rows) and answer (columns), over all folds.
+        run: the run, as read from its folder.
+        representation: class of the representation, and its settings that differ between runs.
+        accuracy: mean over folds with its interval over recordings; None if no fold is tested.
+        threats: the measurements under each attack and budget.
+        attacked: rows of the attacks; None if it was not attacked.
+        confusion: number of test clips by true class (rows) and predicted class (columns), over all folds.
         classes: names of the classes.
-        note: why it is not in the paper's tables, empty where it is.
+        note: why it is not in the paper's tables; empty if it is.
     """
 
     run: Run = field(repr=False)
@@ -69,28 +70,28 @@ class OwnRun:
 
     @property
     def corpus(self) -> str:
-        """Name of the corpus as it is printed."""
+        """Display name of the corpus."""
         return CORPUS_NAMES.get(self.run.corpus, self.run.corpus)
 
     @property
     def architecture(self) -> str:
-        """The classifier as it is printed."""
+        """Display name of the classifier."""
         name = str(self.run.settings["architecture"])
         return NAMES.get(name, name)
 
     @property
     def folds(self) -> str:
-        """How many folds are finished, of how many."""
+        """Numbers of finished and of all folds, as text."""
         return f"{self.run.summary['folds_finished']} of {self.run.summary['folds_in_all']}"
 
     @property
     def space(self) -> str:
-        """Where its attacks change something: the map, or the sound."""
+        """What its attacks perturb: ``map`` or ``sound``."""
         return self.run.attacks.space if self.run.attacks else "map"
 
     @property
     def checks(self) -> str:
-        """How many trust checks of its attacks hold."""
+        """Numbers of passed and of all trust checks of its attacks, as text; a dash without attacks."""
         if self.run.attacks is None:
             return "-"
         held, failed = self.run.attacks.checks_passed, len(self.run.attacks.checks)
@@ -98,10 +99,10 @@ class OwnRun:
 
 
 def own_runs(selection: Selection, accuracies: Accuracies) -> list[OwnRun]:
-    """Every run that was read, in the order of names.
+    """The rows of all runs that were read, sorted by name.
 
     Args:
-        selection: the runs that were read and those that the paper's tables compare.
+        selection: the runs that were read, and those compared in the paper's tables.
         accuracies: intervals of accuracies.
 
     Raises:
@@ -135,7 +136,7 @@ def own_runs(selection: Selection, accuracies: Accuracies) -> list[OwnRun]:
 
 
 def what_differs(run: Run, runs: Sequence[Run]) -> str:
-    """The representation of a run, and its settings that are not the same for every run of that representation."""
+    """The representation of a run, and its settings that differ between the runs of that representation, as text."""
     rivals = [rival.settings for rival in runs if rival.representation == run.representation]
     differing = [
         f"{key} {'none' if value is None else value}"
@@ -146,7 +147,7 @@ def what_differs(run: Run, runs: Sequence[Run]) -> str:
 
 
 def _measured(robust: Estimate, fooled: Estimate, rows: Sequence[Mapping[str, Any]]) -> Measured:
-    """Two rates, and what the summary of the attacks says of a threat on each fold, as means over folds."""
+    """Measurements from two rates and from the rows of the attacks' summary, one per fold, which are averaged."""
     sizes = {name: _mean([row[column] for row in rows]) for name, column in SIZES.items()}
     gradients = _mean([row["batch_gradients"] for row in rows])
     return Measured(robust, fooled, sizes, gradients, _mean([row["target_rate"] for row in rows]))
@@ -162,7 +163,7 @@ def _by_threat(run: Run) -> dict[Threat, list[dict[str, Any]]]:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """Mean over the folds that have the number, as a median over fooled clips needs one that is fooled."""
+    """Mean over the folds that have the number; a median over fooled clips does not exist if no clip is fooled."""
     there = [float(value) for value in values if value is not None]
     return statistics.fmean(there) if there else None
 
@@ -172,7 +173,7 @@ def _place(attack: str) -> tuple[int, str]:
 
 
 def _confusion(run: Run) -> tuple[list[list[int]], tuple[str, ...]]:
-    """Counts of true class and answer over the folds of a run, and the names of the classes."""
+    """Confusion matrix over the folds of a run (rows: true classes), and the names of the classes."""
     labels: list[int] = []
     answers: list[int] = []
     for fold in run.folds:
@@ -194,12 +195,12 @@ def _confusion(run: Run) -> tuple[list[list[int]], tuple[str, ...]]:
 
 
 def in_percent(found: Estimate | None) -> str:
-    """A share as it is printed; a dash without one."""
+    """A share formatted in percent; a dash for None."""
     return "-" if found is None else number("percent", found.value)
 
 
 def ends_in_percent(found: Estimate | None) -> str:
-    """The interval of a share as it is printed; empty without one."""
+    """The interval of a share formatted in percent; empty without one."""
     if found is None or found.low is None or found.high is None:
         return ""
     return f"[{number('percent', found.low)}, {number('percent', found.high)}]"
@@ -210,6 +211,9 @@ def run_tables(runs: Sequence[OwnRun]) -> dict[str, str]:
 
     Args:
         runs: rows of the table of runs.
+
+    Returns:
+        The text of the two files, by name: ``runs`` and ``attacks``.
     """
     own = ["run", "corpus", "split", "representation", "classifier", "folds", "accuracy", "low", "high", "n"]
     own += ["recordings", "budgets", "checks", "note"]

@@ -1,4 +1,4 @@
-"""The numbers that the paper prints, as they lie in ``reporting/paper/``."""
+"""The numbers printed in the paper, read from ``reporting/paper/``."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent / "paper"
 VARIED = {1: "sample_rate", 2: "n_fft", 3: "sample_rate", 4: "mother"}
 REPRESENTATION = {1: "MFCC", 2: "STFT", 3: "DWT", 4: "DWT"}
 ITERATIVE = tuple(attack for attack in THE_SIX if attack != "fgsm")
-"""The attacks whose gradient counts differ between models; FGSM always takes one."""
+"""The attacks whose gradient counts differ between models; FGSM always needs one gradient."""
 
 Setting = str | int | float | None
 
@@ -24,8 +24,8 @@ class PaperSetting:
     Attributes:
         table: number of the table.
         representation: MFCC, STFT or DWT.
-        corpus: name of the corpus as this project writes it.
-        value: the setting that the table varies, in Hz or samples, or a mother wavelet.
+        corpus: name of the corpus in this project.
+        value: the setting varied by the table: in Hz or samples, or the name of a mother wavelet.
         accuracy: share of test clips in [0, 1].
         auc: AUC of each attack; empty in Table IV.
         gradients: batch gradients of each attack; empty in Table IV.
@@ -58,7 +58,7 @@ def paper_settings(table: int) -> tuple[PaperSetting, ...]:
     """Rows of one of Tables I to IV, in the paper's order.
 
     Raises:
-        ValueError: for another table.
+        ValueError: for any other table.
     """
     if table not in VARIED:
         raise ValueError(f"expected table in 1..4, got {table}")

@@ -1,4 +1,4 @@
-"""What lies in a folder of runs: trained classifiers, what their attacks found, what carried over to others."""
+"""Reading a folder of runs: trained classifiers, the results of attacks on them, and of their transfer to others."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from storage import DataError, in_this_version, read_json
 FOLD_OR_HIDDEN = re.compile(r"fold\d+|\..*")
 SKIPPED = {"wandb", "attacks", "transfer", "lightning_logs"}
 DEPTH = 3
-"""Folders of runs may themselves be sorted into folders, this deep."""
+"""Largest depth of subfolders in which runs are looked for."""
 REMEDY = "run the command that wrote it again with this version, with --overwrite"
 PER_FOLD = ["fold", "attack", "budget_index", "budget", "fooling_rate", "target_rate", "batch_gradients"]
 PER_FOLD += ["median_linf", "median_l2", "median_snr_db"]
@@ -21,22 +21,22 @@ PER_FOLD += ["median_linf", "median_l2", "median_snr_db"]
 
 @dataclass(frozen=True)
 class AttackResults:
-    """What a run's ``attacks/summary.json`` says, without the bulk.
+    """The parts of a run's ``attacks/summary.json`` that the report needs.
 
     Attributes:
-        profile: name of the profile of budgets.
-        clips: size of the stratified subset of each test part, None for all.
-        n: distinct clips of S.
-        n_test: distinct test clips.
-        means: numbers of each attack over folds.
-        six: means over the six attacks, None where they are not all there on the same folds.
-        folds: one row a fold and attack.
-        curve: one row an attack and budget: fooling rate, AUC and cost, means over folds.
+        profile: name of the budget profile.
+        clips: size of the stratified subset of each test part; None for all clips.
+        n: number of distinct clips of S.
+        n_test: number of distinct test clips.
+        means: by attack, its numbers averaged over folds.
+        six: means over the six attacks; None unless all of them ran on the same folds.
+        folds: one row per fold and attack.
+        curve: one row per attack and budget: fooling rate, AUC and cost, as means over folds.
         checks: trust checks that failed or could not be judged.
         checks_passed: number of trust checks that hold.
         budgets: one row per fold, attack and budget: fooling rate, target rate, median sizes and cost.
-        recordings: distinct recordings of the clips of S; None where a run of an earlier version does not say it.
-        space: what the attacks change, ``map`` or ``sound``.
+        recordings: number of distinct recordings of the clips of S; None if an earlier version did not record it.
+        space: what the attacks perturb, ``map`` or ``sound``.
     """
 
     profile: str
@@ -56,21 +56,21 @@ class AttackResults:
 
 @dataclass(frozen=True)
 class Run:
-    """A trained and perhaps attacked setting.
+    """A trained, and possibly attacked, setting.
 
     Attributes:
-        name: path of the run below the folder of runs; only for people, never for matching.
+        name: path of the run relative to the folder of runs; for display only, never for matching.
         path: its folder.
         corpus: name of the corpus.
-        split: how clips were divided.
+        split: split protocol.
         settings: settings of the representation, its class as ``representation``, and ``architecture`` and
-            ``augmentation``; ``instance_norm`` only where it is on.
+            ``augmentation``; ``instance_norm`` only if it is on.
         seed: seed of the training.
-        summary: the rest of ``summary.json``.
-        attacks: what attacks found, None before the first.
-        transfers: cells of every ``transfer/*/summary.json``, each with its ``profile`` and the ``file`` of the rows,
-            one a clip, that it was computed from.
-        training: everything else that decides what the run is: how it was trained, and on which data.
+        summary: content of ``summary.json``.
+        attacks: results of the attacks; None if it was not attacked.
+        transfers: entries of every ``transfer/*/summary.json``, each with its ``profile`` and the ``file`` of the rows,
+            one per clip, from which it was computed.
+        training: all other settings that determine the run: how it was trained, and on which data.
     """
 
     name: str
@@ -91,23 +91,23 @@ class Run:
 
     @property
     def folds(self) -> list[int]:
-        """Numbers of the folds that are trained and tested."""
+        """Numbers of the trained and tested folds."""
         return [int(row["fold"]) for row in self.summary["folds"]]
 
     @property
     def epochs(self) -> int | None:
-        """Epochs of the fold that was trained for longest; None for a baseline."""
+        """Largest number of epochs of any fold; None for a baseline."""
         return max((int(row["epochs"]) for row in self.summary["folds"] if row.get("epochs")), default=None)
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """Read every finished or partly finished run below a folder.
+    """Read every finished or partly finished run in a folder.
 
     Args:
-        folder: where runs lie, each in a folder with a ``summary.json``.
+        folder: folder of the runs, each in a subfolder with a ``summary.json``.
 
     Returns:
-        Runs in the order of their names.
+        Runs sorted by path.
 
     Raises:
         DataError: if the folder is missing, holds no run, or a file of a run cannot be read.
@@ -127,10 +127,10 @@ def read_run(path: Path, name: str | None = None) -> Run:
 
     Args:
         path: its folder.
-        name: what to call it; the folder's name by default.
+        name: display name; by default the name of the folder.
 
     Raises:
-        DataError: if a file cannot be read or lacks what it must say.
+        DataError: if a file cannot be read or lacks a required key.
     """
     summary = read_json(path / "summary.json", REMEDY)
     if "representation" in summary:
@@ -188,7 +188,7 @@ def _attack_results(summary: Mapping[str, Any]) -> AttackResults:
 
 
 def _curve(rows: list[dict[str, Any]], means: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Plain means over folds of each attack's budgets, which all see the same clips."""
+    """One point per attack and budget, each a plain mean over folds; all budgets of an attack share their clips."""
     grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in rows:
         grouped.setdefault((row["attack"], row["budget_index"]), []).append(row)

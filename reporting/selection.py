@@ -1,4 +1,4 @@
-"""Which runs may stand in one table: the same split, and attacks of the same profile of budgets."""
+"""The selection of runs that may be compared in one table: same split, and attacks with the same budget profile."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,12 +14,13 @@ class Selection:
     """Runs that may be compared, and what was left out.
 
     Attributes:
-        runs: what tables and figures are made of; attacks and transfers of other profiles are taken off.
+        runs: the runs of tables and figures; attacks and transfers with other profiles are removed.
         split: the split of all of them.
-        profile: the profile of budgets of all of their attacks; None where nothing was attacked.
-        repetitions: runs that were left out because another one has their setting and seed, with its name.
-        left_out: what tables do not compare, by name of the run, and why, with the flag that shows it if there is one.
-        found: all runs that were read, with all of their attacks.
+        profile: the budget profile of all their attacks; None if no run was attacked.
+        repetitions: runs left out because another run has the same setting and seed -> the name of that run.
+        left_out: name of a run that is not compared, wholly or in part -> the reason, with the flag that includes it if
+            there is one.
+        found: all runs that were read, with all their attacks.
     """
 
     runs: tuple[Run, ...]
@@ -31,14 +32,14 @@ class Selection:
 
     @property
     def attack_flags(self) -> str:
-        """Budgets and clips of the attacks that are shown, as the programs take them."""
+        """The flags of attack.py for budgets and clips that match the attacks of this report."""
         subsets = {run.attacks.clips for run in self.runs if run.attacks is not None}
-        # A run that was attacked on more clips cannot be attacked on fewer; None is all of them.
+        # A run that was attacked on more clips cannot be attacked on fewer; None means all clips.
         chosen = None if None in subsets else max((clips for clips in subsets if clips is not None), default=None)
         return f"--budgets {self.profile or 'reduced'}" + (f" --clips {chosen}" if chosen is not None else "")
 
     def sweep_command(self, sweep: str, corpus: str) -> str | None:
-        """The command that fills what is missing of a corpus in a sweep; None where the sweep has no such corpus."""
+        """The command that runs the missing points of a corpus in a sweep; None if the sweep lacks the corpus."""
         if corpus not in PAPER_CORPORA:
             return None
         split = "" if self.split == "official" else f" --data.split={self.split}"
@@ -52,9 +53,9 @@ def select_runs(runs: Sequence[Run], split: str | None = None, profile: str | No
     """Keep the runs of one split and the attacks of one profile.
 
     Args:
-        runs: everything that was found.
-        split: ``grouped``, ``official`` or ``random``; the most frequent one by default.
-        profile: name of a profile of budgets; the most frequent one of the kept runs by default.
+        runs: all runs that were read.
+        split: ``grouped``, ``official`` or ``random``; by default the most frequent one.
+        profile: name of a budget profile; by default the most frequent one among the kept runs.
 
     Raises:
         ValueError: if no run has that split, or none was attacked with that profile.
@@ -84,7 +85,7 @@ def _left_out(runs: Sequence[Run], split: str, profile: str | None, repetitions:
         if run.split != split:
             reasons[run.name] = f"its split is {run.split}, not {split}; --split {run.split} shows it"
         elif run.name in repetitions:
-            reasons[run.name] = f"setting and seed are those of {repetitions[run.name]}, which is shown"
+            reasons[run.name] = f"{repetitions[run.name]}, which is shown, has the same setting and seed"
         elif others:
             named = " and ".join(others)
             reasons[run.name] = (
@@ -94,9 +95,9 @@ def _left_out(runs: Sequence[Run], split: str, profile: str | None, repetitions:
 
 
 def _repetitions(runs: Sequence[Run]) -> dict[str, str]:
-    """Runs that share setting and seed with another one, and the one that stays: they are no seeds to average over.
+    """Runs with the same setting and seed as another -> the run that is kept; repetitions are not averaged as seeds.
 
-    The attacked one stays, then that with more folds, then the one that was trained longer.
+    An attacked run is preferred, then one with more folds, then one with more epochs.
     """
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
@@ -122,7 +123,7 @@ def _with_profile(run: Run, profile: str | None) -> Run:
 
 def _chosen(found: Counter[str], wanted: str | None, what: str) -> str:
     if wanted is None:
-        # Ties go to the first name, so that the choice does not hang on the order of folders.
+        # Ties are broken by name, so that the choice does not depend on the order of folders.
         return min(found, key=lambda name: (-found[name], name))
     if wanted not in found:
         raise ValueError(f"expected {what} among {', '.join(sorted(found)) or 'none'}, got {wanted!r}")
@@ -130,7 +131,7 @@ def _chosen(found: Counter[str], wanted: str | None, what: str) -> str:
 
 
 def corpora_of(runs: Iterable[Run]) -> list[str]:
-    """Names of the corpora, the paper's first and in its order."""
+    """Names of the corpora of some runs: the paper's in its order, then the others sorted by name."""
     found = {run.corpus for run in runs}
     return [name for name in PAPER_CORPORA if name in found] + sorted(found - set(PAPER_CORPORA))
 

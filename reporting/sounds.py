@@ -1,4 +1,4 @@
-"""Clips to listen to: the clean one and the sound of its adversarial map, where a run has kept sounds."""
+"""Pairs of sounds to listen to, of a clean clip and of its adversarial map, for runs that have stored sounds."""
 
 import wave
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from storage import DataError
 
 MOST_PAIRS = 6
 LARGEST_BYTES = 2_000_000
-"""A page that carries its sounds has to stay small enough to be sent around."""
+"""Largest size of a sound in bytes, so that a page with embedded sounds stays small enough to be shared."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class SoundPair:
         run: name of the run.
         clip: name of the clip.
         attack: name of the attack.
-        clean: WAV file.
-        adversarial: WAV file.
-        seconds: length of the clip.
+        clean: WAV file of the clean clip.
+        adversarial: WAV file of the adversarial.
+        seconds: length of the shorter file in seconds.
     """
 
     run: str
@@ -37,10 +37,10 @@ class SoundPair:
 def sound_pairs(runs: Sequence[Run]) -> list[SoundPair]:
     """Find sounds that ``round_trip.py --sounds wav`` has written: one clip per run and attack, at most six pairs.
 
-    Of each attack the last budget is taken, which changes the sound most.
+    For each attack, the last budget is used, which changes the sound most.
 
     Raises:
-        DataError: if a file is no WAV.
+        DataError: if a file is not a WAV file.
     """
     pairs: list[SoundPair] = []
     for run in runs:

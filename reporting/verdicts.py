@@ -1,6 +1,4 @@
-"""The rule by which the report decides whether an effect is significant, over models and recordings
-(``docs/verdicts.md``).
-"""
+"""The rule for verdicts on effects, which considers variation of models and recordings (``docs/verdicts.md``)."""
 
 import math
 from collections.abc import Sequence

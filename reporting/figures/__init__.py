@@ -1,5 +1,5 @@
-"""Drawings of runs, each with the numbers that are drawn in it.
+"""Figures of runs, each with the numbers plotted in it.
 
-A file belongs here if it uses matplotlib: each function returns a :class:`~reporting.figures.figure.ReportFigure`,
-which is written as PNG, PDF and CSV. What a page draws in the browser belongs in ``templates``.
+Code belongs here if it uses matplotlib: each function returns a :class:`~reporting.figures.figure.ReportFigure`, which
+is written as PNG, PDF and CSV. Charts drawn in the browser belong in ``templates``.
 """

@@ -1,4 +1,4 @@
-"""Accuracy against robustness, drawn: every setting as a point, the paper's beside ours."""
+"""Scatter plots of accuracy against robustness: one point per setting, the paper's next to ours."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +14,10 @@ MEASURES = {"auc": "mean AUC of the six attacks", "log_gradients": "mean log gra
 
 
 def association_figure(selection: Selection, paper: Sequence[Point], ours: Sequence[Point]) -> ReportFigure:
-    """Points of the paper in the left column, ours in the right; lines join the settings of a stratum.
+    """Draw the paper's points in the left column and ours in the right; lines join the settings of a stratum.
 
     Args:
-        selection: where ours come from.
+        selection: the runs of our points.
         paper: the paper's 27 settings.
         ours: settings of our runs, possibly none.
     """
@@ -62,8 +62,8 @@ def association_figure(selection: Selection, paper: Sequence[Point], ours: Seque
     figure.legend(handles=list(shown.values()), loc="outside upper right", ncols=3, fontsize=8)
     corpora = ", ".join(dict.fromkeys(CORPUS_NAMES.get(point.corpus, point.corpus) for point in ours)) or "none yet"
     caption = (
-        "A point is one setting; a line joins the settings of one representation on one corpus (a stratum). Higher in "
-        "the upper row = fooled more, higher in the lower row = costlier to fool. Ours: ResNet-18 with pitch-shifted "
+        "A point is one setting; a line joins the settings of one representation on one corpus (a stratum). In the "
+        "upper row, higher means fooled more; in the lower row, costlier to fool. Ours: ResNet-18 with pitch-shifted "
         f"copies, split={selection.split}, budgets: {selection.profile or 'none yet'}, corpora: {corpora}."
     )
     slopes = [f"{whose}: {len(points)} settings, pooled slope {_slope(points):+.2f}" for whose, points in columns]
@@ -73,7 +73,7 @@ def association_figure(selection: Selection, paper: Sequence[Point], ours: Seque
 
 
 def _slope(points: Sequence[Point]) -> float:
-    """AUC a unit of accuracy over all points; 0 where accuracies do not differ."""
+    """Least-squares slope of AUC over accuracy for all points; 0 if the accuracies do not differ."""
     x, y = np.array([p.accuracy for p in points]), np.array([p.auc for p in points])
     spread = float(np.square(x - x.mean()).sum())
     return float((x - x.mean()) @ (y - y.mean())) / spread if spread else 0.0

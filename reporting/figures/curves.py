@@ -1,4 +1,4 @@
-"""Security and cost curves: how the fooling rate grows with what an attacker may change, and with what it costs."""
+"""Security and cost curves: the fooling rate as a function of the perturbation bound, and of the cost in gradients."""
 
 import json
 import shlex
@@ -24,7 +24,7 @@ BOUNDED = ("fgsm", "bim_a", "bim_b")
 ALL = (*THE_SIX, "lbfgs")
 
 VARIANTS = ("fgsm_untargeted", "fgsm_l2", "deepfool_targeted", "deepfool_linf", "jsma_single", "cwa_untargeted")
-"""Attacks that have no panel, because one like them has; whatever else was run is drawn beside the named ones."""
+"""Attacks without a panel, because a similar one has one; all other attacks that were run get a panel."""
 
 Point = dict[str, Any]
 
@@ -33,15 +33,15 @@ Line = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Curves:
-    """What one of the two figures draws.
+    """The description of one of the two figures.
 
     Attributes:
-        key: name of the files it is written to.
+        key: name of its files, without suffix.
         title: heading.
-        across: the number drawn across.
-        label: that number in words.
-        attacks: attacks that get a panel first; those of other libraries and of a user's own follow by name.
-        drawstyle: how matplotlib joins points.
+        across: name of the number on the horizontal axis.
+        label: label of that axis.
+        attacks: attacks of the first panels; those of other libraries and a user's own follow by name.
+        drawstyle: matplotlib's style of joining points.
     """
 
     key: str
@@ -52,15 +52,15 @@ class Curves:
     drawstyle: str
 
     def kept(self, points: Sequence[Point]) -> list[Point]:
-        """The points of one setting that are shown, by attack and from left to right."""
-        # The axis is logarithmic: an attack that computes no gradient has no place on it.
+        """The points of one setting that are shown, sorted by attack and from left to right."""
+        # The axis is logarithmic, so an attack that computes no gradient cannot be shown on it.
         there = [point for point in points if self.place(point["attack"]) and point[self.across] > 0]
-        # Points of several numbers of steps at one delta would be joined to a line that goes up and down.
+        # Points with different numbers of steps at one delta would make the line zigzag.
         there = longest(there) if self.across == "delta" else there
         return sorted(there, key=lambda point: (self.place(point["attack"]), point[self.across]))
 
     def place(self, attack: str) -> tuple[int, str] | None:
-        """Where an attack's panel stands among the others; None where it has none."""
+        """Sort key of an attack's panel; None if the attack has no panel."""
         if attack in self.attacks:
             return self.attacks.index(attack), attack
         ours = attack in ALL or attack in VARIANTS or attack.startswith("check_")
@@ -69,7 +69,7 @@ class Curves:
     def line(self, points: Sequence[Point]) -> Line:
         """The line through the points of one attack, averaged over settings."""
         means = mean_points(points, self.across)
-        # Budgets of the same cost, or of a higher one that does less, would make it jump.
+        # Budgets of equal cost, or costlier ones with a lower rate, would make the line jump.
         return means if self.across == "delta" else best_so_far(means)
 
 
@@ -93,30 +93,30 @@ COST = Curves(
 
 
 def security_curves(selection: Selection) -> ReportFigure:
-    """Fooling rate against delta, for the attacks that have one, each at its largest number of steps."""
+    """Draw the fooling rate against delta, for the attacks that have one, each at its largest number of steps."""
     figure = _drawn(SECURITY, selection)
     most = {
         NAMES.get(row["attack"], row["attack"]): number for row in figure.numbers if (number := steps(row["budget"]))
     }
     said = ", ".join(f"{attack} {number:,}" for attack, number in most.items())
-    at = f" Lines are of the largest number of steps ({said})." if said else ""
+    at = f" Lines are for the largest number of steps ({said})." if said else ""
     return replace(figure, caption=figure.caption + at)
 
 
 def cost_curves(selection: Selection) -> ReportFigure:
-    """Fooling rate against batch gradients, for every attack."""
+    """Draw the fooling rate against batch gradients, for every attack."""
     figure = _drawn(COST, selection)
-    how = " A line is the highest rate of any budget that costs as much or less; dots are the budgets below it."
+    how = " A line is the highest rate of any budget at most as costly; dots are budgets with a lower rate."
     return replace(figure, caption=figure.caption + how)
 
 
 def _drawn(curves: Curves, selection: Selection) -> ReportFigure:
     runs = [run for run in selection.runs if run.attacks and run.settings["architecture"] == RESNET["architecture"]]
-    # Where the front-end classifier was not attacked, whatever was attacked is drawn.
+    # If the front-end classifier was not attacked, all attacked classifiers are drawn.
     runs = runs or [run for run in selection.runs if run.attacks]
     caption = (
-        "One panel an attack and corpus, one thin line a setting (mean over folds and seeds), the thick line the mean "
-        f"over settings of a representation. split={selection.split}; budgets: {selection.profile or 'none yet'}."
+        "One panel per attack and corpus, one thin line per setting (mean over folds and seeds); thick lines are means "
+        f"over the settings of a representation. split={selection.split}; budgets: {selection.profile or 'none yet'}."
     )
     numbers: list[Point] = []
     for group in same_setting(runs):
@@ -127,7 +127,7 @@ def _drawn(curves: Curves, selection: Selection) -> ReportFigure:
         return ReportFigure(curves.key, curves.title, caption, "", None, [], _commands(selection))
     places = [row[curves.across] for row in numbers]
     if len(set(places)) < 2:
-        why = "a single budget makes no curve"
+        why = "a single budget does not make a curve"
         return ReportFigure(curves.key, curves.title, caption, "", None, [], _commands(selection), why)
     corpora = corpora_of(runs)
     columns = sorted({row["attack"] for row in numbers}, key=lambda attack: curves.place(attack) or (0, attack))
@@ -173,12 +173,12 @@ def _panel(panel: Axes, curves: Curves, here: Sequence[Point]) -> dict[str, Any]
 
 
 def _scale(panel: Axes, values: Sequence[float], *, every: bool) -> None:
-    """A logarithmic axis from the smallest to the largest value of all panels.
+    """Set a logarithmic horizontal axis from the smallest to the largest value of all panels.
 
     Args:
-        panel: where it is.
-        values: what is drawn across in any panel.
-        every: whether every measured value has a tick; otherwise the ends have one.
+        panel: the panel.
+        values: the horizontal positions in all panels.
+        every: whether every value has a tick; otherwise only the two ends have one.
     """
     panel.set_xscale("log")
     panel.xaxis.set_minor_locator(NullLocator())
@@ -208,7 +208,7 @@ def _alt(curves: Curves, numbers: Sequence[Point]) -> str:
 
 
 def curve_points(runs: Sequence[Run], across: str) -> list[Point]:
-    """One point per attack and budget of one setting: fooling rate and what is drawn across, means over its runs."""
+    """One point per attack and budget of one setting: fooling rate and horizontal position, as means over its runs."""
     grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
     seen: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
@@ -231,7 +231,7 @@ def curve_points(runs: Sequence[Run], across: str) -> list[Point]:
 
 
 def longest(points: Sequence[Point]) -> list[Point]:
-    """Of each attack the budgets that differ in delta alone, those with most steps; others are other attackers."""
+    """For each attack, the family of budgets that differ only in delta, with the largest number of steps."""
     families: dict[str, dict[str, list[Point]]] = {}
     for point in points:
         others = {name: value for name, value in json.loads(point["budget"]).items() if name != "delta"}
@@ -242,13 +242,13 @@ def longest(points: Sequence[Point]) -> list[Point]:
 
 
 def steps(budget: str) -> int | None:
-    """Number of steps that a budget fixes."""
+    """Number of steps of a budget given as JSON; None if it does not set one."""
     found = json.loads(budget).get("steps")
     return None if found is None else int(found)
 
 
 def mean_points(points: Sequence[Point], across: str) -> Line:
-    """Mean over settings of every budget, sorted by what is drawn across."""
+    """Mean over settings for each budget, sorted by horizontal position."""
     budgets: dict[str, list[Point]] = {}
     for point in points:
         budgets.setdefault(point["budget"], []).append(point)
@@ -259,7 +259,7 @@ def mean_points(points: Sequence[Point], across: str) -> Line:
 
 
 def best_so_far(line: Line) -> Line:
-    """At every cost the highest fooling rate of any budget that costs as much or less."""
+    """For each cost, the highest fooling rate of any budget that is at most as costly."""
     best: dict[float, float] = {}
     highest = 0.0
     for cost, rate in sorted(line):

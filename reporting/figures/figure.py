@@ -1,4 +1,4 @@
-"""A figure of the report: the drawing, the numbers in it, and what to do where there are none."""
+"""A figure of the report: the drawing, its numbers, and the commands that produce missing ones."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from storage import write_atomically, write_text
 
 COLOURS = {"MFCC": "#D55E00", "STFT": "#0072B2", "DWT": "#009E73", "LogMel": "#CC79A7"}
-"""Okabe and Ito's palette (2008), told apart by readers who lack a kind of cone; line styles and markers say it too."""
+"""Okabe and Ito's palette (2008), which colour-blind readers can distinguish; line styles and markers differ too."""
 MARKERS = {"MFCC": "o", "STFT": "s", "DWT": "^", "LogMel": "D"}
 LINES = {"MFCC": "-", "STFT": "--", "DWT": "-.", "LogMel": ":"}
 DOTS_PER_INCH = 110
@@ -24,14 +24,14 @@ class ReportFigure:
     """A figure of the report.
 
     Attributes:
-        key: name of the files it is written to.
+        key: name of its files, without suffix.
         title: heading.
         caption: what it shows.
-        alt: what a reader who does not see it has to know.
-        drawing: the figure, None where there is nothing to draw.
-        numbers: one dictionary a drawn point, with the runs it came from.
-        commands: what fills what is missing.
-        why: why there is nothing to draw; empty where there is, or where no run belongs to it.
+        alt: alternative text for readers who cannot see it.
+        drawing: the figure; None if there is nothing to draw.
+        numbers: one dictionary per plotted point, with the runs that it was computed from.
+        commands: commands that produce what is missing.
+        why: why there is nothing to draw; empty if there is, or if no run belongs to the figure.
     """
 
     key: str
@@ -44,7 +44,7 @@ class ReportFigure:
     why: str = ""
 
     def png(self) -> bytes:
-        """The drawing as a picture; empty without one."""
+        """The drawing as PNG; empty without one."""
         if self.drawing is None:
             return b""
         file = io.BytesIO()
@@ -53,7 +53,7 @@ class ReportFigure:
         return file.getvalue()
 
     def pdf(self) -> bytes:
-        """The drawing with TrueType fonts, as journals ask for; empty without one."""
+        """The drawing as PDF with TrueType fonts, which journals require; empty without one."""
         if self.drawing is None:
             return b""
         file = io.BytesIO()
@@ -63,7 +63,7 @@ class ReportFigure:
         return file.getvalue()
 
     def csv(self) -> str:
-        """The numbers that are drawn, one line per point."""
+        """The plotted numbers as CSV, one row per point."""
         file = io.StringIO()
         names = list(dict.fromkeys(key for row in self.numbers for key in row))
         writer = csv.DictWriter(file, names, lineterminator="\n")
@@ -72,10 +72,10 @@ class ReportFigure:
         return file.getvalue()
 
     def write(self, folder: Path) -> tuple[bytes, bytes]:
-        """Write PNG, PDF and CSV, where there is something to draw.
+        """Write PNG, PDF and CSV; without a drawing, remove those of an earlier report.
 
         Returns:
-            The PNG and the PDF; both empty where there is nothing to draw.
+            The PNG and the PDF; both empty if there is nothing to draw.
         """
         png, pdf = self.png(), self.pdf()
         if self.drawing is not None:
@@ -84,14 +84,14 @@ class ReportFigure:
                     temporary.write_bytes(content)
             write_text(folder / f"{self.key}.csv", self.csv())
         else:
-            # What an earlier report drew from runs that are no longer there.
+            # An earlier report may have drawn them from runs that no longer exist.
             for suffix in ("png", "pdf", "csv"):
                 (folder / f"{self.key}.{suffix}").unlink(missing_ok=True)
         return png, pdf
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty drawing of a size in inches, without a window or global state."""
+    """An empty figure of a width and height in inches, without a window or pyplot's global state."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

@@ -1,4 +1,4 @@
-"""Figures 1 to 5: one setting against accuracy and against the cost of six attacks."""
+"""Figures 1 to 5: accuracy and the cost of six attacks as functions of one setting."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,22 +16,22 @@ from reporting.studies import STUDIES, Slice, Study, slice_of
 
 STATED = {
     "figure1_n_mfcc": "The paper says: 13 coefficients are 14 % less accurate than 20 or more, and cheaper to fool.",
-    "figure2_dct_norm": "The paper says: without normalisation accuracy falls by 7 % and cost by 8.5 %.",
-    "figure3_lifter": "The paper says: above d = 2.5 accuracy falls to about 48 %; best d are 0, 0.5 and 0.3 on "
+    "figure2_dct_norm": "The paper says: without normalisation, accuracy falls by 7 % and cost by 8.5 %.",
+    "figure3_lifter": "The paper says: above d = 2.5 accuracy falls to about 48 %; the best d is 0, 0.5 and 0.3 on "
     "ESC-10, ESC-50 and UrbanSound8K.",
-    "figure4_stft_window": "The paper says: half the transform is best on ESC-50 and UrbanSound8K, all of it on "
-    "ESC-10.",
-    "figure5_dwt_frame": "The paper says: frames of 30 ms cost accuracy, and so do long ones of 50 ms.",
+    "figure4_stft_window": "The paper says: windows of half the transform are best on ESC-50 and UrbanSound8K, windows "
+    "of its full length on ESC-10.",
+    "figure5_dwt_frame": "The paper says: short frames of 30 ms reduce accuracy, and so do long ones of 50 ms.",
 }
-"""The paper draws these figures and prints no numbers; this is what its text says of them."""
+"""The paper plots these figures without printing numbers; this is what its text says about them."""
 
 
 def study_figure(key: str, selection: Selection, accuracies: Accuracies) -> ReportFigure:
-    """Draw one of Figures 1 to 5, one column a corpus.
+    """Draw one of Figures 1 to 5, with one column per corpus.
 
     Args:
         key: name of the study.
-        selection: runs that may stand in one figure.
+        selection: runs that may be compared in one figure.
         accuracies: intervals of accuracies.
     """
     study = STUDIES[key]
@@ -48,15 +48,15 @@ def study_figure(key: str, selection: Selection, accuracies: Accuracies) -> Repo
     measure = "batch gradients" if all_gradients else "cost to AUC > 0.9"
     caption = (
         f"Accuracy with 95 % interval, and {measure}, mean of the six attacks, with the range over folds "
-        "(≥ and an arrow: some attack does not get there, so that only a lower bound is known). "
+        "(≥ and an arrow: some attack does not reach it, so that only a lower bound is known). "
         f"split={selection.split}; budgets: {selection.profile or 'none yet'}. "
         + " ".join(f"{CORPUS_NAMES.get(f.corpus, f.corpus)}: {describe(f.others, ['augmentation'])}." for f in drawn)
         + f" {STATED[key]}"
     )
-    # One value of the setting compares nothing.
+    # A single value of the setting allows no comparison.
     several = [found for found in drawn if len(found.runs) > 1]
     if not several:
-        why = "runs at one value only, which compares nothing" if drawn else ""
+        why = "runs at a single value only, so there is nothing to compare" if drawn else ""
         return ReportFigure(key, study.title, caption, "", None, [], tuple(commands), why)
     drawn = several
     figure = new_figure(3.4 * len(drawn) + 0.6, 4.6)
@@ -96,7 +96,7 @@ def _points(axes: Axes, study: Study, estimates: dict[Setting, Estimate | None],
     bounds = [place for place in places if (found := estimates[study.values[place]]) and found.high_censored]
     if values:
         tops = dict(zip(places, map(sum, zip(values, above, strict=True)), strict=True))
-        # Upwards nothing is known: the arrow stands on the largest bound.
+        # No upper end is known: the arrow starts at the largest lower bound.
         axes.plot(bounds, [tops[place] for place in bounds], color=colour, marker=CARETUPBASE, linestyle="none")
         axes.errorbar(places, values, yerr=[below, above], color=colour, marker="o", capsize=3, linewidth=1)
     else:

@@ -1,4 +1,4 @@
-"""Figure 6: one dog bark, clean and after six attacks, in every representation."""
+"""Figure 6: one dog bark, clean and after each of six attacks, in every representation."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -45,8 +45,8 @@ class Example:
         fold: fold of the attacked classifier.
         clip: row of the corpus table.
         name: file name.
-        rows: for each attack the row of the cheapest budget that fooled the classifier, else of the last one.
-        fooled: number of attacks that fooled it.
+        rows: by attack, the row of the first budget that fooled the classifier, else of the last one.
+        fooled: number of attacks that fooled the classifier.
     """
 
     run: Run
@@ -57,7 +57,7 @@ class Example:
     fooled: int
 
     def map(self, attack: str) -> NDArray[np.float32]:
-        """Adversarial map ``(rows, columns)``, or with ``clean`` the one it was made from.
+        """The adversarial map ``(rows, columns)`` of an attack, or with ``clean`` the clean map.
 
         Raises:
             DataError: if the file cannot be read.
@@ -74,21 +74,21 @@ class Example:
 
 
 def spectrogram_figure(selection: Selection, label: int | None = None) -> ReportFigure:
-    """Draw the clip that most representations have, and most attacks fool.
+    """Draw the clip that most representations share and that is fooled by most attacks.
 
     Args:
-        selection: runs that may stand in one figure.
+        selection: runs that may be compared in one figure.
         label: class of the clip; by default the corpus' dog bark, or class 0.
     """
     caption = (
         "Two rows per representation: maps, coloured from the 1st to the 99th percentile of the clean one, and changes "
-        "as shares of the largest. Columns: the clean map and the cheapest budget of each attack that fooled "
-        "the classifier (else its last). Under each: largest change, l2 length, and what the classifier answers."
+        "relative to the largest. Columns: the clean map and, for each attack, the first budget that fooled the "
+        "classifier (else its last). Below each: largest change, l2 norm of the change, and predicted class."
     )
     chosen = _chosen([example for run in _candidates(selection) for example in examples_of(run, label)])
     commands = () if len(chosen) == len(REPRESENTATIONS) else _commands(selection)
     if not chosen:
-        why = "maps are kept by attack.py --save-adversarials"
+        why = "maps are stored by attack.py --save-adversarials"
         return ReportFigure(KEY, TITLE, caption, "", None, [], commands, why)
     figure = new_figure(1.6 * (len(THE_SIX) + 1) + 1.2, 3.3 * len(chosen) + 0.2)
     axes = figure.subplots(2 * len(chosen), len(THE_SIX) + 1, squeeze=False, sharex=True)
@@ -107,10 +107,10 @@ def spectrogram_figure(selection: Selection, label: int | None = None) -> Report
 
 
 def _draw(example: Example, figure: Figure, axes: NDArray[Any]) -> list[dict[str, Any]]:
-    """Draw the maps of an example in the first row of panels and their changes in the second; returns what is drawn."""
+    """Draw the maps of an example in the first row of panels and their changes in the second; returns the numbers."""
     clean = example.map("clean")
     low, high = np.percentile(clean, (1, 99))
-    # A map of one value has no range of its own.
+    # The colour range of a constant map must not be empty.
     scale = {"vmin": low, "vmax": max(high, low + 1e-3)}
     seconds = clip_seconds(example.run)
     common: dict[str, Any] = {"origin": "lower", "aspect": "auto", "extent": (0, seconds or 1, 0, 1)}
@@ -144,14 +144,14 @@ def _draw(example: Example, figure: Figure, axes: NDArray[Any]) -> list[dict[str
 
 
 def clip_seconds(run: Run) -> float | None:
-    """Length of the clips of a run in seconds; None where neither its settings nor its corpus say it."""
+    """Length of the clips of a run in seconds; None if neither its settings nor its corpus state it."""
     recipe = run.summary.get("recipe") or {}
     said = ((recipe.get("data") or {}).get("init_args") or {}).get("clip_seconds")
     return float(said) if said else SECONDS.get(run.corpus)
 
 
 def frequency_axis(settings: Mapping[str, Any]) -> tuple[list[float], list[str], str]:
-    """Ticks of the vertical axis of a map: heights in [0, 1] from the bottom, what is written there, and the unit.
+    """Ticks of the vertical axis of a map: heights in [0, 1] from the bottom, their labels, and the unit.
 
     Args:
         settings: settings of the representation.
@@ -172,7 +172,7 @@ def frequency_axis(settings: Mapping[str, Any]) -> tuple[list[float], list[str],
 
 
 def examples_of(run: Run, label: int | None = None) -> list[Example]:
-    """Clips of a class for which a run has stored the clean map and one of each of the six attacks.
+    """Examples of a class for which a run has stored the clean map and the maps of all six attacks.
 
     Raises:
         DataError: if the rows of the attacks cannot be read.
@@ -192,14 +192,14 @@ def examples_of(run: Run, label: int | None = None) -> list[Example]:
 
 
 def _candidates(selection: Selection) -> list[Run]:
-    """Attacked runs with stored maps: of the paper's front-end classifier, or of any where there is none."""
+    """Attacked runs with stored maps: of the paper's front-end classifier, or of any other if it has none."""
     stored = [run for run in selection.runs if run.attacks and (run.path / "attacks" / "adversarials").is_dir()]
     stored = [run for run in stored if run.representation in REPRESENTATIONS]
     return [run for run in stored if run.settings["architecture"] == RESNET["architecture"]] or stored
 
 
 def _chosen(examples: Sequence[Example]) -> list[Example]:
-    """One example a representation, of the clip that most of them share and that is fooled most often."""
+    """One example per representation, of the clip that most of them share and that is fooled most often."""
     best: dict[tuple[str, str], dict[str, Example]] = {}
     for example in sorted(examples, key=lambda e: (e.run.name, e.fold, e.clip)):
         of_clip = best.setdefault((example.run.corpus, example.name), {})
@@ -210,7 +210,7 @@ def _chosen(examples: Sequence[Example]) -> list[Example]:
         return []
     key = min(best, key=lambda clip: (-len(best[clip]), -sum(e.fooled for e in best[clip].values()), clip))
     shown = [best[key][name] for name in REPRESENTATIONS if name in best[key]]
-    # A representation without that clip shows another one of the same corpus rather than nothing.
+    # For a representation without that clip, another clip of the same corpus is shown.
     for name in REPRESENTATIONS:
         others = [e for (corpus, _), of_clip in sorted(best.items()) if corpus == key[0] for e in of_clip.values()]
         others = [e for e in others if e.run.representation == name]
