@@ -1,7 +1,8 @@
-"""Accuracy against robustness: do settings that are more accurate get fooled more, or cost more to fool?
+"""Accuracy against robustness: tests of whether more accurate settings are fooled more, or cost more to fool.
 
-A point is one setting. Within a stratum (one representation on one corpus) values are centred, so that differences
-between representations and corpora cannot pass for a relation between accuracy and robustness; pooled, they can.
+A point is one setting. Values are centred within each stratum (one representation on one corpus), so that differences
+between representations and corpora are not mistaken for a relation between accuracy and robustness, as they can be in
+the pooled correlation.
 """
 
 import itertools
@@ -23,7 +24,7 @@ from reporting.studies import MODEL, REPRESENTATIONS, same_setting
 
 FEWEST_STRATA = 5
 FEWEST_SHOWN = 2
-"""Within a single stratum r says nothing of strata; of two points it is always 1 or -1."""
+"""Smallest number of strata for a correlation: a single one says nothing about others, and r of two points is +-1."""
 EXACT_UP_TO = 20_000
 DRAWS = 100_000
 SIGNIFICANT = 0.05
@@ -33,14 +34,14 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Point:
-    """One setting: its stratum, its accuracy, and what it costs or takes to fool it.
+    """One setting: its stratum, its accuracy, and its robustness.
 
     Attributes:
         representation: class of the representation.
         corpus: name of the corpus.
         accuracy: in [0, 1].
         auc: mean AUC of the six attacks.
-        log_gradients: mean over the five iterative attacks of log batch gradients.
+        log_gradients: mean natural log of batch gradients over the five iterative attacks; None if one is missing.
         runs: names of the runs; empty for the paper's.
     """
 
@@ -84,12 +85,15 @@ class Association:
 
 
 def holm(found: Sequence[Association | None]) -> list[float | None]:
-    r"""Holm's adjusted p of each test (Holm 1979): whichever are significant keep to the error of one test together.
+    r"""Holm's adjusted p of each test (Holm 1979), which controls the error probability of all tests together.
 
     .. math:: \tilde p_{(i)} = \max_{j \le i} \min(1, (m - j + 1) \, p_{(j)})
 
     Args:
-        found: results of all tests that are shown; None where there is none.
+        found: results of all tests that are shown; None for a test without a result.
+
+    Returns:
+        The adjusted p values in the same order, None for a test without a result.
     """
     order = sorted((place for place, one in enumerate(found) if one), key=lambda place: _p(found[place]))
     adjusted: list[float | None] = [None] * len(found)
@@ -105,7 +109,7 @@ def _p(found: Association | None) -> float:
 
 
 def paper_points() -> list[Point]:
-    """The 27 models of Tables I to III."""
+    """The points of the 27 models of Tables I to III."""
     return [_paper_point(row) for table in (1, 2, 3) for row in paper_settings(table)]
 
 
@@ -115,7 +119,7 @@ def _paper_point(row: PaperSetting) -> Point:
 
 
 def run_points(runs: Sequence[Run]) -> list[Point]:
-    """Every attacked setting of the front-end classifier, seeds averaged."""
+    """The points of all attacked settings of the front-end classifier, averaged over seeds."""
     points = []
     for group in same_setting([run for run in runs if all(run.settings.get(k) == v for k, v in MODEL.items())]):
         robustness = six_auc(group)
@@ -137,7 +141,7 @@ def run_points(runs: Sequence[Run]) -> list[Point]:
 
 
 def associate(points: Sequence[Point], measure: str, seed: int = 0) -> Association | None:
-    """Test accuracy against one measure.
+    """Test the relation between accuracy and one measure of robustness.
 
     Args:
         points: settings.
@@ -145,7 +149,7 @@ def associate(points: Sequence[Point], measure: str, seed: int = 0) -> Associati
         seed: seed of permutations and of the resampling of strata.
 
     Returns:
-        Both correlations with their tests; None without two strata of two points that differ, which show nothing.
+        Both correlations with their tests; None without at least two strata of two or more differing points.
     """
     pairs = [(point, float(y)) for point in points if (y := getattr(point, measure)) is not None]
     strata: dict[tuple[str, str], list[tuple[float, float]]] = {}
@@ -177,14 +181,14 @@ def associate(points: Sequence[Point], measure: str, seed: int = 0) -> Associati
 
 
 def stratified_permutation(centred: Sequence[Values], seed: int = 0) -> tuple[float, float, float]:
-    r"""Pearson correlation of centred values, and how often values shuffled inside their strata correlate as strongly.
+    r"""Pearson correlation of centred values, and its permutation test within strata.
 
     .. math:: r = \sum_s \sum_{i \in s} x_i y_i \Big/ \sqrt{\sum x_i^2 \sum y_i^2}
 
-    Up to 20,000 permutations are gone through one by one, more are drawn; a drawn p counts the observed order too.
+    Up to 20,000 permutations are enumerated; otherwise they are sampled, and p includes the observed order.
 
     Args:
-        centred: x and y of each stratum less their means, ``(points, 2)``.
+        centred: x and y of each stratum minus their means, ``(points, 2)``.
         seed: seed of the draws.
 
     Returns:
@@ -210,7 +214,7 @@ def stratified_permutation(centred: Sequence[Values], seed: int = 0) -> tuple[fl
 
 
 def _spearman(x: Values, y: Values, seed: int) -> tuple[float, float]:
-    """Rank correlation and its two-sided p, exact where scipy's approximation by a t distribution is not to be had."""
+    """Rank correlation and its two-sided p: exact for few points, otherwise by scipy's t approximation."""
     ranks = _centred(np.stack([rankdata(x), rankdata(y)], axis=1))
     if np.any(np.square(ranks).sum(axis=0) == 0):
         return math.nan, math.nan

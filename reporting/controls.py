@@ -1,4 +1,4 @@
-"""In what else the two sides of a comparison differ, and the run that would tell it from what is compared."""
+"""Confounders: other settings in which the two sides of a comparison differ, and the control run without them."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,17 +7,17 @@ from typing import Any
 from reporting.runs import Run
 
 INCIDENTAL = {"root", "cache_dir", "cache_maps", "fold", "seed", "num_workers", "download", "num_classes"}
-"""Settings that decide no result, or that differ between the models of one setting by design."""
+"""Settings that do not affect results, or that differ between the models of one setting by design."""
 EPOCHS = "epochs trained"
 
 
 def beyond_the_claim(
     first: Iterable[Run], second: Iterable[Run], varied: str | None = None
 ) -> tuple[tuple[str, ...], str | None]:
-    """Settings of training in which two sides differ though the claim is not about them.
+    """Training settings in which two sides differ, although the claim is not about them.
 
-    Settings of the representation are no part of it: those of one representation are the same wherever one setting
-    varies, and another representation has others.
+    Settings of the representation are not considered: within one representation only the varied one differs, and
+    different representations have different settings.
 
     Args:
         first: runs of one side.
@@ -25,13 +25,14 @@ def beyond_the_claim(
         varied: the setting that the claim is about; None for the representation.
 
     Returns:
-        Names of the settings with both sides' values, ``instance_norm (false, true)``, and the command that trains the
-        second side's first differing run with the first side's values; None where nothing differs.
+        Names of the settings with the values of both sides, such as ``instance_norm (false; true)``, and the command
+        that trains the first differing run of the second side with the values of the first side; None if nothing
+        differs.
     """
     sides = [[(run, _settings(run)) for run in runs] for runs in (first, second)]
     if not all(sides):
         return (), None
-    # What one version writes down and an earlier one did not is not known to differ.
+    # A setting that an earlier version did not record is not known to differ.
     known = set.intersection(*(set(settings) for side in sides for _, settings in side))
     differing = []
     for key in sorted(known):
@@ -52,20 +53,20 @@ def beyond_the_claim(
 
 
 def note_of(first: Iterable[Run], second: Iterable[Run], varied: str | None = None) -> str:
-    """:func:`beyond_the_claim` as a sentence; empty where nothing differs."""
+    """:func:`beyond_the_claim` as a sentence; empty if nothing differs."""
     differing, command = beyond_the_claim(first, second, varied)
     if not differing:
         return ""
     control = f"; control: {command}" if command else ""
-    return f"the two sides differ in {', '.join(differing)} too{control}"
+    return f"the two sides also differ in {', '.join(differing)}{control}"
 
 
 def control_command(run: Run, changed: Mapping[str, Any]) -> str | None:
-    """The command that trains a run again with some settings changed; None where its recipe is not known.
+    """The command that trains a run again with some settings changed; None if its recipe is unknown.
 
     Args:
-        run: the run that is repeated.
-        changed: values by dotted name, as :func:`beyond_the_claim` compares them.
+        run: the run to repeat.
+        changed: new values by dotted name, as in :func:`beyond_the_claim`.
     """
     recipe = run.summary.get("recipe")
     if not recipe:
@@ -80,7 +81,7 @@ def control_command(run: Run, changed: Mapping[str, Any]) -> str | None:
     }
     flags |= {f"data.representation.{key}": value for key, value in own.items()}
     settings = _settings(run) | dict(changed)
-    # A run that does not say for how long it was to be trained is repeated for as long as it was.
+    # A run without a recorded number of epochs is repeated for as many as it was trained.
     epochs = settings.pop(EPOCHS, None)
     flags |= settings | ({} if epochs is None else {"trainer.max_epochs": epochs})
     words = ["python", "train.py"]
@@ -95,7 +96,7 @@ def runs_of(side: Sequence[Sequence[Run]]) -> list[Run]:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    """Dotted names, as ``train.py`` takes them, and values of what a run was trained with beside its representation."""
+    """The training settings of a run by dotted name, as in the flags of ``train.py``, without its representation."""
     found: dict[str, Any] = {
         "model.instance_norm": bool(run.settings.get("instance_norm")),
         "model.architecture": run.settings.get("architecture"),
@@ -110,7 +111,7 @@ def _settings(run: Run) -> dict[str, Any]:
     }
     found |= {key: value for key, value in _dotted(parts) if key.rsplit(".", 1)[-1] not in INCIDENTAL}
     if "training" not in run.summary and run.summary.get("folds") and run.epochs:
-        # Runs of earlier versions do not say for how long they were to be trained.
+        # Runs of earlier versions have no recorded number of epochs.
         found[EPOCHS] = run.epochs
     return found
 
@@ -124,7 +125,7 @@ def _dotted(settings: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str
 
 
 def _written(value: Any) -> str:
-    """A value as a command line takes it."""
+    """A value in the notation of a command line."""
     if value is None:
         return "null"
     if isinstance(value, bool):

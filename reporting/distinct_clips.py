@@ -1,4 +1,4 @@
-"""How many clips and recordings a number rests on: each once, however many budgets, attacks, folds and seeds saw it."""
+"""Numbers of distinct clips and recordings behind a result, over all of its budgets, attacks, folds and seeds."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from storage.rows import read_rows
 
 COLUMNS = ["attack", "name", "recording"]
 Clip = tuple[str, str]
-"""Name of a clip, and the recording that it was cut from."""
+"""Name of a clip, and its recording."""
 
 
 @dataclass(frozen=True)
 class Distinct:
-    """Numbers of different clips and of the recordings that they were cut from, None where a run does not say it."""
+    """Numbers of distinct clips and of their recordings; the latter is None if a run did not record it."""
 
     clips: int
     recordings: int | None
 
 
 def attacked_clips(runs: Sequence[Run], attacks: Iterable[str] | None = None) -> Distinct:
-    """The attacked clips of some runs, all of which are right when clean.
+    """Count the attacked clips of some runs, all of which are classified correctly when clean.
 
     Args:
-        runs: runs of one setting, or of several; those that were not attacked count nothing.
-        attacks: only what one of these attacks was run on; all attacks by default.
+        runs: runs of one or several settings; those that were not attacked are ignored.
+        attacks: count only clips on which one of these attacks was run; all attacks by default.
 
     Raises:
         DataError: if there are several runs and the rows of one of them cannot be read.
@@ -44,7 +44,7 @@ def attacked_clips(runs: Sequence[Run], attacks: Iterable[str] | None = None) ->
 
 
 def _said(run: Run, attacks: set[str] | None) -> Distinct | None:
-    """What the summary of a run counts; None of several attacks where they were run on different clips."""
+    """The counts in the summary of a run; None for several attacks that were run on different clips."""
     if run.attacks is None:
         return None
     if attacks is None:
@@ -56,12 +56,12 @@ def _said(run: Run, attacks: set[str] | None) -> Distinct | None:
 
 @lru_cache(maxsize=4096)
 def _of_attacks(run: Path) -> dict[str, frozenset[Clip]]:
-    """The clips of every attack of a run."""
+    """The attacked clips of a run, by attack."""
     path = run / "attacks" / "outcomes.parquet"
     rows = read_rows(path, "attack again", COLUMNS).drop_duplicates()
     return {
         str(attack): frozenset(zip(some["name"], some["recording"], strict=True))
         for attack, some in rows.groupby("attack")
-        # Attacks for the trust checks are no part of a table.
+        # Attacks run for the trust checks are not part of any table.
         if not str(attack).startswith("check_")
     }

@@ -1,4 +1,4 @@
-"""What makes a run the setting that it is, and what tells two of them apart."""
+"""The settings that identify a run, and the differences between two runs."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from reporting.runs import Run
 
 INCIDENTAL = {"root", "cache_dir", "cache_maps", "fold", "seed", "num_workers", "download", "num_classes"}
-"""Where files lie, how many processes work, which fold the command named first, and the seed: no other setting."""
+"""Settings that do not distinguish runs: paths, numbers of processes, the fold named first, and the seed."""
 OWN_PLACE = {"representation", "augmentation", "architecture", "instance_norm", "split"}
-"""Kept in a run's ``settings``, or the same for every run of a report."""
+"""Settings that are in a run's ``settings``, or are equal for all runs of a report."""
 COMMON = {"resize", "align_corners", "antialias"}
-"""The same for nearly every run of this project: named only where runs differ in it."""
+"""Settings that are equal for nearly all runs of this project; named only if runs differ in them."""
 NOT_RECORDED = "not recorded"
 
 
 def settings_of(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What the tables compare: class and settings of the representation, architecture, augmentation, normalisation.
+    """The settings that tables compare: representation and its settings, architecture, augmentation, normalisation.
 
     Args:
         summary: content of a run's ``summary.json``.
@@ -40,14 +40,14 @@ def settings_of(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def training_of(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything else that decides what a run is: its data, its training, and where classes of one's own come from.
+    """All other settings that determine a run: its data, its training, and the import paths of a user's own classes.
 
     Args:
         summary: content of a run's ``summary.json``.
 
     Returns:
         Plain values by the names of their flags without the groups, such as ``max_epochs``, ``patience``, ``decay``,
-        ``learning_rate``, ``padding``. What a run of an earlier version does not say is absent.
+        ``learning_rate``, ``padding``. Settings that an earlier version did not record are absent.
 
     Raises:
         KeyError: if the summary lacks its recipe.
@@ -61,7 +61,7 @@ def training_of(summary: Mapping[str, Any]) -> dict[str, Any]:
         found |= group
     if "table_digest" in summary:
         found["table_digest"] = summary["table_digest"]
-    # Two classes of the same name are told apart by where they come from and by how they were built.
+    # Two classes of the same name are distinguished by their import path and arguments.
     for what, given in (
         ("representation", data["init_args"].get("representation")),
         ("architecture", model.get("architecture")),
@@ -75,28 +75,28 @@ def training_of(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def class_name(given: Any) -> str:
-    """What to call a class: the last part of its path, however it is given (a name, a path, or a dictionary)."""
+    """Name of a class without its module, from a name, an import path, or a dictionary with ``class_path``."""
     path = given.get("class_path") if isinstance(given, dict) else given
     return str(path).rsplit(".", 1)[-1]
 
 
 def setting_key(run: "Run") -> tuple[Any, ...]:
-    """What runs of one setting share: everything but the seed."""
+    """A key that is equal for runs of one setting, which differ only in the seed."""
     return (run.corpus, run.split, *_items(run.settings), "trained", *_items(run.training))
 
 
 def training_key(run: "Run") -> tuple[Any, ...]:
-    """What runs share that were trained alike, whatever representation and architecture they have."""
+    """A key that is equal for runs trained in the same way, whatever their representation and architecture."""
     return _items(run.training)
 
 
 def varying(runs: Sequence["Run"]) -> list[str]:
-    """Names of what is not the same for all of these runs, seeds apart, of what :func:`differences` can name."""
+    """Names of the settings, other than the seed, in which these runs differ and which :func:`differences` can show."""
     names = COMMON.union(*(run.training for run in runs))
     by_name: dict[tuple[str, str], set[Any]] = {}
     for run in runs:
         for key in names:
-            # Each architecture has a learning rate of its own by default, and not every representation resizes.
+            # The default learning rate depends on the architecture, and not every representation resizes.
             whose = str(run.settings["architecture"]) if key == "learning_rate" else ""
             whose = run.representation if key in COMMON else whose
             by_name.setdefault((key, whose), set()).add(_value(run, key))
@@ -104,12 +104,12 @@ def varying(runs: Sequence["Run"]) -> list[str]:
 
 
 def differences(run: "Run", names: Iterable[str]) -> str:
-    """The values of a run for these names in words: ``max_epochs 24, patience 5``; empty without names."""
+    """The values of a run for these names in words, such as ``max_epochs 24, patience 5``; empty without names."""
     return ", ".join(f"{name} {_printed(_value(run, name))}" for name in names)
 
 
 def unlike(run: "Run", other: "Run", without: Iterable[str] = ()) -> str:
-    """What a run has that another one has not, in words: ``max_epochs 24, not 12``; empty if they are one setting."""
+    """How the settings of a run differ from another's, in words: ``max_epochs 24, not 12``; empty if they are equal."""
     names = run.settings.keys() | other.settings.keys() | run.training.keys() | other.training.keys()
     return ", ".join(
         f"{name} {_printed(_value(run, name))}, not {_printed(_value(other, name))}"
@@ -131,7 +131,7 @@ def _items(values: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _hashable(value: Any) -> Any:
-    """A list of two sizes has to serve as a part of a key, and so has whatever a class of one's own is given."""
+    """A hashable copy of a setting, so that it can be part of a key: lists as tuples, dictionaries as JSON."""
     if isinstance(value, list):
         return tuple(_hashable(part) for part in value)
     return json.dumps(value, sort_keys=True) if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""What the page draws in the browser: the measured numbers of the runs as JSON, rounded to four digits."""
+"""The data of the page's interactive charts: measurements of the runs as JSON, rounded to four digits."""
 
 import json
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from reporting.own_runs import Measured, OwnRun, ends_in_percent, in_percent
 from reporting.ranking import Ranking
 
 POINTS = 24
-"""Points of a curve over clips; more of them would not be seen on a screen and make the page large."""
+"""Largest number of points of a curve over clips; more would not be visible on a screen and enlarge the page."""
 
 
 def page_data(runs: Sequence[OwnRun], rankings: Sequence[Ranking], chosen: Ranking | None) -> str:
-    """The content of the page's data element, safe inside HTML.
+    """The content of the page's data element as JSON that is safe inside HTML.
 
     Args:
         runs: rows of the table of runs.
         rankings: one per corpus, attack and budget.
-        chosen: the ranking that is shown first.
+        chosen: the ranking that is shown first; None without attacks.
     """
     threats = list(dict.fromkeys(threat for run in runs for threat in run.threats))
     places = {threat: place for place, threat in enumerate(threats)}
@@ -36,7 +36,7 @@ def page_data(runs: Sequence[OwnRun], rankings: Sequence[Ranking], chosen: Ranki
         ],
         "chosen": rankings.index(chosen) if chosen else None,
     }
-    # No tag can end the element, whatever a run or a class is called.
+    # Escaped, so that the name of a run or class cannot close the element.
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")
 
 
@@ -91,7 +91,7 @@ def _measured(found: Measured) -> dict[str, Any]:
 
 
 def _estimate(found: Estimate | None) -> list[float | int | str | None] | None:
-    """Value, both ends of its interval, distinct clips, and the first two as they are printed."""
+    """Value, both ends of its interval, number of distinct clips, and the formatted value and interval."""
     if found is None:
         return None
     ends = (_rounded(found.low), _rounded(found.high))
@@ -99,8 +99,8 @@ def _estimate(found: Estimate | None) -> list[float | int | str | None] | None:
 
 
 def _thinned(sizes: NDArray[np.float64], shares: NDArray[np.float64]) -> list[list[float | None]]:
-    """Pairs of size and share: every step of the curve, or as many as a screen shows, first and last among them."""
-    # Several clips of one size are one step.
+    """Pairs of size and share: all steps of the curve, or ``POINTS`` of them including the first and the last."""
+    # Several clips of equal size make one step.
     if not len(sizes):
         return []
     last = np.append(np.flatnonzero(np.diff(sizes)), len(sizes) - 1)

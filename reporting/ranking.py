@@ -1,4 +1,4 @@
-"""Which of the runs is most robust, and how sure that is: one sentence per corpus, attack and budget."""
+"""The most robust run and the significance of its lead: one sentence per corpus, attack and budget."""
 
 import statistics
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ from reporting.verdicts import judge
 
 PREFERRED = ("bim_b", "bim_a", "fgsm")
 SURE = {
-    "holds": "sure for other recordings and for models trained anew",
-    "for these models only": "sure for these trained models on other recordings, not for models trained anew",
+    "holds": "significant for other recordings and for retrained models",
+    "for these models only": "significant for these trained models on other recordings, but not for retrained models",
 }
-"""What is said of a difference whose interval excludes zero, by its verdict."""
+"""The statement on a difference whose interval excludes zero, by verdict."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Runs of one corpus and split in the order of their robust accuracy under one threat.
+    """Runs of one corpus and split, ranked by their robust accuracy under one threat.
 
     Attributes:
-        corpus: name of the corpus as it is printed.
-        split: how its clips are divided.
+        corpus: display name of the corpus.
+        split: split protocol.
         threat: the attack and budget.
         runs: the runs, the most robust first.
-        sentence: the answer in words, with its intervals.
+        sentence: the result in words, with its intervals.
     """
 
     corpus: str
@@ -39,7 +39,7 @@ class Ranking:
 
 
 def rankings(runs: Sequence[OwnRun], seed: int = 0) -> list[Ranking]:
-    """Rank the attacked runs of each corpus and split under every threat that at least one of them was attacked with.
+    """Rank the attacked runs of each corpus and split under every threat with which at least one was attacked.
 
     Args:
         runs: all runs.
@@ -65,12 +65,15 @@ def rankings(runs: Sequence[OwnRun], seed: int = 0) -> list[Ranking]:
 
 
 def most_telling(found: Sequence[Ranking]) -> Ranking | None:
-    """The ranking that tells most: most runs, a bounded attack, robust accuracy nearest to half the clean accuracy.
+    """The most informative ranking: most runs, a bounded attack, robust accuracy closest to half the clean accuracy.
 
-    Near 0, where every run fails, and near the clean accuracy, where no run notices the attack, runs look alike.
+    Near 0, where the attack defeats every run, and near the clean accuracy, where it affects none, runs look alike.
 
     Args:
         found: all rankings.
+
+    Returns:
+        The ranking; None if there is none.
     """
 
     def order(one: Ranking) -> tuple[int, int, float, int]:
@@ -90,13 +93,15 @@ def _sentence(corpus: str, threat: Threat, ranked: Sequence[OwnRun], robust: Acc
     name = first.run.name
     if not others:
         return (
-            f"On {corpus}, {value} of the test clips of {name} stay right under {said}. No other run was attacked so."
+            f"On {corpus}, {name} still classifies {value} of its test clips correctly under {said}. "
+            "No other run was attacked in this way."
         )
     if not any(one.threats[threat].robust.value for one in ranked):
         return (
-            f"On {corpus}, {said} leaves no test clip right on any of {len(ranked)} runs; a smaller budget ranks them."
+            f"On {corpus}, none of {len(ranked)} runs classifies any test clip correctly under {said}; "
+            "a smaller budget is needed to rank them."
         )
-    # Bonferroni over the comparisons with all others, as which of them is next is seen from the same clips.
+    # Bonferroni over the comparisons with all others, because the runner-up is selected on the same clips.
     confidence = 1 - 0.05 / len(others)
     second = others[0]
     found = robust.difference([[first.run]], [[second.run]], confidence)
@@ -105,9 +110,9 @@ def _sentence(corpus: str, threat: Threat, ranked: Sequence[OwnRun], robust: Acc
     leads = (
         f"{name} is the most robust of {len(ranked)} runs"
         if sure
-        else f"no run is surely the most robust; {name} leads"
+        else f"no run is significantly more robust than all others; {name} leads"
     )
-    words = f"On {corpus}, {leads}: {value} of its test clips stay right under {said}. "
+    words = f"On {corpus}, {leads}: it still classifies {value} of its test clips correctly under {said}. "
     words += f"Next is {second.run.name} with {_with_interval(second.threats[threat].robust)}"
     if found is None or verdict is None:
         return f"{words}; the two share no fold, so their difference has no interval."
@@ -115,7 +120,9 @@ def _sentence(corpus: str, threat: Threat, ranked: Sequence[OwnRun], robust: Acc
     where = "" if first.run.folds == second.run.folds else " on the folds that both have"
     words += f", a difference{where} of {_points(replace(found, low=low, high=high))}: {sure or 'it may be chance'}."
     if first.run.representation != second.run.representation and first.space == "map":
-        words += " Their maps differ, and the same change of a map is another change of the sound in each."
+        words += (
+            " Their representations differ, so that equal changes of their maps are different changes of the sound."
+        )
     return words
 
 

@@ -1,4 +1,4 @@
-"""Transfer ratios of one corpus and representation, from the cells that transfer.py writes."""
+"""Transfer ratios of one corpus and representation, from the summaries that transfer.py writes."""
 
 import statistics
 from collections.abc import Sequence
@@ -17,16 +17,15 @@ ARCHITECTURES = ("resnet18", "googlenet", "alexnet")
 
 @dataclass(frozen=True)
 class Transfers:
-    """Ratios of one corpus and representation, all models with the same settings of the representation.
+    """Transfer ratios of one corpus and representation, for models with the same settings of the representation.
 
     Attributes:
         settings: these settings.
-        ratios: by source and target architecture.
-        folds: ratios of single folds.
-        attacks: number of attacks that the ratio is a mean of, where it is not six.
-        cells: what each ratio is the mean of: a cell of a summary per pair of runs, one for each seed.
-        left_out: runs that were trained otherwise than most of their architecture, which a mean over seeds must not
-            mix.
+        ratios: mean ratio by source and target architecture, in [0, 1].
+        folds: ratios of single folds, by source and target architecture.
+        attacks: number of attacks averaged in a ratio, if fewer than six.
+        cells: by source and target architecture, the averaged entries of summaries: one per pair of runs (seeds).
+        left_out: names of runs trained differently from most of their architecture, which are not averaged as seeds.
     """
 
     settings: dict[str, Any]
@@ -37,7 +36,7 @@ class Transfers:
     left_out: tuple[str, ...] = ()
 
     def ratio(self, source: str, target: str) -> Estimate | None:
-        """The ratio of a pair; 1 for a model with itself, which need not be computed."""
+        """The ratio of a pair of architectures; 1 by definition if they are equal, None if it is missing."""
         if source == target:
             computed = self.ratios.get((source, target))
             runs = dict.fromkeys(run for pair, one in self.ratios.items() if pair[0] == source for run in one.runs[:1])
@@ -48,13 +47,13 @@ class Transfers:
 
 
 def transfers_of(runs: Sequence[Run], corpus: str, representation: str) -> Transfers | None:
-    """Ratios over the six attacks, of the setting that most pairs of models share.
+    """Ratios averaged over the six attacks, for the setting that most pairs of models share; None without any.
 
-    Models of one architecture differ in their seeds only: where they were trained in several ways, those trained in the
-    way of most cells count and the others are left out.
+    Models of one architecture must differ only in their seeds: if they were trained in several ways, those with the
+    most frequent training are used, and the others are left out.
 
     Args:
-        runs: runs that may stand in one table.
+        runs: runs that may be compared in one table.
         corpus: name of the corpus.
         representation: class of the representation.
     """
@@ -91,7 +90,7 @@ def transfers_of(runs: Sequence[Run], corpus: str, representation: str) -> Trans
 
 
 def _trained_otherwise(runs: Sequence[Run], sources: Sequence[Run]) -> set[str]:
-    """Names of sources and of their targets that were not trained as most of their architecture were."""
+    """Names of sources and targets that were trained differently from most of their architecture."""
     by_name = {run.name: run for run in runs}
     cells: dict[str, dict[tuple[Any, ...], list[str]]] = {}
     for source in sources:
@@ -117,7 +116,7 @@ def _estimate(rows: dict[tuple[str, str], dict[str, Any]], folds: Sequence[float
         low=low,
         high=high,
         spread=statistics.stdev(folds) if len(folds) > 1 else None,
-        # Seeds see the same test clips: the largest of their counts never counts a clip twice.
+        # Seeds share their test clips, so the largest of their counts does not count a clip twice.
         n=max((int(row["n"]) for row in rows.values() if row.get("n") is not None), default=None),
         runs=tuple(dict.fromkeys(run for models in rows for run in models)),
         interval="95 %" if len(rows) == 1 else SEEDS,

@@ -47,7 +47,7 @@ def test_every_net_is_fooled_only_if_each_of_the_five_surely_is(tmp_path):
         model_findings(selected(*list(sure.values())[:4], fooled(tmp_path, "alexnet", [1.0] * 9))), "R12f"
     )
     assert (few.verdict, few.n) == ("undecided", "9 clips")
-    assert few.note.startswith("AlexNet, STFT: the least sure of 5 of 5 nets")
+    assert few.note.startswith("AlexNet, STFT: the lowest lower end of 5 of 5 nets")
     # One that surely is not refutes it, whatever is missing.
     held = fooled(tmp_path, "googlenet", [1.0] * 60 + [0.0] * 40)
     found = findings_of(model_findings(selected(sure["resnet18"], held)), "R12f")
@@ -105,7 +105,7 @@ def test_equal_accuracy_is_judged_net_by_net(tmp_path):
     assert (found.verdict, found.value) == ("undecided", 0.0)
     # Two nets that never differ on 100 recordings are not certain to be equal.
     assert (found.low, found.high) == (pytest.approx(-0.0275, abs=5e-4), pytest.approx(0.0275, abs=5e-4))
-    assert "not there: ResNet-56" in found.note
+    assert "missing: ResNet-56" in found.note
     found = findings_of(accuracy_findings(selected(resnet18, same, resnet34, resnet56), Accuracies()), "R12e")
     assert found.verdict == "holds"
 
@@ -156,7 +156,7 @@ def test_attacks_that_a_budget_ends_are_named_with_the_ratio_of_the_others(tmp_p
     assert "spend all" not in free.note
     found = findings_of(cost_findings(selected(capped(mfcc), capped(dwt))), "C5b")
     assert found.value == pytest.approx(4 ** (4 / 5))
-    assert "JSMA spend all that they may on every model" in found.note
+    assert "JSMA use their full budget on every model" in found.note
     assert "alone: 4.00" in found.note
 
 
@@ -169,7 +169,7 @@ def test_maxima_over_fewer_clips_that_are_right_decide_nothing(tmp_path):
     assert "cannot be compared" not in findings_of(cost_findings(selected(with_clips(mfcc, 9), dwt)), "C5b").note
     found = findings_of(cost_findings(selected(with_clips(mfcc, 5), dwt)), "C5b")
     assert found.verdict == "undecided: units differ"
-    assert "maxima over 10 and 5 clips a fold that are right when clean cannot be compared" in found.note
+    assert "maxima over 10 and 5 clips per fold that are correct when clean cannot be compared" in found.note
 
 
 def test_runs_of_one_setting_and_seed_are_not_averaged(tmp_path):
@@ -184,7 +184,7 @@ def test_runs_of_one_setting_and_seed_are_not_averaged(tmp_path):
     selection = select_runs(both)
     assert [run.name for run in selection.runs] == ["a"]
     said = run_deviations(selection)
-    assert ("Left out", "b: setting and seed are those of a, which is shown.") in said
+    assert ("Left out", "b: a, which is shown, has the same setting and seed.") in said
     assert len(select_runs([attacked, replace(longer, seed=1)]).runs) == 2
 
 

@@ -89,7 +89,7 @@ def test_a_repetition_is_left_out_by_name(tmp_path):
     trained(tmp_path, "again")
     selection = select_runs(read_runs(tmp_path))
     assert [run.name for run in selection.runs] == ["a"]
-    assert selection.left_out == {"again": "setting and seed are those of a, which is shown"}
+    assert selection.left_out == {"again": "a, which is shown, has the same setting and seed"}
 
 
 def test_a_table_shows_both_trainings_of_a_value_and_names_what_it_has_no_place_for(tmp_path):
@@ -189,14 +189,14 @@ def test_the_console_shows_ones_own_runs_and_what_is_left_out(tmp_path, capsys, 
     # The sampling rate is that of every run, so it tells none from another.
     assert cells[:3] == ["mine", "Birds", "Cochleagram"]
     assert cells[3:] == ["ResNet-18", "2 of 2", f"{accuracy:.1f}", f"{rate:.1f} (1)"]
-    assert "left out of the paper's tables: again: setting and seed are those of mine, which is shown" in said
+    assert "left out of the paper's tables: again: mine, which is shown, has the same setting and seed" in said
     assert "left out of the paper's tables: drawn: its split is random, not official; --split random shows it" in said
     # The paper has no numbers of this corpus.
     assert "numbers measured" not in said
     page = made.page.read_text()
     assert '<details class="part">' in page
     assert re.findall(r'<tr data-run="\d+">.*?<span>(\w+)</span>', page, flags=re.DOTALL) == ["again", "drawn", "mine"]
-    assert "again: setting and seed are those of mine, which is shown." in page
+    assert "again: mine, which is shown, has the same setting and seed." in page
 
 
 def test_the_console_shows_the_tables_of_which_something_is_measured(tmp_path, capsys):

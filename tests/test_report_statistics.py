@@ -246,7 +246,7 @@ def test_maxima_over_more_clips_decide_nothing(tmp_path):
     findings = cost_findings(selected(mfcc, fewer, more))
     for finding in (findings_of(findings, "C5b"), findings_of(findings, "C2", "ours, ESC-10, DWT")):
         assert finding.verdict.startswith("undecided")
-        assert "maxima over 24 and all clips a fold cannot be compared" in finding.note
+        assert "maxima over 24 and all clips per fold cannot be compared" in finding.note
 
 
 def test_what_the_papers_own_numbers_say_of_its_claims(tmp_path):

@@ -288,9 +288,8 @@ def test_a_classifier_that_normalises_its_maps_is_a_setting_of_its_own(tmp_path)
     assert sorted(run.settings.get("instance_norm", False) for run in runs) == [False, True]
     (chosen,) = slice_of(STUDIES["table2_stft_n_fft"], runs, "ESC10", "STFT").runs.values()
     assert len(chosen) == 1
-    assert ("Level", "The classifier first gives each map mean 0 and deviation 1: normalised.") in run_deviations(
-        select_runs(runs)
-    )
+    said = "The classifier normalises each map to mean 0 and standard deviation 1: normalised."
+    assert ("Level", said) in run_deviations(select_runs(runs))
 
 
 def test_the_three_formats_hold_the_same_numbers(written):
@@ -358,7 +357,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
         report.main([str(tmp_path), "--output", str(tmp_path / "report")])
     (path / "summary.json").write_text(whole)
     (path / "fold1" / "predictions.csv").write_text("clip,source\n")
-    with pytest.raises(DataError, match=r"expected clip, source, label and prediction .*predictions.csv"):
+    with pytest.raises(DataError, match=r"expected clip, recording, label and prediction .*predictions.csv"):
         report.main([str(tmp_path), "--output", str(tmp_path / "report")])
     with pytest.raises(UsageError, match="expected int"):
         report.main([str(tmp_path), "--seed", "x"])

@@ -107,7 +107,7 @@ def test_runs_that_differ_in_more_than_the_claim_say_so_and_name_the_control(tmp
     stft, mfcc = pair(tmp_path)
     runs = with_recipe(stft, instance_norm=False), with_recipe(mfcc, instance_norm=True)
     note = findings_of(accuracy_findings(selected(*runs), Accuracies()), "C1b").note
-    assert note.startswith("the two sides differ in instance_norm (false; true) too; control: python train.py --data ")
+    assert note.startswith("the two sides also differ in instance_norm (false; true); control: python train.py --data ")
     differing, command = beyond_the_claim([runs[0]], [runs[1]])
     assert differing == ("instance_norm (false; true)",)
     # The command is one that train.py takes, and it trains the MFCC run without the norm.

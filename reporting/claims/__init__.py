@@ -1,5 +1,5 @@
-"""What the paper claims, and whether its numbers and those of the runs agree.
+"""The paper's claims, and whether its own numbers and those of the runs support them.
 
-A file belongs here if it judges statements of the paper: each returns a :class:`~reporting.claims.claim.Finding` per
-statement and corpus. How findings are laid out belongs in ``tables``, how numbers are computed in ``estimates``.
+Code belongs here if it judges statements of the paper: each module returns a :class:`~reporting.claims.claim.Finding`
+per statement and corpus. The layout of findings belongs in ``tables``, the computation of numbers in ``estimates``.
 """

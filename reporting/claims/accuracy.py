@@ -1,4 +1,4 @@
-"""Claims about what settings do to accuracy: R5, R7, C1, C7 and the accuracy part of R12."""
+"""Claims about the effect of settings on accuracy: R5, R7, C1, C7 and the accuracy part of R12."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ C7 = Claim("C7", "Frames of 30 ms hurt accuracy", f"{POINTS}: 40 and 50 ms minus
 BEST_LIFTER = {"ESC10": 0.0, "ESC50": 0.5, "UrbanSound8K": 0.3}
 COMPETITIVE = ("googlenet", "resnet34", "resnet56")
 AS_ACCURATE = 0.05
-"""Accuracies that surely differ by less than this are called equal."""
+"""Equivalence margin: accuracies count as equal if the interval of their difference lies within it."""
 PAIRS: dict[Claim, tuple[str, tuple[Setting, ...], tuple[Setting, ...]]] = {
     R5: ("section5b_augmentation", ("pitch_shift",), ("none",)),
     R7A: ("figure1_n_mfcc", (20, 40), (13,)),
@@ -57,7 +57,7 @@ STATED = {
 
 
 def accuracy_findings(selection: Selection, accuracies: Accuracies) -> list[Finding]:
-    """Judge every claim about accuracy, on the paper's numbers and on each corpus of ours."""
+    """Judge every claim about accuracy, on the paper's numbers and on each of our corpora."""
     findings = [claim.stated(value, note, 100) for claim, (value, note) in STATED.items()]
     findings += [_paper_order(C1A, 3, 2, accuracies.seed), _paper_order(C1B, 2, 1, accuracies.seed)]
     for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
@@ -82,11 +82,11 @@ def accuracy_findings(selection: Selection, accuracies: Accuracies) -> list[Find
 def _sides(
     selection: Selection, corpus: str, key: str, first: tuple[Setting, ...], second: tuple[Setting, ...]
 ) -> tuple[list[list[Run]], list[list[Run]]]:
-    """Runs at some values of a study and at others, in the representations that have both."""
+    """Runs at two sets of values of a study, in the representations that have both."""
     sides: tuple[list[list[Run]], list[list[Run]]] = ([], [])
     slices = [slice_of(STUDIES[key], selection.runs, corpus, r).runs for r in STUDIES[key].representations]
     slices = [runs for runs in slices if any(v in runs for v in first) and any(v in runs for v in second)]
-    # The same values in each representation, or a side would lean towards the one that has more of them.
+    # The same values are used in each representation; otherwise a side would be biased towards one that has more.
     shared = set.intersection(*map(set, slices)) if slices else set()
     if not (shared & set(first) and shared & set(second)):
         slices = slices[:1]
@@ -98,7 +98,7 @@ def _sides(
 
 
 def _best_lifter(selection: Selection, accuracies: Accuracies, corpus: str, ours: str) -> Finding:
-    """The stated value against each other one: the best of them on these data is better than its own expectation."""
+    """Compare the stated value with each other value; the best of several is optimistic, so intervals are corrected."""
     study = STUDIES["figure3_lifter"]
     if corpus not in BEST_LIFTER:
         return R7E.missing(ours, "the paper names no best d for this corpus")
@@ -106,7 +106,7 @@ def _best_lifter(selection: Selection, accuracies: Accuracies, corpus: str, ours
     runs = slice_of(study, selection.runs, corpus, "MFCC").runs
     rivals = {value: some for value, some in runs.items() if value != stated}
     found: dict[Setting, Estimate] = {}
-    # Bonferroni over the rivals, so that one of several equals seldom looks better than the stated value.
+    # Bonferroni over the rivals, so that one of several equal values rarely appears better than the stated one.
     confidence = 1 - 0.05 / max(len(rivals), 1)
     for value, some in rivals.items() if stated in runs else ():
         difference = accuracies.difference([runs[stated]], [some], confidence=confidence)
@@ -134,7 +134,7 @@ def _best_lifter(selection: Selection, accuracies: Accuracies, corpus: str, ours
 
 
 def _as_accurate(selection: Selection, accuracies: Accuracies, corpus: str, ours: str) -> Finding:
-    """Each of the three nets against ResNet-18: the claim is about all of them, so no mean may hide one."""
+    """Compare each of the three nets with ResNet-18, without averaging, because the claim is about all of them."""
     key = "section5a_classifiers"
     sides = {net: _sides(selection, corpus, key, ("resnet18",), (net,)) for net in COMPETITIVE}
     pairs = {net: accuracies.difference(*some) for net, some in sides.items()}
@@ -145,18 +145,18 @@ def _as_accurate(selection: Selection, accuracies: Accuracies, corpus: str, ours
     verdict = _equal([both_interval(one) for one in found.values()])
     if verdict == "undecided" and _equal([over_recordings(one) for one in found.values()]) != "undecided":
         verdict = "for these models only"
-    note = f"{NAMES[furthest]}; holds if all three are surely within {100 * AS_ACCURATE:.0f} points"
+    note = f"{NAMES[furthest]}; holds if the intervals of all three lie within {100 * AS_ACCURATE:.0f} points"
     absent = [NAMES[net] for net in COMPETITIVE if net not in found]
     if absent:
-        note += f"; not there: {', '.join(absent)}"
+        note += f"; missing: {', '.join(absent)}"
     finding = R12E.judge(ours, found[furthest], _clips(found[furthest]), note, scale=100)
-    # That it differs from 0 is not what is asked here.
+    # Whether the difference is zero is a different question from equivalence.
     finding = replace(finding, verdict=verdict, note=finding.note.split("; for these models it")[0])
     return beside(finding, sides[furthest], varied=STUDIES[key].varied)
 
 
 def _equal(intervals: list[tuple[float, float] | None]) -> Verdict:
-    """Whether each of the three nets surely is within the margin, or one of them surely is not."""
+    """``holds`` if the intervals of all three nets lie within the margin, ``fails`` if one lies outside."""
     there = [ends for ends in intervals if ends is not None]
     if any(low > AS_ACCURATE or high < -AS_ACCURATE for low, high in there):
         return "fails"

@@ -1,4 +1,4 @@
-"""C3, that accuracy and robustness are inversely related, judged for AUC and for cost."""
+"""C3: accuracy and robustness are inversely related, judged for AUC and for cost."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,13 @@ C3B = Claim("C3b", "More accurate models are cheaper to fool", "r of accuracy an
 
 
 def relation_findings(paper: Sequence[Point], ours: Sequence[Point], seed: int = 0) -> list[Finding]:
-    """Judge C3 for AUC and for cost; the seed is that of permutations and of the resampling of strata."""
+    """Judge C3 for AUC and for cost.
+
+    Args:
+        paper: the paper's settings.
+        ours: settings of our runs.
+        seed: seed of permutations and of the resampling of strata.
+    """
     findings = []
     tests = [
         (claim, wanted, numbers, points, associate(points, measure, seed))

@@ -1,4 +1,4 @@
-"""Every claim of the paper, judged on its numbers and on ours, in the order in which they are shown."""
+"""Every claim of the paper, judged on its numbers and on ours, in the order of the report."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from reporting.selection import Selection
 def all_findings(
     selection: Selection, accuracies: Accuracies, paper: Sequence[Point], ours: Sequence[Point]
 ) -> list[Finding]:
-    """Every claim on the paper's numbers, then on ours, in the order R5, R7, R12, C1 to C7."""
+    """The findings of every claim, on the paper's numbers, then on ours, in the order R5, R7, R12, C1 to C7."""
     seed = accuracies.seed
     findings = accuracy_findings(selection, accuracies) + augmentation_findings(selection)
     findings += cost_findings(selection, seed) + model_findings(selection, seed)

@@ -1,4 +1,4 @@
-"""What the paper says of augmentation and the cost of attacks: the second half of R5."""
+"""The paper's claim about augmentation and the cost of attacks: the second half of R5."""
 
 import math
 import statistics
@@ -22,7 +22,7 @@ COPIES, NONE = "pitch_shift", "none"
 
 
 def augmentation_findings(selection: Selection) -> list[Finding]:
-    """Judge R5b, on each corpus of ours; the paper gives no numbers."""
+    """Judge R5b on each of our corpora; the paper gives no numbers."""
     findings = [R5B.stated(None, "stated in the text; no data")]
     study = STUDIES["section5b_augmentation"]
     for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
@@ -33,7 +33,7 @@ def augmentation_findings(selection: Selection) -> list[Finding]:
 
 
 def _judged(ours: str, slices: Sequence[Slice], missing: str) -> Finding:
-    """Geometric mean over attacks and representations on each fold, then over folds."""
+    """The finding for the geometric mean over attacks and representations for each fold, then over folds."""
     parts: dict[str, dict[int, float]] = {}
     names: dict[str, None] = {}
     for one in slices:
@@ -50,16 +50,16 @@ def _judged(ours: str, slices: Sequence[Slice], missing: str) -> Finding:
     found = geometric_mean(ratios, tuple(names), same_recordings=shared)
     if found is None:
         return R5B.missing(ours, missing)
-    note = f"cheapest budget that fools as many as both models' strongest do; {', '.join(parts)}"
+    note = f"cheapest budget that reaches the highest fooling rate of both models; {', '.join(parts)}"
     finding = R5B.judge(ours, found, folds_in_words(found), note, null=1.0, logarithmic=True)
     return beside(of_equal_subsets(finding, sides), sides, varied="augmentation")
 
 
 def equal_rate_logs(first: Sequence[Run], second: Sequence[Run], attack: str) -> dict[int, float]:
-    """Log cost of an attack on some runs less that on others at the same fooling rate, on the folds that all have.
+    """Log cost of an attack on some runs minus that on others at equal fooling rate, by fold, on their common folds.
 
-    The rate is the highest that the attack reaches on all of them, the cost that of the cheapest budget that reaches
-    it. Folds on which it fools no clip of some model have none.
+    The rate is the highest that the attack reaches on all of them, and the cost is that of the cheapest budget that
+    reaches it, in batch gradients. Folds on which the attack fools no clip of some model are left out.
     """
     models = [[curve for run in side if (curve := _curves(run, attack))] for side in (first, second)]
     if not all(models):
@@ -75,7 +75,7 @@ def equal_rate_logs(first: Sequence[Run], second: Sequence[Run], attack: str) ->
 
 
 def _curves(run: Run, attack: str) -> dict[int, list[tuple[float, float]]]:
-    """Fooling rate and batch gradients of each budget, by fold."""
+    """By fold, the fooling rate and batch gradients of each budget."""
     folds: dict[int, list[tuple[float, float]]] = {}
     for row in run.attacks.budgets if run.attacks else []:
         if row["attack"] == attack and row["fooling_rate"] is not None and row["batch_gradients"]:

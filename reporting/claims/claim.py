@@ -1,4 +1,4 @@
-"""A claim of the paper, what some numbers say of it, and what keeps a comparison from saying more than it can."""
+"""A claim of the paper, a finding about it, and the guards against unfair comparisons."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -15,36 +15,37 @@ from reporting.selection import PAPER_CORPORA
 from reporting.verdicts import Verdict, judge
 
 UNITS_DIFFER = (
-    "delta is a share of the range of a map and means another change of sound in each representation; to be judged at "
-    "equal decibels of sound"
+    "delta is a share of the range of a map and means a different change of the sound in each representation; to be "
+    "judged at equal decibels of sound"
 )
 
 UNEQUAL = 1.25
-"""Maxima over twice the clips are 2 to 3 % larger (ESC-10, ``reduced``); below this they differ by under 1 %."""
+"""Largest ratio of numbers of clips whose maxima are compared: maxima over twice the clips are 2 to 3 % larger (ESC-10,
+``reduced``), and up to this ratio they differ by under 1 %."""
 
 DRAWS = 2000
 
-DESCRIPTIVE = "settings resampled within each corpus; two to four a corpus describe more than they prove"
+DESCRIPTIVE = "settings resampled within each corpus; two to four per corpus are too few for a test"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What some numbers say of a claim.
+    """The evidence on a claim from one set of numbers.
 
     Attributes:
-        claim: its number in the list of claims, ``C1``, with a letter where it has several parts.
+        claim: its number in the list of claims, for example ``C1``, with a letter if it has several parts.
         statement: what the paper says.
-        numbers: whose numbers they are: ``paper``, or ``ours`` and the corpus.
+        numbers: whose numbers were used: ``paper``, or ``ours`` and the corpus.
         effect: what was measured, in words with its unit.
-        value: the effect; None where it is missing.
+        value: the effect; None if missing.
         low: lower end of its interval.
         high: upper end of its interval.
-        n: how many units it was computed from, in words.
+        n: in words, from how many units it was computed.
         verdict: whether the claim holds.
         note: how it was judged, or what is missing.
-        runs: runs it came from.
-        scale: factor for printing, 100 for shares.
-        signed: whether the effect is a difference, printed with its sign.
+        runs: names of the runs that it was computed from.
+        scale: factor for display, 100 for shares in percent.
+        signed: whether the effect is a difference, displayed with its sign.
     """
 
     claim: str
@@ -63,14 +64,14 @@ class Finding:
 
     @property
     def interval(self) -> str:
-        """The interval as it is printed."""
+        """The formatted interval; a dash without one."""
         if self.low is None or self.high is None:
             return "-"
         return f"[{self._printed(self.low)}, {self._printed(self.high)}]"
 
     @property
     def shown(self) -> str:
-        """The effect as it is printed."""
+        """The formatted effect; a dash if missing."""
         return "-" if self.value is None else self._printed(self.value)
 
     def _printed(self, value: float) -> str:
@@ -83,7 +84,7 @@ class Claim:
     """A statement of the paper.
 
     Attributes:
-        number: ``C1`` for example.
+        number: for example ``C1``.
         statement: what the paper says, in our words.
         effect: what is measured, with its unit.
         signed: whether the effect is a difference.
@@ -110,15 +111,15 @@ class Claim:
         )
 
     def missing(self, numbers: str, note: str) -> Finding:
-        """Nothing to judge it by."""
+        """A finding without data."""
         return self.finding(numbers, (None, None, None), "0", "missing", note)
 
     def stated(self, value: float | None, note: str, scale: float = 1.0) -> Finding:
-        """The paper says so without numbers that could be tested."""
+        """A finding for a statement that the paper makes without numbers that could be tested."""
         return self.finding("paper", (value, None, None), "not given", "stated only", note, (), scale)
 
     def described(self, found: Estimate, n: str, note: str, scale: float = 1.0) -> Finding:
-        """What the paper's own numbers look like, where they are too few to judge by."""
+        """A finding that describes the paper's own numbers without a verdict, because they are too few."""
         ends = (found.value, found.low, found.high)
         return self.finding("paper", ends, n, "descriptive", note, (), scale)
 
@@ -135,18 +136,21 @@ class Claim:
         logarithmic: bool = False,
         missing: str = "no runs of it yet",
     ) -> Finding:
-        """It holds where the whole interval over models and recordings lies above the null value, fails where below.
+        """Judge the claim: it holds if the whole interval over models and recordings lies above the null value.
 
         Args:
-            numbers: whose numbers they are.
-            found: the effect, positive where the claim is right.
-            n: what it was computed from.
-            note: what else a reader has to know.
+            numbers: whose numbers are used.
+            found: the effect, above the null value if the claim is right; None if missing.
+            n: in words, from how many units it was computed.
+            note: further remarks for the reader.
             null: value of no effect.
-            scale: factor for printing.
+            scale: factor for display.
             confidence: coverage of the interval.
-            logarithmic: whether the effect is a ratio, whose logarithms are averaged.
-            missing: what to say where there is nothing.
+            logarithmic: whether the effect is a ratio, which is averaged by its logarithms.
+            missing: the note if ``found`` is None.
+
+        Returns:
+            The finding; its verdict is ``fails`` if the whole interval lies below the null value.
         """
         if found is None:
             return self.missing(numbers, missing)
@@ -163,11 +167,11 @@ class Claim:
 
 
 def beside(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]], varied: str | None = None) -> Finding:
-    """Say beside a verdict in what else the two sides differ, and name the run that would tell it apart.
+    """Add a note on the other settings in which the two sides differ, with the command of a control run.
 
     Args:
-        finding: what was judged.
-        sides: runs of each setting, of the two sides.
+        finding: the finding.
+        sides: runs of each setting, for the two sides.
         varied: the setting that the claim is about; None for the representation.
     """
     if finding.verdict == "missing":
@@ -177,18 +181,18 @@ def beside(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]], varied: s
 
 
 def units_differ(finding: Finding) -> Finding:
-    """Decide nothing about numbers at equal delta of two representations."""
+    """Withdraw the verdict of a comparison of two representations at equal delta, because their units differ."""
     if finding.verdict == "missing":
         return finding
     return replace(finding, verdict="undecided: units differ", note=f"{UNITS_DIFFER}; {finding.note}")
 
 
 def of_equal_subsets(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]]) -> Finding:
-    """Decide nothing where one side's maxima are over more clips than the other's: they are larger for that alone.
+    """Withdraw the verdict if one side's maxima are over more clips than the other's, which alone makes them larger.
 
     Args:
-        finding: what was judged.
-        sides: runs of each setting that is compared, side by side.
+        finding: the finding.
+        sides: runs of each compared setting, one list per side.
     """
     attacked = [[run for runs in side for run in runs if run.attacks] for side in sides]
     subsets = {run.attacks.clips for side in attacked for run in side if run.attacks}
@@ -196,14 +200,14 @@ def of_equal_subsets(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]])
         return finding
     if len(subsets) > 1:
         named = " and ".join(sorted("all" if clips is None else str(clips) for clips in subsets))
-        note = f"{finding.note}; maxima over {named} clips a fold cannot be compared"
+        note = f"{finding.note}; maxima over {named} clips per fold cannot be compared"
         return replace(finding, verdict="undecided", note=note)
-    # Maxima are over the clips that a model gets right, of which a poor one has fewer.
+    # Maxima are over the clips that a model classifies correctly, of which a poor model has fewer.
     clips = [[row["n"] for run in side if run.attacks for row in run.attacks.folds] for side in attacked]
     sizes = [statistics.fmean(side) for side in clips] if all(clips) else [1.0]
     if max(sizes) > UNEQUAL * min(sizes):
-        note = f"{finding.note}; maxima over {' and '.join(f'{size:.0f}' for size in sizes)} clips a fold that are "
-        note += "right when clean cannot be compared"
+        note = f"{finding.note}; maxima over {' and '.join(f'{size:.0f}' for size in sizes)} clips per fold that are "
+        note += "correct when clean cannot be compared"
         return replace(finding, verdict="undecided", note=note)
     return finding
 
@@ -213,16 +217,16 @@ def paper_contrast(
 ) -> tuple[Estimate, dict[str, float]]:
     """Mean over corpora of the difference of means over settings, with a percentile interval.
 
-    Settings are drawn anew within each table and corpus, so that every draw has some of each.
+    Settings are resampled within each table and corpus, so that every draw contains both.
 
     Args:
         first: number of a table.
-        second: number of the table to compare it with.
-        measure: the number of a setting that is compared.
+        second: number of the table to subtract.
+        measure: the number of a setting to compare.
         seed: seed of the draws.
 
     Returns:
-        The difference, and that of each corpus alone.
+        The difference, and the difference for each corpus by its name.
     """
     generator = np.random.default_rng(seed)
     drawn: list[NDArray[np.float64]] = []

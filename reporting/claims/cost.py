@@ -1,7 +1,8 @@
-"""Claims about what attacks cost: the cost parts of R7 and R12, C2, C5 and C6.
+"""Claims about the cost of attacks: the cost parts of R7 and R12, C2, C5 and C6.
 
-Batch gradients are maxima, so no recording is resampled: the unit is a trained model, which is a fold of a setting.
-Folds that attack other recordings hold models and recordings, and five of them have an interval; fewer have a range.
+Batch gradients are maxima over clips, so recordings are not resampled: the unit is a trained model, that is, one fold
+of a setting. Folds with different test recordings reflect the variation of models and of recordings; five of them give
+an interval, fewer only a range.
 """
 
 import math
@@ -50,11 +51,11 @@ PAIRS: dict[Claim, tuple[str, Setting, Setting]] = {
 SIGNIFICANT = 0.05
 
 FEWEST_FOLDS_OF_TWO = 6
-"""All folds agree on one of two directions by chance in 2 / 2^5 of cases with five of them, in 2 / 2^6 with six."""
+"""By chance, all folds agree on either of two directions with probability 2 / 2^5 for five folds, 2 / 2^6 for six."""
 
 
 def cost_findings(selection: Selection, seed: int = 0) -> list[Finding]:
-    """Judge every claim about cost, on the paper's numbers and on each corpus of ours."""
+    """Judge every claim about cost, on the paper's numbers and on each of our corpora."""
     findings = [R7C.stated(1 / (1 - 0.085), "stated: 8.5 % cheaper; no data")]
     findings += [claim.stated(None, "stated in the text; no data") for claim in (R12G, R12H)]
     findings += [_paper_spread(), _paper_ratio(C5A, 2, seed), _paper_ratio(C5B, 1, seed), _paper_costliest()]
@@ -62,7 +63,7 @@ def cost_findings(selection: Selection, seed: int = 0) -> list[Finding]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
         for claim, (key, first, second) in PAIRS.items():
             slices = [slice_of(STUDIES[key], selection.runs, corpus, name) for name in STUDIES[key].representations]
-            # Attacked on both sides, or a side would lean towards the representations that it has more of.
+            # Only representations attacked on both sides; otherwise the sides would be averages over different ones.
             both = [f for f in slices if all(fold_costs(f.runs.get(value, [])) for value in (first, second))]
             sides = [[found.runs[value] for found in both] for value in (first, second)]
             finding = _judge_ratio(claim, ours, sides, _command(selection, key, corpus))
@@ -83,7 +84,7 @@ def cost_findings(selection: Selection, seed: int = 0) -> list[Finding]:
 
 
 def fold_costs(runs: Sequence[Run]) -> dict[int, float]:
-    """Mean over the five iterative attacks of log batch gradients on each fold, then over runs."""
+    """By fold, the mean natural log of batch gradients over the five iterative attacks, then over runs."""
     folds: dict[int, list[float]] = {}
     for run in runs:
         for fold, gradients in fold_gradients(run).items():
@@ -94,7 +95,7 @@ def fold_costs(runs: Sequence[Run]) -> dict[int, float]:
 
 
 def cost_ratio(first: Sequence[Sequence[Run]], second: Sequence[Sequence[Run]]) -> Estimate | None:
-    """Geometric mean cost of some settings over that of others, fold by fold on the folds that all have."""
+    """Ratio of the geometric mean costs of two groups of settings, computed fold by fold on their common folds."""
     sides = [[costs for runs in side if (costs := fold_costs(runs))] for side in (first, second)]
     if not all(sides):
         return None
@@ -110,13 +111,13 @@ def cost_ratio(first: Sequence[Sequence[Run]], second: Sequence[Sequence[Run]]) 
 
 
 def geometric_mean(ratios: Sequence[float], runs: Sequence[str], *, same_recordings: bool) -> Estimate | None:
-    """Geometric mean and range of ratios over folds."""
+    """Geometric mean and range of ratios over folds; None without folds."""
     found = mean_of_folds(ratios, runs, same_recordings=same_recordings)
     return replace(found, value=statistics.geometric_mean(ratios)) if found else None
 
 
 def shares_recordings(settings: Sequence[Sequence[Run]]) -> bool:
-    """Whether every fold tests the same clips, as with all splits but the official folds."""
+    """Whether every fold tests the same clips, as in all splits except the official folds."""
     return any(run.split != "official" for run in runs_of(settings))
 
 
@@ -128,14 +129,14 @@ def _judge_ratio(claim: Claim, ours: str, sides: Sequence[Sequence[Sequence[Run]
 
 
 def folds_in_words(found: Estimate | None) -> str:
-    """How many folds, and how far they lie apart."""
+    """The number of folds and their range, in words."""
     if found is None:
         return "0 folds"
     return f"{found.n} folds" + (f", range {found.low:.2f} to {found.high:.2f}" if found.n != 1 else "")
 
 
 def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
-    """Friedman's test over folds as blocks; with two settings the range of their ratio."""
+    """The finding on C2 from Friedman's test with folds as blocks; for two settings, from the range of their ratio."""
     costs = {value: fold_costs(runs) for value, runs in found.runs.items()}
     costs = {value: folds for value, folds in costs.items() if folds}
     study = found.study
@@ -153,11 +154,11 @@ def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
     finding = C2.judge(numbers, ratio, n, note, null=1.0, logarithmic=True)
     if finding.verdict == "holds" and len(costs) > 2:
         p = float(friedmanchisquare(*([folds[fold] for fold in common] for folds in costs.values())).pvalue)
-        # Which two lie furthest apart is seen from the same folds, so the interval of their ratio is too narrow alone.
+        # The two extreme settings are selected on the same folds, so the interval of their ratio is too narrow.
         verdict: Verdict = "holds" if p < SIGNIFICANT else "undecided"
-        finding = replace(finding, verdict=verdict, note=f"{finding.note}; Friedman p = {p:.3f}, and both have to")
+        finding = replace(finding, verdict=verdict, note=f"{finding.note}; Friedman p = {p:.3f}, also required")
     elif len(costs) == 2 and len(common) < FEWEST_FOLDS_OF_TWO:
-        note = f"{finding.note}; which of two is costlier is seen from the folds, so fewer than "
+        note = f"{finding.note}; the costlier of the two is selected on the same folds, so fewer than "
         note += f"{FEWEST_FOLDS_OF_TWO} decide nothing"
         finding = replace(finding, verdict="undecided", note=note)
     return of_equal_subsets(finding, [[runs] for runs in found.runs.values() if any(run.attacks for run in runs)])
@@ -171,7 +172,7 @@ def _costliest(runs: Sequence[Run], ours: str, profile: str | None) -> Finding:
         if set(THE_SIX) <= set(gradients)
     ]
     if not models:
-        return C6.missing(ours, "no run of it is attacked with all six yet")
+        return C6.missing(ours, "no run is attacked with all six attacks yet")
     folds: dict[int, list[bool]] = {}
     for fold, gradients in models:
         folds.setdefault(fold, []).append(max(THE_SIX, key=lambda attack: gradients[attack]) == "cwa")
@@ -182,13 +183,13 @@ def _costliest(runs: Sequence[Run], ours: str, profile: str | None) -> Finding:
         most / len(models), interval.low, interval.high, None, len(models), names,
         by_fold=() if shares_recordings([runs]) else tuple(map(statistics.fmean, folds.values())),
     )  # fmt: skip
-    n, note = f"{most} of {len(models)} models", "more than half; Clopper-Pearson over models, and shares of the folds"
+    n, note = f"{most} of {len(models)} models", "more than half; Clopper-Pearson over models, and shares by fold"
     if profile != "paper":
-        # What an attack may spend at most is then set by us, and which spends most with it.
+        # The profile then determines how much each attack may spend, and so which one spends most.
         note = f"the profile {profile} itself limits what each attack may spend; only budgets=paper can decide"
         return C6.finding(ours, (found.value, found.low, found.high), n, "undecided", note, names)
     finding = C6.judge(ours, found, n, note, null=0.5)
-    # Without folds to tell, the models are not independent of one another, and their count alone decides nothing.
+    # Without independent folds, the models are not independent, and the interval over models alone decides nothing.
     return replace(finding, verdict="undecided") if finding.verdict == "for these models only" else finding
 
 
@@ -197,7 +198,7 @@ def _paper_costliest() -> Finding:
     most = sum(max(THE_SIX, key=lambda attack: row.gradients[attack]) == "cwa" for row in rows)
     interval = clopper_pearson(most, len(rows), len(rows))
     found = Estimate(most / len(rows), interval.low, interval.high, None, len(rows), ())
-    note = "Clopper-Pearson as if models were independent; one number a setting, on three corpora"
+    note = "Clopper-Pearson as if models were independent; one number per setting, on three corpora"
     return C6.described(found, f"{most} of {len(rows)} models", note)
 
 
@@ -208,12 +209,12 @@ def _paper_spread() -> Finding:
             costs = [_log_cost(row) for row in paper_settings(table) if row.corpus == corpus]
             ratios.append(math.exp(max(costs) - min(costs)))
     median = statistics.median(ratios)
-    note = "median and range over strata; one number a setting, so chance is not excluded"
+    note = "median and range over strata; one number per setting, so chance is not excluded"
     return C2.described(Estimate(median, min(ratios), max(ratios), None, len(ratios), ()), "9 strata", note)
 
 
 def _paper_ratio(claim: Claim, other: int, seed: int) -> Finding:
-    """Ratio of geometric means over settings, averaged over corpora."""
+    """The paper's ratio of geometric means over settings, averaged over corpora."""
     logs, _ = paper_contrast(3, other, _log_cost, seed)
     low, high = (None if end is None else math.exp(end) for end in (logs.low, logs.high))
     found = Estimate(math.exp(logs.value), low, high, None, logs.n, ())
@@ -229,15 +230,15 @@ def _command(selection: Selection, key: str, corpus: str) -> str:
 
 
 def capped_attacks(sides: Sequence[Sequence[Sequence[Run]]]) -> list[str]:
-    """Which attacks spend the same number of gradients on every model, as they do where a budget ends them.
+    """A note on attacks that spend the same number of gradients on every model, because a budget stops them.
 
-    These hold the ratio close to 1 whatever the models are like, so that of the others is said too.
+    Such attacks pull the ratio towards 1 whatever the models, so the ratio of the others is reported too.
 
     Args:
-        sides: runs of each setting, of the two sides of a ratio.
+        sides: runs of each setting, for the two sides of a ratio.
 
     Returns:
-        A sentence for the note, or nothing where no attack, or each, is ended so.
+        One sentence, or an empty list if none or all of the attacks are stopped by their budgets.
     """
     models = [[fold_gradients(run) for runs in side for run in runs if run.attacks] for side in sides]
     if not all(models) or not all(fold for side in models for fold in side):
@@ -259,4 +260,4 @@ def capped_attacks(sides: Sequence[Sequence[Sequence[Run]]]) -> list[str]:
         return []
     free = ", ".join(NAMES[attack] for attack in logs)
     ratio = math.exp(statistics.fmean(logs.values()))
-    return [f"{' and '.join(capped)} spend all that they may on every model; {free} alone: {ratio:.2f}"]
+    return [f"{' and '.join(capped)} use their full budget on every model; {free} alone: {ratio:.2f}"]

@@ -1,4 +1,4 @@
-"""What the paper says of other classifiers' size and of how far they can be fooled: the rest of R12."""
+"""The paper's claims about the sizes of other classifiers and their highest fooling rates: the rest of R12."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from storage.rows import read_rows
 NETS = ("resnet18", "resnet34", "resnet56", "googlenet", "alexnet")
 
 ROUNDING = 0.05
-"""A counted ratio within so much of the stated one is called the same: the paper states sizes in rough percent."""
+"""Tolerance between a counted and a stated ratio of sizes, because the paper states them roughly, in percent."""
 
 FOOLED = 0.95
 
@@ -51,20 +51,20 @@ SIZES = {
 R12F = Claim(
     "R12f",
     "Every ConvNet can be fooled on more than 95 % of clips",
-    "least, over nets, of the highest fooling rate, %",
+    "lowest over nets of the highest fooling rate, %",
     False,
 )
 
 
 @dataclass(frozen=True)
 class Strongest:
-    """The highest of a run's fooling rates.
+    """The highest fooling rate of a run.
 
     Attributes:
-        estimate: the rate, its interval and its rates by fold.
-        attack: which attack and budget it is of, in words.
-        decides: whether a low rate says that the run cannot be fooled: with the paper's budgets or without a bound.
-        candidates: number of attacks and budgets that it is the highest of.
+        estimate: the rate, its interval and its values by fold.
+        attack: its attack and budget, in words.
+        decides: whether a low rate shows that the run cannot be fooled, as with the paper's budgets or without a bound.
+        candidates: number of attacks and budgets of which it is the maximum.
     """
 
     estimate: Estimate
@@ -74,12 +74,12 @@ class Strongest:
 
     @property
     def confidence(self) -> float:
-        """Coverage of each single rate's interval that makes the interval of their maximum one of 95 %."""
+        """Coverage of the interval of each single rate for which that of their maximum has at least 95 %."""
         return 1 - 0.05 / self.candidates
 
 
 def model_findings(selection: Selection, seed: int = 0) -> list[Finding]:
-    """Judge what the paper says of sizes and of the highest fooling rates."""
+    """Judge the paper's claims about sizes and about the highest fooling rates."""
     findings = [claim.stated(stated, "stated in the text; no data") for claim, (*_, stated) in SIZES.items()]
     findings.append(R12F.stated(FOOLED, "stated: higher than 95 %; no data", 100))
     study = STUDIES["section5a_classifiers"]
@@ -105,14 +105,14 @@ def _size(claim: Claim, pair: list[str], stated: float, slices: list[Slice], our
 
 
 def _highest_rate(slices: list[Slice], ours: str, missing: str, seed: int) -> Finding:
-    """Each net at the attack and budget that fool it most; every net has to be fooled more than the paper says."""
+    """Judge R12f from the attack and budget that fool each net most; the claim is about every net."""
     estimates: dict[tuple[str, str], Strongest] = {}
     for found in slices:
         for name in NETS:
             rates = [strongest(run, seed) for run in found.runs.get(name, []) if run.attacks]
             present = [rate for rate in rates if rate is not None]
             if present:
-                # Of several seeds the one that is fooled least.
+                # Of several seeds, the one that is fooled least.
                 estimates[name, found.representation] = min(present, key=_lowest)
     if not estimates:
         return R12F.missing(ours, missing)
@@ -127,7 +127,7 @@ def _highest_rate(slices: list[Slice], ours: str, missing: str, seed: int) -> Fi
         verdict = "for these models only"
     judged = judge(least.estimate, FOOLED, confidence=least.confidence)
     parts = [
-        f"{NAMES[name]}, {representation}: the least sure of {len(nets)} of {len(NETS)} nets",
+        f"{NAMES[name]}, {representation}: the lowest lower end of {len(nets)} of {len(NETS)} nets",
         least.attack,
         f"interval for a maximum: Bonferroni over {least.candidates} attacks and budgets"
         if least.candidates > 1
@@ -136,7 +136,7 @@ def _highest_rate(slices: list[Slice], ours: str, missing: str, seed: int) -> Fi
         if least.decides
         else "a limited budget refutes nothing: only budgets=paper or BIM-b without a "
         "bound (a check of attack.py) can decide",
-        "holds if all five surely are",
+        "holds if the intervals of all five lie above",
     ]
     runs = tuple(dict.fromkeys(run for one in estimates.values() for run in one.estimate.runs))
     low, high = judged.ends or (None, None)
@@ -145,7 +145,7 @@ def _highest_rate(slices: list[Slice], ours: str, missing: str, seed: int) -> Fi
 
 
 def _every(intervals: list[tuple[float, float] | None], *, whole: bool) -> Verdict:
-    """One that is surely below refutes it; to confirm it each has to be there and surely above."""
+    """``fails`` if one interval lies below the claimed rate, ``holds`` if all are known and lie above it."""
     there = [ends for ends in intervals if ends is not None]
     if any(high < FOOLED for _, high in there):
         return "fails"
@@ -160,16 +160,16 @@ def _lowest(found: Strongest) -> tuple[float, float]:
 def strongest(run: Run, seed: int = 0) -> Strongest | None:
     """The highest fooling rate of a run.
 
-    A limited profile of budgets says how much an attacker can do who keeps to it. Where it is not the paper's, BIM-b
-    without a bound, which ``attack.py`` runs as a check, is taken instead if it is there.
+    A limited budget profile shows only what an attacker within these budgets can do. For any profile except the
+    paper's, the rate of BIM-b without a bound, which ``attack.py`` runs as a check, is used if available.
 
     Args:
         run: an attacked run.
         seed: seed of the resampling.
 
     Returns:
-        None where nothing was attacked. The estimate has no interval where the rows have moved on since the summary
-        was written.
+        The rate; None if the run was not attacked. The estimate has no interval if the rows have changed since the
+        summary was written.
 
     Raises:
         DataError: if the outcomes of the attacks cannot be read.
@@ -181,10 +181,10 @@ def strongest(run: Run, seed: int = 0) -> Strongest | None:
     if profile != "paper":
         rows = _outcomes(run, UNBOUNDED)
         if len(rows):
-            # The rows of a check are in no summary: they are counted here.
+            # The summary does not include the rows of a check, so the rate is computed here.
             estimate = _estimate(run, rows, float(rows.groupby("fold")["success"].mean().mean()), len(rows), 1, seed)
             return Strongest(estimate, "BIM-b without a bound", decides=True, candidates=1)
-    # Of several that fool as many, the one over most clips.
+    # Of several with the same rate, the one over most clips.
     best = max(points, key=lambda point: (point["fooling_rate"], point["n"]))
     rows = _outcomes(run, str(best["attack"]), int(best["budget_index"]))
     estimate = _estimate(run, rows, float(best["fooling_rate"]), int(best["n"]), len(points), seed)
@@ -197,7 +197,7 @@ def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, candidates: int
     if len(rows) != n:
         return Estimate(rate, None, None, None, n, (run.name,))
     resampling = SourceResampling(rows["recording"].tolist(), seed=seed)
-    # Over candidates the ends of the maximum are those of the highest rate, each at a share of the error.
+    # Bonferroni: the interval of the maximum is that of the highest rate, at a share of the error probability.
     ends = rate_interval(torch.tensor(rows["success"].to_numpy(float)), resampling, 1 - 0.05 / candidates)
     low, high = (None if end != end else end for end in (ends.low, ends.high))
     folds = rows.groupby("fold")

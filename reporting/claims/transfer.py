@@ -1,4 +1,4 @@
-"""Whether adversarials of MFCC transfer least: C4, with recordings resampled."""
+"""C4: adversarials of MFCC transfer least, judged with recordings resampled."""
 
 import math
 import statistics
@@ -35,7 +35,7 @@ COLUMNS = ["fold", "attack", "clip", "recording", "target_run"]
 COLUMNS += ["clean_correct_source", "clean_correct_target", "source_success", "target_success"]
 
 Tables = list[list[list[pd.DataFrame]]]
-"""Rows of each side, pair of architectures and pair of runs, which are the seeds."""
+"""Rows by side, pair of architectures and pair of runs, which are the seeds."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class TransferDifference:
     """Mean over pairs of architectures of the difference of two transfer ratios, each a mean over attacks.
 
     Attributes:
-        estimate: the mean, its interval, and the clips that it counts.
-        recordings: number of recordings that these clips were cut from.
-        pairs: the difference of each pair of source and target.
-        attacks: number of attacks that both representations were judged on.
+        estimate: the mean with its interval and number of clips.
+        recordings: number of recordings of these clips.
+        pairs: the difference for each pair of source and target.
+        attacks: number of attacks that both representations have.
     """
 
     estimate: Estimate
@@ -56,7 +56,7 @@ class TransferDifference:
 
 
 def transfer_findings(selection: Selection, seed: int = 0) -> list[Finding]:
-    """Judge C4 over the pairs of different ConvNets that both representations have."""
+    """Judge C4 on the pairs of different ConvNets that both representations have."""
     findings = [_paper(claim, other) for other, claim in C4.items()]
     for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
@@ -74,7 +74,7 @@ def transfer_findings(selection: Selection, seed: int = 0) -> list[Finding]:
 def _ours(
     claim: Claim, numbers: str, other: Transfers | None, mfcc: Transfers | None, missing: str, seed: int
 ) -> Finding:
-    """The ratio of one representation minus that of the other, judged as any other difference."""
+    """The finding on the transfer ratio of one representation minus that of MFCC."""
     found = transfer_difference(other, mfcc, seed) if other and mfcc else None
     if found is None:
         return claim.missing(numbers, missing)
@@ -88,13 +88,13 @@ def _ours(
 
 
 def _names(side: Transfers | None, finding: Finding) -> set[str]:
-    """Names of the runs of one side that a finding is made of."""
+    """Names of the runs of one side from which a finding was computed."""
     names = {run for estimate in side.ratios.values() for run in estimate.runs} if side else set()
     return names & set(finding.runs)
 
 
 def _paper(claim: Claim, other: str) -> Finding:
-    """The paper prints a ratio a pair and nothing of its clips; pairs of a corpus share models: corpora are units."""
+    """The finding on the paper's ratios, with corpora as units, because the pairs of a corpus share models."""
     printed: dict[str, dict[tuple[str, str, str], float]] = {}
     for entry in paper_transfers():
         if entry.source != entry.target:
@@ -119,7 +119,7 @@ def _paper(claim: Claim, other: str) -> Finding:
 
 
 def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> TransferDifference | None:
-    """Ratios of one representation minus those of another, on the pairs of ConvNets, folds and attacks that both have.
+    """Ratios of one representation minus those of another, on their common pairs of ConvNets, folds and attacks.
 
     Args:
         first: ratios of one representation.
@@ -127,19 +127,19 @@ def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> T
         seed: seed of the resampling.
 
     Returns:
-        The difference; None without a pair, a fold and an attack that both have.
+        The difference; None without a common pair, fold and attack.
 
     Raises:
         DataError: if the rows of a transfer are missing or cannot be read.
     """
-    # As in the paper's Table V: ConvNets among themselves, not what SVMs and forests make of their adversarials.
+    # Transfers between ConvNets only, as in the paper's Table V, and not to SVMs or random forests.
     shared = first.cells.keys() & second.cells.keys()
     pairs = sorted(pair for pair in shared if pair[0] != pair[1] and pair[1] not in BASELINES)
-    # Of each representation and pair one table of rows for every pair of runs, which are the seeds.
+    # For each representation and pair of architectures, one table of rows per pair of runs, which are the seeds.
     tables = [[[_rows(cell) for cell in side.cells[pair]] for pair in pairs] for side in (first, second)]
     judged = [rows for side in tables for models in side for rows in models]
     folds = set.intersection(*(set(rows["fold"]) for rows in judged)) if judged else set()
-    # An attack that some model was not judged on, or on some folds only, would make the two means different ones.
+    # Attacks missing for some model or fold are excluded, so that both means are over the same attacks.
     places = [set(zip(rows["attack"], rows["fold"], strict=True)) for rows in judged]
     attacks = [name for name in THE_SIX if folds and all((name, fold) in had for had in places for fold in folds)]
     if not attacks:
@@ -173,7 +173,7 @@ def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> T
 
 
 def _difference(tables: Tables, recordings: Sequence[str]) -> Callable[[Tensor], Tensor]:
-    """From how often each recording counts to the difference of each pair ``(pairs, ...)``, a mean over its runs."""
+    """A function from weights of recordings to the difference of each pair ``(pairs, ...)``, as a mean over runs."""
     ratios = [[[mean_ratio_of(counts) for counts in models] for models in side] for side in _counts(tables, recordings)]
 
     def differences(weights: Tensor) -> Tensor:
@@ -187,7 +187,7 @@ def _difference(tables: Tables, recordings: Sequence[str]) -> Callable[[Tensor],
 
 
 def _counts(tables: Tables, recordings: Sequence[str]) -> list[list[list[list[Counts]]]]:
-    """Of each side, pair and run, the counts of every attack."""
+    """The counts of every attack, by side, pair and run."""
     return [
         [[[counts_by_recording(some, recordings) for _, some in rows.groupby("attack")] for rows in models]
          for models in side]
@@ -196,9 +196,9 @@ def _counts(tables: Tables, recordings: Sequence[str]) -> list[list[list[list[Co
 
 
 def _interval(tables: Tables, recordings: Sequence[str], seed: int) -> Interval:
-    """:func:`metrics.intervals.difference_interval`, where a recording weighs what it has of the denominators.
+    """:func:`metrics.intervals.difference_interval`, with recordings weighted by their share of the denominators.
 
-    The difference is no surer than the ratio in it that has fewest recordings.
+    The effective number of recordings is the smallest of any ratio in the difference.
     """
     counts = [one for side in _counts(tables, recordings) for models in side for run in models for one in run]
     effective = min(effective_number(fools) for _, fools in counts)
@@ -216,7 +216,7 @@ def _interval(tables: Tables, recordings: Sequence[str], seed: int) -> Interval:
 
 
 def _by_fold(tables: Tables, folds: Sequence[int]) -> tuple[float, ...]:
-    """The mean difference on each fold alone; nothing where it does not exist on one."""
+    """The mean difference on each fold; empty if it is undefined on any fold."""
     found = []
     for fold in folds:
         some = [[[rows[rows["fold"] == fold] for rows in models] for models in side] for side in tables]
@@ -226,6 +226,6 @@ def _by_fold(tables: Tables, folds: Sequence[int]) -> tuple[float, ...]:
 
 
 def _rows(cell: dict[str, Any]) -> pd.DataFrame:
-    """What a cell of Table V was computed from: one row per fold, attack, budget and clip."""
+    """The rows from which a cell of Table V was computed: one per fold, attack, budget and clip."""
     wanted = [("target_run", "==", cell["target_run"]), ("attack", "in", THE_SIX)]
     return read_rows(cell["file"], "run transfer.py again", COLUMNS, wanted)

@@ -1,13 +1,13 @@
-// The part of the page that compares runs: everything is drawn from the numbers in the element "data".
+// The interactive comparison of runs, drawn from the numbers in the element "data".
 const data = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
-// Okabe and Ito's colours without yellow, which is too faint on white; black is the colour of the text.
+// Okabe and Ito's colours without yellow, which is too faint on white; black is replaced by the text colour.
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "currentColor"];
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
 const MARKERS = ["circle", "square", "triangle", "diamond", "cross"];
 const SIZES = {
   linf: { label: "largest change of a value, as a share of the range of a map", log: true, short: "delta" },
-  l2: { label: "l2 length of the change, in units of the map", log: true, short: "l2" },
+  l2: { label: "l2 norm of the change, in units of the map", log: true, short: "l2" },
   snr_db: { label: "SNR of the map in dB (small changes at the right)", log: false, short: "SNR", unit: " dB" },
 };
 const byId = (id) => document.getElementById(id);
@@ -39,7 +39,7 @@ function markerAt(shape, x, y, colour, size = 4) {
 
 const picked = () => Array.from(document.querySelectorAll("[data-pick]:checked"), (box) => Number(box.dataset.pick));
 
-// The points of one run: where budgets bound the change they are the points, otherwise every clip is a step.
+// The points of one run: one per budget if budgets bound the change, otherwise one step per clip.
 function sizePoints(run, attack, size) {
   const bounded = data.threats.some((threat) => threat.attack === attack && threat.delta !== null);
   if (size === "linf" && bounded) {
@@ -86,7 +86,7 @@ function ticksOf(values, log, bounded) {
   return inside.length ? inside : [low];
 }
 
-// Draws one chart; its range is that of all runs, so that it stays while runs are ticked.
+// Draws one chart; its range covers all runs, so that it does not change with the selection.
 function draw(figure, { pointsOf, label, log, falling, ticksAtPoints, says }) {
   const host = figure.querySelector(".chart");
   const everything = data.runs.flatMap((run) => pointsOf(run).points);
@@ -98,7 +98,7 @@ function draw(figure, { pointsOf, label, log, falling, ticksAtPoints, says }) {
   figure.querySelector("figcaption").textContent = says(series);
   const xs = everything.map((point) => point.x).filter((x) => !log || x > 0);
   if (series.length === 0 || new Set(xs).size < 2) {
-    const text = series.length === 0 ? "No ticked run was attacked so." : "One measured point makes no curve; the table of attacks holds it.";
+    const text = series.length === 0 ? "No selected run was attacked in this way." : "There is a single point, which makes no curve; see the table of attacks.";
     host.append(Object.assign(document.createElement("p"), { className: "absent", textContent: text }));
     return;
   }
@@ -176,7 +176,7 @@ for (const host of document.querySelectorAll(".chart")) {
   });
 }
 
-// Buttons of a chart: its numbers and its drawing, with the colours of print.
+// Download buttons of a chart: its numbers, and its drawing in colours for print.
 function addDownloads(figure, name) {
   const line = Object.assign(document.createElement("p"), { className: "files" });
   const button = (text, action) => {
@@ -222,12 +222,12 @@ function redraw() {
     pointsOf: (run) => sizePoints(run, attack, size), label: SIZES[size].label, log: SIZES[size].log, falling: false,
     ticksAtPoints: size === "linf" && bounded,
     says: () => size === "linf" && bounded
-      ? "A point is one budget: the share of the clips right when clean that it fools, a bar its 95 % interval over recordings."
-      : `The share of the clips right when clean that some budget of the attack fools with at most this change${size === "snr_db" ? ", or at least this SNR" : ""}.`,
+      ? "A point is one budget: of the clips classified correctly when clean, the share that it fools; bars are 95 % intervals over recordings."
+      : `Of the clips classified correctly when clean, the share that some budget of the attack fools with ${size === "snr_db" ? "at least this SNR" : "at most this change"}.`,
   });
   draw(byId("cost-chart"), {
     pointsOf: (run) => costPoints(run, attack), label: "batch gradients", log: true, falling: false, ticksAtPoints: true,
-    says: () => "A point is one budget: what it costs and what it fools; bars are 95 % intervals over recordings.",
+    says: () => "A point is one budget: its cost and the share of clips that it fools; bars are 95 % intervals over recordings.",
   });
   const legend = byId("legend");
   legend.replaceChildren(...picked().map((index) => {
@@ -264,7 +264,7 @@ function showThreat() {
     }
   }
   const answers = data.rankings.filter((one) => one.threat === place).map((one) => one.sentence);
-  byId("answer").textContent = answers[0] || "No run was attacked so.";
+  byId("answer").textContent = answers[0] || "No run was attacked in this way.";
   document.querySelectorAll(".answer.other").forEach((one) => one.remove());
   for (const sentence of answers.slice(1).reverse()) {
     byId("answer").after(Object.assign(document.createElement("p"), { className: "answer other", textContent: sentence }));
@@ -302,15 +302,15 @@ function showClasses() {
   const share = (count, all) => (all ? percent(count / all) : "-");
   fill(
     "robustness-by-class",
-    ["class", "test clips", "right clean (%)", ...(staying ? ["attacked clips", "robust (%)"] : [])],
+    ["class", "test clips", "correct when clean (%)", ...(staying ? ["attacked clips", "robust (%)"] : [])],
     run.classes.map((name, k) => [name, run.tested[k], share(run.confusion[k][k], run.tested[k]), ...(staying ? [run.attacked[k], share(staying[k], run.attacked[k])] : [])]),
-    `${run.name}, all folds together; a clip that several folds test counts in each.` +
-      (staying ? ` Robust under ${data.threats[place].name} with ${data.threats[place].budget}.` : " It was not attacked with the chosen attack and budget."),
+    `${run.name}, all folds together; a clip tested in several folds is counted in each.` +
+      (staying ? ` Robust: under ${data.threats[place].name} with ${data.threats[place].budget}.` : " It was not attacked with the chosen attack and budget."),
   );
   const most = Math.max(1, ...run.confusion.flat());
   fill(
-    "confusion", ["class \\ answer", ...run.classes], run.confusion.map((row, k) => [run.classes[k], ...row]),
-    `${run.name}: rows are classes, columns answers, numbers test clips of all folds.`,
+    "confusion", ["true \\ predicted", ...run.classes], run.confusion.map((row, k) => [run.classes[k], ...row]),
+    `${run.name}: rows are true classes, columns predicted classes, numbers test clips of all folds.`,
     (cell, text) => { cell.style.setProperty("--share", `${Math.round((35 * Number(text)) / most)}%`); cell.className = "shaded"; },
   );
 }
@@ -360,7 +360,7 @@ for (const button of document.querySelectorAll("[data-csv]")) {
 if (byId("class-run")) byId("class-run").addEventListener("change", showClasses);
 showThreat();
 showClasses();
-// A link into a folded part unfolds it, and paper shows everything that is unfolded or asked for.
+// A link to a collapsed part opens it.
 function unfold() {
   const target = location.hash ? byId(decodeURIComponent(location.hash.slice(1))) : null;
   for (let part = target; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;

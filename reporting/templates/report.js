@@ -1,5 +1,5 @@
 "use strict";
-// A cell sorts by data-sort where it has one, else by its text; what is missing stays last either way.
+// The sort key of a cell: its data-sort if there is one, else its text; missing values stay last in either order.
 function keyOf(row, column) {
   const cell = row.cells[column];
   const text = cell.dataset.sort !== undefined ? cell.dataset.sort : cell.textContent.trim();
