@@ -7,15 +7,40 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from attacks.plan import AttackPlan
+from datamodules.progress import Display, duration
 from lightning_modules.attack_evaluation import AttackEvaluation
 from lightning_modules.cross_validation import data_of
 
 
-class CrossValidationProgress(ProgressBar):
-    """One bar for all folds and one for the current fold; one line per epoch if the output is not a terminal.
+class Progress(ProgressBar):
+    """What both bars have in common: they are shown by one process only, and give the terminal back.
+
+    Args:
+        console: where to draw; standard output by default.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        super().__init__()
+        self.display = Display(console or Console())
+        self.enabled = True
+
+    def disable(self) -> None:
+        """Show nothing: the call of Lightning on every process but the first."""
+        self.enabled = False
+
+    def enable(self) -> None:
+        """Show again."""
+        self.enabled = True
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Give the terminal back."""
+        self.display.stop()
+
+
+class CrossValidationProgress(Progress):
+    """A bar for the current fold and one for all, in steps; where the output is not a terminal, epochs now and then.
 
     Args:
         folds: numbers of the folds that are still to be trained, in order.
@@ -23,112 +48,95 @@ class CrossValidationProgress(ProgressBar):
     """
 
     def __init__(self, folds: list[int], console: Console | None = None) -> None:
-        super().__init__()
+        super().__init__(console)
         self.folds = folds
         self.done = 0
-        self.console = console or Console()
-        self.enabled = True
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False, compact=True),
-            TextColumn("{task.fields[numbers]}"),
-            console=self.console,
-        )
-        self.all_folds = self.progress.add_task("cross-validation", total=None, numbers="")
-        self.one_fold = self.progress.add_task("fold", total=None, numbers="")
+        self.one_fold = self.display.add("fold")
+        self.all_folds = self.display.add(f"all {len(folds)} folds") if len(folds) > 1 else None
         self.started = 0.0
         self.first_step = 0
-
-    def disable(self) -> None:
-        """Show nothing: the call of Lightning on every process but the first."""
-        self.enabled = False
-
-    def enable(self) -> None:
-        """Show again."""
-        self.enabled = True
+        self.epoch = ""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin a fold."""
-        steps = int(trainer.estimated_stepping_batches)
+        """Begin a fold, or go on with it."""
         self.started, self.first_step = time.monotonic(), trainer.global_step
+        self.epoch = ""
         if not self.enabled:
             return
-        fold = self.folds[self.done]
-        self.progress.reset(
-            self.one_fold, total=steps, completed=trainer.global_step, description=f"fold {fold}", numbers=""
-        )
-        self.progress.update(
-            self.all_folds,
-            total=steps * len(self.folds),
-            completed=steps * self.done + trainer.global_step,
-            numbers=f"fold {self.done + 1} of {len(self.folds)}",
-        )
-        if self.console.is_terminal:
-            self.progress.start()
+        if trainer.current_epoch:
+            self.display.console.print(
+                f"{self.fold} goes on after epoch {trainer.current_epoch} of {trainer.max_epochs}", highlight=False
+            )
+        self.display.reset(self.one_fold, description=self.fold, left=None)
+        self._show(trainer)
+        self.display.begin()
+
+    @property
+    def fold(self) -> str:
+        """The current fold, and which of those that are to be trained it is."""
+        return f"fold {self.folds[self.done]} ({self.done + 1} of {len(self.folds)})"
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move both bars by one step."""
         if self.enabled:
-            self.progress.advance(self.one_fold)
-            self.progress.advance(self.all_folds)
+            self._show(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the epoch's loss and validation accuracy."""
         if not self.enabled:
             return
         metrics = trainer.callback_metrics
-        shown = ", ".join(
-            f"{name} {float(metrics[key]):.3f}"
-            for name, key in (("loss", "train/loss"), ("validation accuracy", "val/accuracy"))
-            if key in metrics
-        )
-        epoch = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {shown}"
-        if self.console.is_terminal:
-            self.progress.update(self.one_fold, numbers=epoch)
-        else:
-            fold = f"fold {self.folds[self.done]} ({self.done + 1} of {len(self.folds)})"
-            self.console.print(f"{fold}, {epoch}, {self.time_left(trainer)}", soft_wrap=True, highlight=False)
+        numbers = [f"loss {float(metrics['train/loss']):.3f}"] if "train/loss" in metrics else []
+        if "val/accuracy" in metrics:
+            numbers.append(f"validation accuracy {float(metrics['val/accuracy']):.1%}")
+        epoch = trainer.current_epoch + 1
+        self.epoch = f"epoch {epoch} of {trainer.max_epochs}: {', '.join(numbers)}"
+        self._show(trainer)
+        self.display.say(f"{self.fold}, {self.epoch}, {self.time_left(trainer)}", now=epoch in (1, trainer.max_epochs))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End a fold."""
         self.done += 1
-        self.progress.stop()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Restore the terminal."""
-        self.progress.stop()
+        self.display.stop()
 
     def time_left(self, trainer: Trainer) -> str:
-        """Time remaining for this fold and for all folds, in words, extrapolated from this fold's pace so far."""
+        """Time that this fold and all folds still need at the pace of this fold so far, if none stops early."""
+        fold_seconds, all_seconds = self.seconds_left(trainer)
+        return f"{duration(fold_seconds)} left in this fold, {duration(all_seconds)} in all"
+
+    def seconds_left(self, trainer: Trainer) -> tuple[float, float]:
+        """Seconds for this fold and for all, at the pace of this fold so far."""
         steps = int(trainer.estimated_stepping_batches)
         pace = (time.monotonic() - self.started) / max(1, trainer.global_step - self.first_step)
         fold_seconds = pace * (steps - trainer.global_step)
-        all_seconds = fold_seconds + pace * steps * (len(self.folds) - self.done - 1)
-        return f"{duration(fold_seconds)} left in this fold, {duration(all_seconds)} in all"
+        return fold_seconds, fold_seconds + pace * steps * (len(self.folds) - self.done - 1)
+
+    def _show(self, trainer: Trainer) -> None:
+        steps, step = int(trainer.estimated_stepping_batches), trainer.global_step
+        known = step > self.first_step
+        fold_left, all_left = self.seconds_left(trainer)
+        self.display.update(self.one_fold, total=steps, completed=step, left=fold_left if known else None)
+        if self.all_folds is not None:
+            self.display.update(
+                self.all_folds,
+                total=steps * len(self.folds),
+                completed=steps * self.done + step,
+                left=all_left if known else None,
+            )
+        self.display.below = [f"step {step} of {steps}{', ' if self.epoch else ''}{self.epoch}"]
 
 
-def duration(seconds: float) -> str:
-    """A number of seconds in words: as minutes and seconds, or as hours and minutes from one hour on."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
-
-
-QUIET_SECONDS = 30.0
-# Backward rows that one unit of an attack's budget costs, if not one.
+# Backward rows that one unit of an attack's budget costs, where it is not one.
 GRADIENTS = {"deepfool": 9.0, "deepfool_targeted": 9.0, "jsma": 2.0, "jsma_single": 2.0, "check_square": 200.0}
 
 
-class AttackProgress(ProgressBar):
-    """One bar for all folds; if the output is not a terminal, one line per batch and at least one every half minute.
+class AttackProgress(Progress):
+    """One bar over all folds and attacks; where the output is not a terminal, a line about every half minute.
 
-    The time remaining is estimated separately for each attack from the seconds that it has taken so far; until its
-    first batch is finished, an attack is assumed to spend all the gradients that its budgets allow.
+    The time left is estimated attack by attack, from the seconds that each has taken so far; before its first batch is
+    finished, an attack is taken to cost what its budgets allow.
 
     Args:
         folds: number of folds that are evaluated.
@@ -136,30 +144,13 @@ class AttackProgress(ProgressBar):
     """
 
     def __init__(self, folds: int, console: Console | None = None) -> None:
-        super().__init__()
+        super().__init__(console)
         self.folds = folds
         self.folds_done = 0
-        self.console = console or Console()
-        self.enabled = True
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            console=self.console,
-        )
-        self.bar = self.progress.add_task("attacking", total=1.0, left="")
+        self.bar = self.display.add("attacks", total=1.0)
         self.seconds: dict[str, float] = {}
         self.clips: dict[str, int] = {}
-        self.moment = self.said = time.monotonic()
-
-    def disable(self) -> None:
-        """Show nothing: the call of Lightning on every process but the first."""
-        self.enabled = False
-
-    def enable(self) -> None:
-        """Show again."""
-        self.enabled = True
+        self.moment = time.monotonic()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin a fold."""
@@ -170,8 +161,8 @@ class AttackProgress(ProgressBar):
         self.done = {plan.name: 0 for plan in self.plans}
         self.moment = time.monotonic()
         pl_module.on_attacked = self.advance
-        if self.enabled and self.console.is_terminal:
-            self.progress.start()
+        if self.enabled:
+            self.display.begin()
 
     def advance(self, plan: AttackPlan, clips: int) -> None:
         """Record that an attack has finished a batch of so many clips."""
@@ -183,13 +174,16 @@ class AttackProgress(ProgressBar):
         if not self.enabled:
             return
         left, share = self.remaining()
-        text = f"{plan.name} on fold {self.fold} ({self.folds_done + 1} of {self.folds}), {duration(left)} left"
-        self.progress.update(self.bar, completed=share, left=text)
-        if not self.console.is_terminal and (plan is self.plans[-1] or now - self.said >= QUIET_SECONDS):
-            self.said = now
-            attacked = f"{self.done[self.plans[-1].name]} of {self.clips_a_fold} clips attacked"
-            fold = f"fold {self.fold} ({self.folds_done + 1} of {self.folds}), {plan.name}"
-            self.console.print(f"{fold}, {attacked}, {duration(left)} left in all", soft_wrap=True, highlight=False)
+        fold = f"fold {self.fold} ({self.folds_done + 1} of {self.folds})"
+        place = list(self.done).index(plan.name) + 1
+        line = (
+            f"{fold}: {plan.name} ({place} of {len(self.plans)} attacks) is through with "
+            f"{self.done[plan.name]} of {self.clips_a_fold} test clips"
+        )
+        self.display.update(self.bar, completed=share, left=left)
+        self.display.below = [line]
+        whole = plan is self.plans[-1] and self.done[plan.name] >= self.clips_a_fold
+        self.display.say(f"{line}, {duration(left)} left in all", now=whole)
 
     def remaining(self) -> tuple[float, float]:
         """Seconds remaining for all folds, and the share of the work that is done, in [0, 1]."""
@@ -207,11 +201,7 @@ class AttackProgress(ProgressBar):
         """End a fold."""
         self.folds_done += 1
         if self.folds_done == self.folds:
-            self.progress.stop()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Restore the terminal."""
-        self.progress.stop()
+            self.display.stop()
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
         """Start timing the next batch."""
@@ -219,7 +209,7 @@ class AttackProgress(ProgressBar):
 
 
 def nominal(plan: AttackPlan) -> float:
-    """Approximate number of gradients that a plan may spend per clip; budgets that share a run count separately."""
+    """Gradients that a plan may spend per clip, roughly; budgets that share a run are counted apart."""
     spent = 0.0
     for budget in plan.budgets:
         product = 1.0

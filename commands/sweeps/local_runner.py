@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from commands.sweeps.child_process import end, start_bound
 from commands.sweeps.point_record import AGENT_VARIABLES
-from lightning_modules.progress import duration
+from datamodules.progress import Display, duration
 
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 30.0
@@ -66,16 +65,8 @@ class Grid:
         self.expected: list[float | None] = []
         self.waiting = deque(points)
         self.running: dict[str, tuple[GridPoint, subprocess.Popen[bytes], float]] = {}
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[said]}"),
-            console=self.console,
-        )
-        self.whole = self.progress.add_task("sweep", total=self.total, completed=finished, said="")
-        self.lines: dict[str, TaskID] = {}
+        self.display = Display(self.console)
+        self.whole = self.display.add("points", total=self.total)
         self.reported = time.monotonic()
         self.last_said: dict[str, str] = {}
 
@@ -85,8 +76,8 @@ class Grid:
         Returns:
             Why each failed point failed, by its name.
         """
-        if self.console.is_terminal:
-            self.progress.start()
+        self._show()
+        self.display.begin()
         try:
             while self.waiting or self.running:
                 while self.waiting and len(self.running) < self.jobs:
@@ -94,17 +85,23 @@ class Grid:
                 time.sleep(POLL_SECONDS)
                 for name in list(self.running):
                     self._look_at(name)
+                self._show()
                 self._report()
         finally:
-            if self.console.is_terminal:
-                self.progress.stop()
+            self.display.stop()
             end([process for _, process, _ in self.running.values()])
         return self.failed
 
     def time_left(self) -> str:
-        """Time for what is left: what was expected, at the pace of the points that this call has finished.
+        """Time for what is left, in words."""
+        seconds = self.seconds_left()
+        return "time left unknown until a point is finished" if seconds is None else f"{duration(seconds)} left"
 
-        Where nothing was expected, every point takes as long as the mean of those that are finished.
+    def seconds_left(self) -> float | None:
+        """Seconds for what is left: what was expected, at the pace of the points that this call has finished.
+
+        Where nothing was expected, every point takes as long as the mean of those that are finished; None before the
+        first of these.
         """
         mean = sum(self.durations) / len(self.durations) if self.durations else None
         pace = 1.0
@@ -120,25 +117,28 @@ class Grid:
             seconds = expected(point)
             left.append(None if seconds is None else max(0.0, seconds - (now - started)))
         if None in left:
-            return "time left unknown until a point is finished"
-        return f"{duration(sum(seconds for seconds in left if seconds is not None) / self.jobs)} left"
+            return None
+        return sum(seconds for seconds in left if seconds is not None) / self.jobs
+
+    def _show(self) -> None:
+        """Draw how many points are finished, and what each running one said last."""
+        self.display.update(self.whole, completed=self.finished, left=self.seconds_left())
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        running = [f"  {name}: {last_line(point.log)}" for name, (point, _, _) in self.running.items()]
+        self.display.below = [f"{self.finished} of {self.total} points finished{failed}", *running]
 
     def _start(self, point: GridPoint) -> None:
         process = start_bound(point.command, environment=self.environment, log=point.log)
         self.running[point.name] = (point, process, time.monotonic())
-        self.lines[point.name] = self.progress.add_task(f"  {point.name}", total=None, said="")
-        if not self.console.is_terminal:
+        if not self.display.draws:
             self._say(f"{point.name}: started, output in {point.log}")
 
     def _look_at(self, name: str) -> None:
         point, process, started = self.running[name]
         code = process.poll()
         if code is None:
-            self.progress.update(self.lines[name], said=last_line(point.log))
-            self.progress.update(self.whole, said=self.time_left())
             return
         del self.running[name]
-        self.progress.remove_task(self.lines.pop(name))
         seconds = time.monotonic() - started
         if code == 0:
             self.finished += 1
@@ -148,7 +148,6 @@ class Grid:
         else:
             self.failed[name] = last_line(point.log, beginning="error: ") or f"exit code {code}"
             said = f"failed after {duration(seconds)}: {self.failed[name]}; see {point.log}"
-        self.progress.update(self.whole, completed=self.finished, said=self.time_left())
         counted = f"{self.finished} of {self.total} finished"
         self._say(
             f"{name}: {said} ({counted}{f', {len(self.failed)} failed' if self.failed else ''}, {self.time_left()})"
@@ -156,7 +155,7 @@ class Grid:
 
     def _report(self) -> None:
         """Say now and then what each point said last, where no bar shows it."""
-        if self.console.is_terminal or time.monotonic() - self.reported < REPORT_SECONDS:
+        if self.display.draws or time.monotonic() - self.reported < REPORT_SECONDS:
             return
         self.reported = time.monotonic()
         for name, (point, _, _) in self.running.items():
