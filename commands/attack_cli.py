@@ -20,6 +20,7 @@ from commands.config_file import NOT_SETTINGS, as_yaml, settings_in
 from commands.errors import UsageError
 from commands.flags import AttackFlags
 from commands.named_runs import named_runs
+from commands.outlook import device
 from commands.trainer import check_trainer
 from metrics.trust_checks import SQUARE, UNBOUNDED
 from storage import write_text
@@ -52,7 +53,7 @@ class AttackCLI:
         self.settings: dict[str, Any] = asdict(flags)
         self.allowed = allowed_packages(flags.allow_import)
         self.plans = self._plans()
-        check_trainer(self.settings["trainer"])
+        self.device = device(check_trainer(self.settings["trainer"]))
 
     def runs(self) -> list[TrainedRun]:
         """The trained runs that were named, each with the folds to work on.

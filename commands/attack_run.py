@@ -19,6 +19,7 @@ from lightning_modules.attack_evaluation import AttackEvaluation
 from lightning_modules.attack_example import AttackExample
 from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
 from metrics.attack_summary import summarise
+from metrics.budget_lines import BudgetLine, budget_lines
 from metrics.trust_checks import SQUARE, Check, check_outcomes
 from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
 from storage.attack_store import DEFAULT_PRECISION, AttackStore
@@ -165,8 +166,7 @@ class AttackRun:
         Raises:
             DataError: if there is nothing to attack, because every test clip is wrong when clean.
         """
-        outcomes, clips = self._current(self.store.outcomes()), self._current(self.store.clips())
-        outcomes = whole_attacks(outcomes, clips) if len(outcomes) else outcomes
+        outcomes, clips = self._rows()
         if not len(outcomes):
             raise DataError(
                 f"expected test clips that the classifier gets right when clean, found none among {len(clips)}; "
@@ -195,6 +195,24 @@ class AttackRun:
         summary = json.loads(json.dumps(plain_numbers(summary)))
         write_json(self.store.summary_file, summary)
         return cast(AttackSummary, summary)
+
+    def lines(self) -> list[BudgetLine]:
+        """What each attack did at each budget, over all folds."""
+        return budget_lines(*self._rows())
+
+    def kept(self) -> str:
+        """How much of the work is on disk; empty where nothing is."""
+        done = wanted = 0
+        for fold, data in self.data.items():
+            finished = self.store.finished(fold, with_adversarials=self.save_adversarials)
+            done += sum(len(finished.get(plan.name, ())) for plan in self.plans)
+            wanted += sum(min(len(data.tested), self.limits.get(plan.name, len(data.tested))) for plan in self.plans)
+        return f"kept: {done} of at most {wanted} attacked clips, in {self.store.path}" if done else ""
+
+    def _rows(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Outcomes of whole attacks, and clips, of the folds whose clips are all those that are wanted now."""
+        outcomes, clips = self._current(self.store.outcomes()), self._current(self.store.clips())
+        return (whole_attacks(outcomes, clips) if len(outcomes) else outcomes), clips
 
     def _current(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Leave out folds on which fewer clips are attacked than on the others, until they are attacked again."""

@@ -22,6 +22,7 @@ from commands.errors import (
     require_number,
 )
 from commands.flags import TrainFlags, chosen_folds, require_plain_name
+from commands.outlook import device
 from commands.parser import CHOICES, OneSentenceParser, check_names, reason_of
 from commands.train_flags import TRAINER_DEFAULTS
 from commands.trainer import check_trainer
@@ -242,7 +243,7 @@ class TrainCLI(LightningCLI):
         """
         self.check_flags()
         refuse_deletion_by_many(self.settings["overwrite"])
-        check_trainer(self.settings["trainer"])
+        self.device = device(check_trainer(self.settings["trainer"]))
 
     def check_flags(self) -> None:
         """Refuse what can be told from the flags alone.

@@ -1,20 +1,25 @@
 """What train.py does: train every fold, test it, and say what came out."""
 
 import logging
+import shlex
 from collections.abc import Sequence
 
+import torch
 import wandb
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from classifiers.baselines import BASELINES
 from commands.baseline_training import train_baseline
-from commands.errors import packages_to_import, quieten
+from commands.errors import interruptible, packages_to_import, quieten
+from commands.outlook import cache_size, numbers, say
 from commands.retest import retest
 from commands.train_cli import TrainCLI
+from datamodules import SoundDataModule
 from lightning_modules.cross_validation import CrossValidation
 from lightning_modules.imported_model import ImportedModel
 from lightning_modules.progress import CrossValidationProgress
@@ -32,6 +37,10 @@ NOISE = (
     "Total length of `list` across ranks is zero",
     ".*LightningCLI's args parameter is intended to run from within Python",
 )
+
+
+FEW = 10
+"""With fewer test clips a fold's accuracy says little."""
 
 
 def train(args: Sequence[str] | None) -> RunSummary | RetestRecord:
@@ -64,19 +73,49 @@ def train(args: Sequence[str] | None) -> RunSummary | RetestRecord:
     validation = CrossValidation(
         run, cli.recipe, training=training, seed=cli.settings["seed"], folds=data.number_of_folds
     )
-    if cli.settings["model"]["architecture"] in BASELINES:
-        for fold in pending:
-            train_baseline(cli.build_data(fold), validation)
-    else:
-        progress = CrossValidationProgress(pending)
-        for fold in pending:
-            if cli.settings["trainer"]["max_epochs"] == 0:
-                import_fold(cli, fold, validation)
-            else:
-                train_fold(cli, fold, run, [validation, progress])
+    architecture = cli.settings["model"]["architecture"]
+    say(*outlook(cli, data, run, pending))
+    with interruptible(lambda: kept(run)):
+        if architecture in BASELINES:
+            for fold in pending:
+                train_baseline(cli.build_data(fold), validation)
+        else:
+            progress = CrossValidationProgress(pending)
+            for fold in pending:
+                if cli.settings["trainer"]["max_epochs"] == 0:
+                    import_fold(cli, fold, validation)
+                else:
+                    train_fold(cli, fold, run, [validation, progress])
     summary = validation.write_summary(data)
-    show(run, summary)
+    show(run, summary, attackable=architecture not in BASELINES)
     return summary
+
+
+def outlook(cli: TrainCLI, data: SoundDataModule, run: RunFolder, pending: Sequence[int]) -> list[str]:
+    """What is about to happen: device, epochs, clips and caches, and what of the run is finished."""
+    settings = cli.settings
+    lines = []
+    if before := kept(run):
+        lines.append(f"goes on from what was {before}")
+    if pending:
+        epochs = settings["trainer"]["max_epochs"]
+        fitted = "" if settings["model"]["architecture"] in BASELINES else f", at most {epochs} epochs each"
+        lines.append(f"{settings['model']['architecture']} on {numbers(pending)} of {data.number_of_folds}{fitted}")
+    lines.append(f"{len(data.table)} clips of {data.corpus}, {len(data.table.class_names)} classes; on {cli.device}")
+    return [*lines, f"run in {run.path}, caches in {cache_size(data.cache_dir)}"]
+
+
+def kept(run: RunFolder) -> str:
+    """What of a run is on disk; empty where nothing is."""
+    finished = run.finished_folds()
+    parts = [f"{numbers(finished)} finished"] if finished else []
+    for fold in run.begun_folds():
+        if fold not in finished and run.last_checkpoint(fold).is_file():
+            epochs = (
+                torch.load(run.last_checkpoint(fold), map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
+            )
+            parts.append(f"{epochs} epoch{'s' if epochs > 1 else ''} of fold {fold}")
+    return f"kept: {' and '.join(parts)}, in {run.path}" if parts else ""
 
 
 def train_fold(cli: TrainCLI, fold: int, run: RunFolder, shared: list[Callback]) -> None:
@@ -151,30 +190,43 @@ def test_again(args: Sequence[str] | None, checkpoint: str, allowed: Sequence[st
 
 
 @rank_zero_only
-def show(run: RunFolder, summary: RunSummary) -> None:
-    """Print a table of the folds, their mean and standard deviation, and where the run lies."""
-    table = Table(title=f"{run.path.name}: {summary['corpus']}, split={summary['split']}")
-    for heading in ("fold", "test accuracy", "balanced", "macro-F1", "test clips", "leakage", "epochs", "minutes"):
-        table.add_column(heading, justify="right")
+def show(run: RunFolder, summary: RunSummary, *, attackable: bool) -> None:
+    """Print a table of the folds, their mean and standard deviation, where the run lies, and what may follow."""
+    console = Console()
+    table = Table(
+        title=f"{run.path.name}: {summary['corpus']}, split={summary['split']}, {summary['architecture']}, "
+        f"{summary['parameters']:,} parameters",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    headings = ("fold", "accuracy\n%", "balanced\n%", "macro-F1\n%", "test\nclips", "leakage\n%", "epochs", "minutes")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in summary["folds"]:
         table.add_row(
             str(row["fold"]),
-            f"{row['accuracy']:.1%}",
-            *(f"{row[name]:.1%}" if name in row else "-" for name in ("balanced_accuracy", "macro_f1")),
+            f"{100 * row['accuracy']:.1f}",
+            *(f"{100 * row[name]:.1f}" if name in row else "-" for name in ("balanced_accuracy", "macro_f1")),
             str(row["n_test"]),
-            # Without recordings a bound, which a record of an earlier version never was.
-            f"{'' if row.get('recordings_known', True) else '>= '}{row['leakage']:.1%}",
+            f"{100 * row['leakage']:.1f}",
             "-" if row["epochs"] is None else str(row["epochs"]),
             f"{row['seconds'] / 60:.1f}",
         )
-    spread = "" if summary["accuracy_std"] is None else f" ± {summary['accuracy_std']:.1%}"
+    spread = "" if summary["accuracy_std"] is None else f" ± {100 * summary['accuracy_std']:.1f}"
     table.add_section()
     means = [summary["balanced_accuracy_mean"], summary["macro_f1_mean"]]
-    shown = ["-" if mean is None else f"{mean:.1%}" for mean in means]
-    table.add_row("mean", f"{summary['accuracy_mean']:.1%}{spread}", *shown, str(summary["n_test"]))
-    console = Console()
+    shown = ["-" if mean is None else f"{100 * mean:.1f}" for mean in means]
+    table.add_row("mean", f"{100 * summary['accuracy_mean']:.1f}{spread}", *shown, str(summary["n_test"]))
     console.print(table)
-    finished = f"{summary['folds_finished']} of {summary['folds_in_all']} folds"
-    console.print(
-        f"{finished}, {summary['parameters']:,} parameters; checkpoints and summary.json in {run.path}", soft_wrap=True
-    )
+    of_all = f"{summary['folds_finished']} of {summary['folds_in_all']} folds"
+    smallest = min(row["n_test"] for row in summary["folds"])
+    if smallest < FEW:
+        say(f"fold tests of {smallest} clips say little: the accuracy moves by {100 / smallest:.0f} points per clip")
+    say(f"{of_all} finished; checkpoints and summary.json in {run.path}")
+    if attackable:
+        say(f"next: python attack.py --checkpoints {shlex.quote(str(run.path))} --budgets smoke")
+    else:
+        say(f"next: python report.py {shlex.quote(str(run.path.parent))} --output report")

@@ -8,11 +8,15 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from commands.errors import UsageError
 
 
-def check_trainer(settings: dict[str, Any]) -> None:
-    """Raise ``UsageError`` if Lightning refuses a Trainer's settings on this machine."""
+def check_trainer(settings: dict[str, Any]) -> Trainer:
+    """A Trainer with these settings and nothing beside them, which says what is computed on.
+
+    Raises:
+        UsageError: if Lightning refuses the settings on this machine.
+    """
     plain = {name: value for name, value in settings.items() if isinstance(value, bool | int | float | str | list)}
     alone: dict[str, Any] = {**plain, "logger": False, "callbacks": None, "enable_checkpointing": False}
     try:
-        Trainer(**alone)
+        return Trainer(**alone)
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         raise UsageError(f"expected --trainer flags that fit together and this machine, got: {error}") from error

@@ -1,14 +1,20 @@
 """What transfer.py does: attack every ConvNet, let every classifier judge, and say what carried over."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import wandb
 from pytorch_lightning.utilities import rank_zero_only
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from commands.attack_command import outlook
 from commands.attack_run import AttackRun
+from commands.errors import interruptible
 from commands.flags import TransferFlags
+from commands.outlook import say
 from commands.transfer_cli import TransferCLI
 from commands.transfer_run import refuse_trained_judges, transfer_rows
 from commands.transfer_store import TransferStore
@@ -38,10 +44,12 @@ def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
     summaries = {}
     with cli.opened(sources.values()):
         pending = {name: source.pending() for name, source in sources.items()}
+        say(f"on {cli.device}", *(line for name, run in sources.items() for line in outlook(name, run, pending[name])))
         progress = AttackProgress(sum(map(len, pending.values())))
         for name, source in sources.items():
             for fold in pending[name]:
-                source.attack_fold(fold, cli.build_trainer(logger=False, callbacks=[progress]))
+                with interruptible(source.kept):
+                    source.attack_fold(fold, cli.build_trainer(logger=False, callbacks=[progress]))
         for run in runs:
             # Every process but the first gets None.
             summary = judge(cli, run, sources[run.name], runs) if run.name in sources else None
@@ -70,7 +78,13 @@ def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequenc
 def show(summaries: dict[str, TransferSummary]) -> None:
     """Print the matrix: rows are sources, columns targets, means over attacks and folds with denominators."""
     targets = list(dict.fromkeys(cell["target_run"] for one in summaries.values() for cell in one["rows"]))
-    table = Table(title="share of the adversarials that fool the source which fool the target too (fooling / source)")
+    console = Console()
+    console.print(
+        "Of the adversarials that fool the source (row), the share that also fools the target (column), in % [95 %]; "
+        "below it the adversarials of all attacks, budgets and folds together.",
+        highlight=False,
+    )
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), collapse_padding=True, pad_edge=False)
     # Names of runs often differ at their end only, which a narrow terminal would cut.
     table.add_column("source", overflow="fold")
     for target in targets:
@@ -78,15 +92,17 @@ def show(summaries: dict[str, TransferSummary]) -> None:
     for source, summary in summaries.items():
         cells = {c["target_run"]: c for c in summary["rows"] if c["fold"] is None and c["attack"] is None}
         table.add_row(source, *(_cell(cells.get(target)) for target in targets))
-    console = Console()
     console.print(table)
     for name, summary in summaries.items():
-        console.print(f"{name}: {summary['path']}", soft_wrap=True, highlight=False)
+        console.print(f"{name}: results in {summary['path']}", soft_wrap=True, highlight=False)
+    if summaries:
+        folder = Path(next(iter(summaries.values()))["path"]).parents[2]
+        console.print(f"next: python report.py {folder} --output report", soft_wrap=True, highlight=False)
 
 
 def _cell(cell: TransferCell | None) -> str:
     if cell is None or cell["ratio"] is None:
         return "-"
     # Fewer than ten recordings have no interval.
-    ends = "" if cell["ratio_low"] is None else f" [{cell['ratio_low']:.3f} .. {cell['ratio_high']:.3f}]"
-    return f"{cell['ratio']:.3f}{ends}\n{cell['numerator']} / {cell['denominator']}"
+    ends = "" if cell["ratio_low"] is None else f" \\[{100 * cell['ratio_low']:.0f}, {100 * cell['ratio_high']:.0f}]"
+    return f"{100 * cell['ratio']:.1f}{ends}\n{cell['numerator']} of {cell['denominator']}"

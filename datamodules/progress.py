@@ -98,12 +98,13 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def progress_bar(description: str, total: int) -> Iterator[Callable[[], None]]:
+def progress_bar(description: str, total: int, shown_from: int = SHOWN_FROM) -> Iterator[Callable[[], None]]:
     """Show how many steps are done, and the time that is left, while the block runs.
 
     Args:
         description: what is being done.
-        total: how many steps there are; for fewer than 200 nothing is shown.
+        total: how many steps there are.
+        shown_from: number of steps below which nothing is shown.
 
     Yields:
         A function that reports one finished step.
@@ -118,10 +119,10 @@ def progress_bar(description: str, total: int) -> Iterator[Callable[[], None]]:
         left = (time.monotonic() - started) / done * (total - done)
         display.update(task, completed=done, left=left)
         display.below = [f"{done} of {total}"]
-        if total >= SHOWN_FROM:
+        if total >= shown_from:
             display.say(f"{description}: {done} of {total}, {duration(left)} left")
 
-    if total >= SHOWN_FROM:
+    if total >= shown_from:
         display.begin()
     try:
         yield advance
