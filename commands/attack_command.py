@@ -11,7 +11,7 @@ from rich.console import Console
 from commands.attack_cli import AttackCLI
 from commands.attack_run import AttackRun
 from commands.attack_table import show_attacks, show_checks
-from commands.errors import interruptible
+from commands.errors import interruptible, quieten
 from commands.flags import AttackFlags
 from commands.outlook import cache_size, numbers, say
 from lightning_modules.progress import AttackProgress
@@ -38,6 +38,7 @@ def attack(flags: AttackFlags) -> dict[str, AttackSummary]:
         UsageError: if a flag or a combination of flags is impossible.
         DataError: if a checkpoint or a recording is missing or broken.
     """
+    quieten()
     cli = AttackCLI(flags)
     runs = {run.name: cli.attack_run(run) for run in cli.runs()}
     summaries = {}

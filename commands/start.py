@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from commands.errors import quieten
 from commands.flags import AttackFlags, PointFlags, TransferFlags
 from commands.help import Example
 from commands.parser import read_flags
@@ -40,7 +39,6 @@ def read_attack_flags(args: Sequence[str] | None) -> AttackFlags:
     Raises:
         UsageError: if one is impossible.
     """
-    quieten()
     flags = read_flags(
         AttackFlags,
         "attack.py",
@@ -59,7 +57,6 @@ def read_transfer_flags(args: Sequence[str] | None) -> TransferFlags:
     Raises:
         UsageError: if one is impossible.
     """
-    quieten()
     flags = read_flags(
         TransferFlags,
         "transfer.py",
@@ -79,7 +76,6 @@ def look_at_train_flags(args: Sequence[str] | None) -> None:
     Raises:
         UsageError: if a flag is impossible.
     """
-    quieten()
     names = look_at("train.py", args)
     say(f"train.py: {names.what}")
 
@@ -90,7 +86,6 @@ def look_at_point_flags(args: Sequence[str]) -> None:
     Raises:
         UsageError: if a flag is impossible.
     """
-    quieten()
     names = look_at("sweep.py point", args, PointFlags)
     say(f"sweep.py point: {names.what}")
 
@@ -101,7 +96,6 @@ def read_sweep_flags(args: Sequence[str]) -> SweepCommand:
     Raises:
         UsageError: if one is impossible.
     """
-    quieten()
     command = read_sweep_command(args)
     say(f"sweep.py: reading the points of {command.file}")
     return command

@@ -99,8 +99,15 @@ def outlook(cli: TrainCLI, data: SoundDataModule, run: RunFolder, pending: Seque
         lines.append(f"goes on from what was {before}")
     if pending:
         epochs = settings["trainer"]["max_epochs"]
-        fitted = "" if settings["model"]["architecture"] in BASELINES else f", at most {epochs} epochs each"
-        lines.append(f"{settings['model']['architecture']} on {numbers(pending)} of {data.number_of_folds}{fitted}")
+        architecture = settings["model"]["architecture"]
+        if architecture in BASELINES:
+            lines.append(f"{architecture} on {numbers(pending)} of {data.number_of_folds}")
+        else:
+            parameters = cli.build(pending[0])[0].parameter_count
+            lines.append(
+                f"{architecture}, {parameters:,} parameters, on {numbers(pending)} of {data.number_of_folds}, "
+                f"at most {epochs} epochs each"
+            )
     lines.append(f"{len(data.table)} clips of {data.corpus}, {len(data.table.class_names)} classes; on {cli.device}")
     return [*lines, f"run in {run.path}, caches in {cache_size(data.cache_dir)}"]
 

@@ -143,6 +143,12 @@ def look_at(program: str, arguments: Sequence[str] | None, *more: type) -> Train
         elif name not in known and not names.takes_anything(name):
             raise UsageError(unknown_flag(flag, known, program))
     parser.parse_args(looked_at)
+    chosen = {name for name, *_ in names.given}
+    settings = next((name for name in chosen if name.startswith("--data.representation.")), None)
+    if settings and settings != "--data.representation.help" and not {"--data.representation", "--config"} & chosen:
+        raise UsageError(
+            f"expected --data.representation, STFT for example, with {settings}, which is a setting of one"
+        )
     return names
 
 

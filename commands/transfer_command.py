@@ -12,7 +12,7 @@ from rich.table import Table
 
 from commands.attack_command import outlook
 from commands.attack_run import AttackRun
-from commands.errors import interruptible
+from commands.errors import interruptible, quieten
 from commands.flags import TransferFlags
 from commands.outlook import say
 from commands.transfer_cli import TransferCLI
@@ -37,6 +37,7 @@ def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
         UsageError: if the runs are not of one setting.
         DataError: if a checkpoint or a recording is missing or broken, or a run was trained on another's test clips.
     """
+    quieten()
     cli = TransferCLI(flags)
     runs = cli.comparable_runs()
     sources = {run.name: cli.attack_run(run, save_adversarials=True) for run in runs if not run.is_baseline}

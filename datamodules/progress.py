@@ -61,6 +61,11 @@ class Display(Progress):
         if self.draws:
             self.start()
 
+    def stop(self) -> None:
+        """Give the terminal back; without one there is nothing to give, and no empty line is printed."""
+        if self.draws:
+            super().stop()
+
     def say(self, line: str, *, now: bool = False) -> None:
         """Print a line where nothing is drawn, unless the one before is not long ago.
 

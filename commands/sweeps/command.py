@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from commands.errors import interruptible
+from commands.errors import interruptible, quieten
 from commands.sweeps.child_process import end, start_bound
 from commands.sweeps.cli import SweepCLI
 from commands.sweeps.flags import SweepCommand
@@ -28,6 +28,7 @@ def run_point(arguments: Sequence[str]) -> dict[str, float]:
     Returns:
         The point's numbers, those of its W&B summary.
     """
+    quieten()
     cli = PointCLI()
     cli.read(arguments)
     point = Point(cli)
@@ -59,6 +60,7 @@ def run_sweep(command: SweepCommand) -> dict[str, Any]:
     Returns:
         Names of the points: ``finished``, ``failed``, and with ``--dry-run`` ``pending``.
     """
+    quieten()
     cli = SweepCLI(command)
     listing = Listing(cli)
     finished = [listed.name for listed in listing.points if listed.finished]
