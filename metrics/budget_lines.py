@@ -73,7 +73,7 @@ def budget_lines(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) 
         resampling = SourceResampling.joined([everything.of(some) for some in members])
         lines += [
             _line(folds, budget, resampling, [tested[fold.fold] for fold in folds])
-            for budget in range(len(folds[0].settings))
+            for budget in range(len(folds[0].budgets))
         ]
     return lines
 
@@ -101,7 +101,7 @@ def _line(
 
     return BudgetLine(
         attack=folds[0].attack,
-        settings=folds[0].settings[budget],
+        settings=folds[0].budgets[budget],
         fooling_rate=_mean(rates),
         low=interval.low,
         high=interval.high,
