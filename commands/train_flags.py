@@ -28,8 +28,11 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 # Given by links: the seed decides all of them, the corpus the number of classes and the maps' shape, --folds the fold.
 LINKED = ("data.seed", "model.seed", "model.num_classes", "model.input_shape", "model.allow_import")
-# Flags of jsonargparse itself, which only the second look understands.
-LATER = ("config", "print_config", "data.help", "data.representation.help")
+# Flags of jsonargparse itself and whole groups as YAML, which only the second look understands.
+LATER = (
+    *("config", "print_config", "data.help", "data.representation.help"),
+    *("model", "trainer", "early_stopping", "weight_average", "wandb"),
+)
 EXAMPLES = (
     Example("python train.py --trainer.max_epochs 5", "the embedded corpus, a minute"),
     Example(
@@ -60,7 +63,8 @@ class TrainNames:
         # A file of settings may choose another class than the default, and is not read here.
         some = [self.representation] if self._is_known("--data.representation") else CHOICES["--data.representation"]
         self.maps = {name: self._class("representations", name, "data.representation") for name in some}
-        self.model = self._class("lightning_modules", "SoundClassifier", "model")
+        model = [flag.under("model") for flag in constructor_flags("lightning_modules", "SoundClassifier")]
+        self.model = [flag for flag in model if flag.name not in LINKED]
         trainer = constructor_flags("pytorch_lightning.trainer.trainer", "Trainer")
         self.trainer = [flag.under("trainer") for flag in trainer]
 
