@@ -51,7 +51,7 @@ def help_text(
     if examples:
         lines += ["", "examples:"]
         for example in examples:
-            lines += [f"  # {example.meaning}"] if example.meaning else []
+            lines += textwrap.wrap(example.meaning, width, initial_indent="  # ", subsequent_indent="  # ")
             # A command that is broken would have to be put together again; the backslash does that.
             parts = textwrap.wrap(example.command, width - 8, break_long_words=False, break_on_hyphens=False)
             lines += [f"  {parts[0]}", *(f"      {part}" for part in parts[1:])]

@@ -30,7 +30,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 LINKED = ("data.seed", "model.seed", "model.num_classes", "model.input_shape", "model.allow_import")
 # Flags of jsonargparse itself and whole groups as YAML, which only the second look understands.
 LATER = (
-    *("config", "print_config", "data.help", "data.representation.help"),
+    *("config", "print_config", "print_shtab", "data.help", "data.representation.help"),
     *("model", "trainer", "early_stopping", "weight_average", "wandb"),
 )
 EXAMPLES = (
@@ -88,6 +88,8 @@ class TrainNames:
 
     def takes_anything(self, name: str) -> bool:
         """Whether a flag belongs to a class of the user's own, or lies below a flag that takes a class."""
+        if name.startswith("trainer.") and name.endswith(".help"):
+            return True
         if name.startswith("data.representation."):
             return not _is_name(self.representation) or not _is_name(self.corpus)
         if name.startswith("data."):
