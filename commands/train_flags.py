@@ -150,10 +150,10 @@ def look_at(program: str, arguments: Sequence[str] | None, *more: type) -> Train
             raise UsageError(unknown_flag(flag, known, program))
     parser.parse_args(looked_at)
     chosen = {name for name, *_ in names.given}
-    settings = next((name for name in chosen if name.startswith("--data.representation.")), None)
-    if settings and settings != "--data.representation.help" and not {"--data.representation", "--config"} & chosen:
+    one_of_it = next((name for name in chosen if name.startswith("--data.representation.")), None)
+    if one_of_it and one_of_it != "--data.representation.help" and not {"--data.representation", "--config"} & chosen:
         raise UsageError(
-            f"expected --data.representation, STFT for example, with {settings}, which is a setting of one"
+            f"expected --data.representation, STFT for example, with {one_of_it}, which is a setting of one"
         )
     return names
 
@@ -187,10 +187,10 @@ def show_help(program: str, names: TrainNames, *, trainer: bool) -> NoReturn:
                 *(Group(f"representation {name}", flags) for name, flags in names.maps.items()),
                 Group("model", [architecture, *model]),
                 Group(
-                    "settings in files",
+                    "one_of_it in files",
                     [
                         Flag("config", str, None, "YAML with any of these flags; flags behind it override it"),
-                        Flag("print_config", bool, None, "print all settings as YAML and stop"),
+                        Flag("print_config", bool, None, "print all one_of_it as YAML and stop"),
                     ],
                 ),
                 Group(
