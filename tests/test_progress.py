@@ -89,7 +89,7 @@ def test_a_sweep_shows_percentage_elapsed_and_left_and_what_each_point_says(widt
     log = tmp_path / "point.log"
     log.write_text("a very long name of a clip " * 9)
     grid.running = {"esc10-dwt-" + "x" * 70: (GridPoint("running", [], log), None, 0.0)}
-    grid.durations = [60.0]
+    grid.durations, grid.expected = [60.0], [None]
     grid._show()
     lines = screen(grid.display, width)
     assert all(len(line) <= width for line in lines)
