@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import wandb
 from pytorch_lightning.utilities import rank_zero_only

@@ -11,13 +11,14 @@ from torch import nn
 
 from attacks import ATTACKS
 from metrics.budget_lines import BudgetLine
+from storage.summaries import AttackSummary, CheckRecord
 
 FEW = 10
 """With fewer clips a rate says little, and has no interval."""
 NORMS = {"linf": "l_inf", "l2": "l_2", "l0": "l_0"}
 
 
-def show_attacks(console: Console, name: str, summary: dict[str, Any], lines: Sequence[BudgetLine]) -> None:
+def show_attacks(console: Console, name: str, summary: AttackSummary, lines: Sequence[BudgetLine]) -> None:
     """Print the tables of a run.
 
     Args:
@@ -70,7 +71,7 @@ def budget_table(lines: Sequence[BudgetLine]) -> Table:
     return table
 
 
-def mean_table(summary: dict[str, Any]) -> Table:
+def mean_table(summary: AttackSummary) -> Table:
     """A line per attack: means over its budgets and the folds."""
     table = Table(
         title=f"means over the budgets of {summary['profile']}",
@@ -97,7 +98,7 @@ def mean_table(summary: dict[str, Any]) -> Table:
     return table
 
 
-def show_checks(console: Console, checks: Sequence[dict[str, Any]]) -> None:
+def show_checks(console: Console, checks: Sequence[CheckRecord]) -> None:
     """Print each trust check that failed with its remedy, and how many hold."""
     failed = [check for check in checks if not check["passed"]]
     for check in failed:

@@ -226,7 +226,8 @@ def show(run: RunFolder, summary: RunSummary, *, attackable: bool) -> None:
     table.add_section()
     means = [summary["balanced_accuracy_mean"], summary["macro_f1_mean"]]
     shown = ["-" if mean is None else f"{100 * mean:.1f}" for mean in means]
-    table.add_row("mean", f"{100 * summary['accuracy_mean']:.1f}{spread}", *shown, str(summary["n_test"]))
+    mean_accuracy = "-" if summary["accuracy_mean"] is None else f"{100 * summary['accuracy_mean']:.1f}{spread}"
+    table.add_row("mean", mean_accuracy, *shown, str(summary["n_test"]))
     console.print(table)
     of_all = f"{summary['folds_finished']} of {summary['folds_in_all']} folds"
     smallest = min(row["n_test"] for row in summary["folds"])

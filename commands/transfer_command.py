@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import wandb
 from pytorch_lightning.utilities import rank_zero_only
@@ -105,5 +104,6 @@ def _cell(cell: TransferCell | None) -> str:
     if cell is None or cell["ratio"] is None:
         return "-"
     # Fewer than ten recordings have no interval.
-    ends = "" if cell["ratio_low"] is None else f" \\[{100 * cell['ratio_low']:.0f}, {100 * cell['ratio_high']:.0f}]"
+    low, high = cell["ratio_low"], cell["ratio_high"]
+    ends = "" if low is None or high is None else f" \\[{100 * low:.0f}, {100 * high:.0f}]"
     return f"{100 * cell['ratio']:.1f}{ends}\n{cell['numerator']} of {cell['denominator']}"

@@ -9,7 +9,7 @@ import pandas as pd
 from metrics.transfer_summary import summarise_transfer
 from storage import in_this_version, plain_numbers, write_json
 from storage.provenance import git_commit, package_versions
-from storage.rows import read_rows, write_rows
+from storage.rows import read_rows, with_label_names, write_rows
 from storage.schema import READABLE
 from storage.summaries import AttackNumbers, AttackSummary, MeanNumbers, SixNumbers, TransferSummary
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from storage import SCHEMA_VERSION, DataError, read_json, write_atomically, write_json
 from storage.folder_lock import alone_in
-from storage.rows import read_rows, write_rows
+from storage.rows import read_rows, with_label_names, write_rows
 from storage.schema import require_readable
 
 ROW_KEY = ["fold", "attack", "budget_index", "clip"]
