@@ -1,7 +1,7 @@
 """What attack.py does: attack every fold of every run, and say what came out."""
 
+import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 import wandb
 from pytorch_lightning.utilities import rank_zero_only
@@ -39,7 +39,8 @@ def attack(flags: AttackFlags) -> dict[str, AttackSummary]:
     """
     quieten()
     cli = AttackCLI(flags)
-    runs = {run.name: cli.attack_run(run) for run in cli.runs()}
+    trained = cli.runs()
+    runs = {run.name: cli.attack_run(run) for run in trained}
     summaries = {}
     with cli.opened(runs.values()):
         pending = {name: run.pending() for name, run in runs.items()}
@@ -52,8 +53,7 @@ def attack(flags: AttackFlags) -> dict[str, AttackSummary]:
             summaries[name] = finish(cli, name, run)
     finished = {name: summary for name, summary in summaries.items() if summary is not None}
     if finished:
-        folder = Path(next(iter(runs.values())).store.path).parent.parent
-        say(f"next: python report.py {folder} --output report")
+        say(f"next: python report.py {shlex.quote(str(trained[0].path.parent))} --output report")
     return finished
 
 

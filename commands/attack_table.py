@@ -48,8 +48,8 @@ def budget_table(lines: Sequence[BudgetLine]) -> Table:
     """A line per attack and budget; rates in percent, the median size over what was fooled in the attack's own norm."""
     queries = any(not line.gradients for line in lines)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), collapse_padding=True, pad_edge=False)
-    headings = ["attack, norm\n  budget", "fooled %\n[95 %]", "median\nsize", "SNR\ndB", "robust\nacc. %", "target\n%"]
-    headings += ["gradients\nper clip", *(["forward\npasses"] if queries else [])]
+    headings = ["attack, norm\n  budget", "fooled %\n[95 %]", "median\nsize", "SNR\ndB", "robust\n%", "hits\n%"]
+    headings += ["grads\n/clip", *(["passes\n/clip"] if queries else [])]
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="left" if place == 0 else "right", no_wrap=True)
     for attack in dict.fromkeys(line.attack for line in lines):

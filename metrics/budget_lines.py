@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,8 +104,8 @@ def _line(
         attack=folds[0].attack,
         settings=folds[0].budgets[budget],
         fooling_rate=_mean(rates),
-        low=interval.low,
-        high=interval.high,
+        low=_known(interval.low),
+        high=_known(interval.high),
         median={
             name: median_over_successes(torch.cat([fold.columns[name][budget] for fold in folds]), fooled)
             for name in ("l2", "linf", "l0", "snr_db")
@@ -118,3 +119,7 @@ def _line(
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def _known(end: float | None) -> float | None:
+    return None if end is None or math.isnan(end) else end

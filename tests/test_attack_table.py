@@ -1,0 +1,77 @@
+"""The table at the end of attack.py: numbers that are counted by hand, and 80 columns."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from commands.attack_table import budget_table, own_norm
+from metrics.budget_lines import budget_lines
+
+
+def made_up(clips: int = 20) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One fold of 25 clips, the first ``clips`` right when clean; delta 0.008 fools a quarter of them, 0.064 all."""
+    rows = []
+    for budget, (delta, share) in enumerate(((0.008, 4), (0.064, 1))):
+        for clip in range(clips):
+            fooled = clip % share == 0
+            logits = np.array([0.0, 1.0]) if fooled else np.array([1.0, 0.0])
+            rows.append(
+                {
+                    **{"fold": 1, "attack": "fgsm", "budget_index": budget, "clip": clip, "recording": f"r{clip}"},
+                    **{"budget": f'{{"delta": {delta}}}', "label": 0, "target_label": 1, "reporting_batch": 0},
+                    **{"logits_clean": np.array([1.0, 0.0]), "logits_adversarial": logits},
+                    **{"success": fooled, "target_hit": fooled, "gradients": 1, "forward_rows": 2},
+                    **{"l2": 3.0, "linf": delta, "l0": 9.0, "snr_db": 20.0 + clip},
+                }
+            )
+    tested = pd.DataFrame(
+        {"fold": 1, "clip": range(25), "recording": [f"r{clip}" for clip in range(25)], "clean_correct": range(25)}
+    )
+    tested["clean_correct"] = tested["clip"] < clips
+    return pd.DataFrame(rows), tested
+
+
+def test_each_budget_s_numbers_are_those_counted_by_hand():
+    few, all_of_them = budget_lines(*made_up())
+    assert (few.fooling_rate, few.robust_accuracy, few.target_rate) == (0.25, 15 / 25, 0.25)
+    assert few.low is not None
+    assert few.high is not None
+    assert few.low < 0.25 < few.high
+    # Clips 0, 4, 8, 12, 16.
+    assert few.median == {"l2": 3.0, "linf": 0.008, "l0": 9.0, "snr_db": 28.0}
+    assert (few.gradients, few.forward_passes) == (1, 2)
+    assert (all_of_them.fooling_rate, all_of_them.robust_accuracy) == (1, 0)
+
+
+def test_few_recordings_have_no_interval():
+    assert [(line.low, line.high) for line in budget_lines(*made_up(9))] == [(None, None)] * 2
+
+
+def test_the_table_fits_80_columns_and_cuts_nothing():
+    console = Console(file=io.StringIO(), width=80)
+    console.print(budget_table(budget_lines(*made_up())))
+    text = console.file.getvalue()
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "fgsm, l_inf" in text
+    assert "delta 0.008" in text
+    assert "25.0 [" in text
+
+
+@pytest.mark.parametrize(
+    ("attack", "budget", "norm"),
+    [
+        ("fgsm", {"delta": 0.1}, "linf"),
+        ("deepfool", {}, "l2"),
+        ("jsma", {}, "l0"),
+        ("torchattacks.PGD", {"delta": 0.1}, "linf"),
+        ("torchattacks.PGDL2", {"delta": 0.1}, "l2"),
+        ("torchattacks.OnePixel", {}, "l0"),
+        ("adv_lib.fmn", {"steps": 10}, "l2"),
+    ],
+)
+def test_an_attack_s_own_norm(attack, budget, norm):
+    assert own_norm(attack, budget) == norm
