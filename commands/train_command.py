@@ -218,7 +218,8 @@ def show(run: RunFolder, summary: RunSummary, *, attackable: bool) -> None:
             f"{100 * row['accuracy']:.1f}",
             *(f"{100 * row[name]:.1f}" if name in row else "-" for name in ("balanced_accuracy", "macro_f1")),
             str(row["n_test"]),
-            f"{100 * row['leakage']:.1f}",
+            # Without recordings a bound, which a record of an earlier version never was.
+            f"{'' if row.get('recordings_known', True) else '>= '}{100 * row['leakage']:.1f}",
             "-" if row["epochs"] is None else str(row["epochs"]),
             f"{row['seconds'] / 60:.1f}",
         )

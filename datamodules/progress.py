@@ -1,5 +1,6 @@
-"""How far long work is: bars in a terminal, lines now and then where there is none."""
+"""Progress of long work, as bars in a terminal and as occasional lines elsewhere, and what was assumed meanwhile."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -133,3 +134,9 @@ def progress_bar(description: str, total: int, shown_from: int = SHOWN_FROM) -> 
         yield advance
     finally:
         display.stop()
+
+
+@cache
+def say_once(sentence: str) -> None:
+    """Log a sentence at level INFO the first time that this process has it to say."""
+    logger.info(sentence)

@@ -1,10 +1,9 @@
 """Files on disk: written completely or not at all, and the error that names a bad one.
 
-Every file of the project that somebody may read later is written through :func:`write_atomically`, so a run that is
-killed or a disk that fills up leaves the old file or none, never half a file. A file belongs here if it is about how
-something is stored and found again, whatever it says; nothing here computes a number or knows a model.
-
-Tables of rows (:mod:`storage.rows`) are imported by those that need them: commands read their flags before pandas.
+Every file that may be read later is written through :func:`write_atomically`, so a killed run or a full disk leaves
+the previous file or none, never a partial one. Code belongs here if it is about how something is stored and found
+again, whatever the content; nothing here computes a result or knows a model. :mod:`storage.rows` is not imported here,
+because commands read their flags before pandas.
 """
 
 from storage.atomic import write_atomically, write_text
