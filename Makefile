@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/installed
 
-.PHONY: install upgrade lint test test-lowest demo
+.PHONY: install upgrade lint test test-lowest notebooks demo
 
 install: $(INSTALLED)
 
@@ -40,6 +40,11 @@ test-lowest:
 	.venv-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable '.[test]'
 	.venv-lowest/bin/python -m pip install --quiet --no-deps torchattacks sweeps
 	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
+
+# Runs the notebooks from top to bottom and keeps what they print and draw.
+notebooks: install
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[notebooks]'
+	$(BIN)/jupyter-execute --inplace notebooks/*.ipynb
 
 # A process a core, each with one thread; what is finished is not done again.
 demo: install
