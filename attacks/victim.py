@@ -106,16 +106,16 @@ def check_victim(victim: nn.Module, inputs: Tensor) -> list[VictimFinding]:
 
 
 def check_logits(outputs: Tensor) -> VictimFinding:
-    """Tell logits from probabilities by the outputs for one batch.
+    """Check whether the outputs for one batch are logits rather than probabilities.
 
     Args:
-        outputs: what a classifier returns, ``(batch, classes)``.
+        outputs: output of a classifier, ``(batch, classes)``.
 
     Returns:
-        Whether they are logits; if every one lies in [0, 1], whether a softmax or a sigmoid has made them.
+        The finding; for outputs that all lie in [0, 1] it says whether they come from a softmax or a sigmoid.
     """
     sums = outputs.sum(dim=1)
-    # Logits of a whole batch have both signs; that all of them lie in [0, 1] by chance does not happen.
+    # The logits of a whole batch practically never all lie in [0, 1] by chance.
     probabilities = bool(((outputs >= 0) & (outputs <= 1)).all())
     softmax = bool(((sums - 1).abs() < 1e-3).all())
     if not probabilities:

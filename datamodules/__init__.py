@@ -1,9 +1,10 @@
-"""Audio files to batches: corpora, splits, augmentation, caches.
+"""From audio files to batches: corpora, splits, augmentation, caches.
 
 The tensor contract of the whole project: a waveform is ``(batch, 1, time)`` float32 in [-1, 1], a map
 ``(batch, 1, rows, columns)`` in [0, 1] with the lowest frequency in row 0, logits are ``(batch, classes)``.
-Adding a corpus = a file with a :class:`SoundDataModule` that reads its table, and a line in :data:`CORPORA`. A file
-belongs here if it is about clips and their labels; transforms of a waveform to a map belong in ``representations``.
+To add a corpus, write a file with a :class:`SoundDataModule` that reads its table, and add a line to :data:`CORPORA`.
+A file belongs here if it is about clips and their labels; transforms from waveforms to maps belong in
+``representations``.
 """
 
 from datamodules.batches import Batch, GlobalBatches

@@ -1,4 +1,4 @@
-"""Audio files: are they whole, and what waveform do they hold."""
+"""Reading audio files: checks that they are complete, and their sound as a waveform."""
 
 import math
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ class UnusableFileError(DataError):
 
 
 class Decoded(NamedTuple):
-    """What a file sounds like, and what its reader should know about it.
+    """The sound of a file, and its peculiarities.
 
     Attributes:
         waveform: ``(time,)`` float32 in [-1, 1], at least one sample.
-        findings: keys of :data:`FINDINGS` that are true of the file, each with what is said in brackets after the
-            file's name, or "".
+        findings: keys of :data:`FINDINGS` that apply to the file, each with a detail to be printed in brackets after
+            the file's name, or "".
     """
 
     waveform: Waveform
@@ -45,35 +45,39 @@ FINDINGS: dict[str, str] = {
     "breaks_off": "break off before the end of their Ogg stream, and were used as far as they go (in brackets)",
     "cut": "are longer than the clips of the corpus and were cut",
 }
-"""What can be odd about the sound of a file that is used all the same, each as the end of a sentence about files."""
+"""Peculiarities of files that are used nevertheless, each as the end of a sentence about the files."""
 
 LARGEST_SAMPLE = 4.0
-"""A float file beyond this is taken to hold integers: 12 dB over full scale is more than careless mixing makes."""
+"""Largest sample of a float file; larger ones (12 dB above full scale) indicate integers stored as floats."""
 SMALLEST_USE = 1e-3
 CANCELLED = 1e-3
-"""Level of the mean of the channels, relative to the loudest of them, under which they cancel."""
+"""RMS level of the mean of the channels, relative to that of the loudest, below which they count as cancelling."""
 CUT_FROM_SECONDS = 1e-3
 LONGEST_SECONDS = 1e7
-"""A header that announces more (four months) announces nothing."""
+"""Longest plausible length in a header, in seconds (four months); anything longer counts as unknown."""
 
 
 def decode(path: Path, sample_rate: int, seconds: float, start: float = 0.0) -> Waveform:
-    """The waveform of :func:`read_sound` alone, ``(time,)`` in [-1, 1]; raises what that raises."""
+    """The waveform of :func:`read_sound`, ``(time,)`` float32 in [-1, 1]; arguments and errors as there."""
     return read_sound(path, sample_rate, seconds, start).waveform
 
 
 def read_sound(path: Path, sample_rate: int, seconds: float, start: float = 0.0) -> Decoded:
-    """The sound of a file from ``start`` on, at most ``seconds``, mean of its channels, at ``sample_rate``.
+    """Read at most ``seconds`` of the sound of a file from ``start`` on, as the mean of its channels.
 
-    Resampling is soxr's HQ setting (its aliases lie 140 dB down). Samples of float formats may lie beyond full scale;
-    they are kept while channels are mixed and rates converted, and saturate at the very end.
+    Resampling uses soxr's HQ setting (aliases are 140 dB down). Samples of float formats may exceed full scale; they
+    are kept during mixing and resampling, and clipped at the very end.
 
     Args:
         path: an audio file of any format that libsndfile reads. A streamed WAV file whose header announces no length is
             read to its end.
         sample_rate: rate of the result in Hz.
-        seconds: later samples are not used, so that a file of hours costs no more memory than one of seconds.
-        start: where the wanted sound begins, in seconds from the beginning of the file.
+        seconds: largest length of the result in s; later samples are not read, so that a file of hours needs no more
+            memory than one of seconds.
+        start: beginning of the sound to read, in s from the beginning of the file.
+
+    Returns:
+        The waveform and the peculiarities of the file.
 
     Raises:
         UnusableFileError: (a ``DataError``) if the file cannot be decoded to its end, holds no samples after ``start``,
@@ -124,7 +128,7 @@ def read_sound(path: Path, sample_rate: int, seconds: float, start: float = 0.0)
 
 
 def sound_seconds(path: Path) -> float | None:
-    """Length of a file's sound in seconds by its header, or None where that cannot be had; nothing is decoded."""
+    """Length of a file's sound in seconds according to its header, or None if it is unknown; nothing is decoded."""
     try:
         information = soundfile.info(with_length(path, LONGEST_SECONDS) or path)
     except (soundfile.LibsndfileError, OSError):
@@ -152,7 +156,7 @@ def fit_length(waveform: Waveform, samples: int, padding: Padding) -> Waveform:
 
 
 def read_clip(path: Path, sample_rate: int, samples: int, padding: Padding, start: float = 0.0) -> Waveform:
-    """A part of a file as a waveform of fixed length: decoded, resampled, saturated and fitted.
+    """A part of a file as a waveform of fixed length: decoded, resampled, clipped and fitted.
 
     Args:
         path: an audio file of any format that libsndfile reads.
@@ -200,7 +204,7 @@ def check_files(table: ClipTable, clips: Sequence[int] | None = None) -> None:
 
 
 def file_fault(path: Path) -> str | None:
-    """What is wrong with an audio file, in a few words, or None if its header and size agree."""
+    """Description of the fault of an audio file in a few words, or None if its header and size agree."""
     try:
         if not path.is_file():
             return "not a file" if path.exists() else "missing"
@@ -224,7 +228,7 @@ def file_fault(path: Path) -> str | None:
 
 
 def _level(samples: Waveform) -> float:
-    """Root mean square."""
+    """Root mean square of the samples."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
@@ -234,7 +238,7 @@ def _resample(waveform: Waveform, rate: int, new_rate: int) -> Waveform:
     expected = math.ceil(len(waveform) * new_rate / rate)
     resampled = soxr.resample(waveform, rate, new_rate, quality="HQ")
     if len(resampled) < expected:
-        # soxr rounds the length down, for a handful of samples to none at all; silence after them is what follows.
+        # soxr rounds the length down, for a few samples even to zero; they are therefore followed by silence.
         padded = np.concatenate([waveform, np.zeros(2 * math.ceil(rate / new_rate), np.float32)])
         resampled = soxr.resample(padded, rate, new_rate, quality="HQ")
     return resampled[:expected]

@@ -1,4 +1,4 @@
-"""The audio files of a folder, told by their names' endings from whatever else lies there."""
+"""The audio files of a folder, recognised by their suffixes."""
 
 import os
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import soundfile
 
 MORE_SUFFIXES = ("aif", "aifc", "wave", "oga", "opus", "snd", "sph", "nist")
-"""Endings of formats that libsndfile reads, beside the formats' own names."""
+"""Suffixes of formats that libsndfile reads, in addition to the names of the formats."""
 
 
 def audio_suffixes() -> frozenset[str]:
-    """Endings of the names of files that this machine's libsndfile reads, in lower case with their dot."""
-    # Samples without any header could not be read without being told their format.
+    """Suffixes of the files that this machine's libsndfile reads, in lower case with their dot."""
+    # Raw samples have no header, so their format is unknown.
     formats = {name.lower() for name in soundfile.available_formats()} - {"raw"}
     return frozenset(f".{suffix}" for suffix in (*formats, *MORE_SUFFIXES))
 

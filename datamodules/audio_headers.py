@@ -1,4 +1,4 @@
-"""What the headers of audio files say of their length: WAV files that announce none, Ogg files that break off.
+"""Lengths in the headers of audio files: WAV files without a length, and truncated Ogg files.
 
 Source: IBM and Microsoft, Multimedia Programming Interface and Data Specifications 1.0, 1991 (RIFF); EBU Tech 3306
 (RF64).
@@ -17,11 +17,11 @@ UNKNOWN_LENGTH = 0x7FFF0000
 def announced_bytes(path: Path) -> tuple[int, int] | None:
     """Bytes of sound that a WAV header announces, and bytes that follow the header in the file.
 
-    libsndfile shortens a truncated file without a word, so the chunks are walked here. Bytes are compared and not
-    frames, because in compressed formats (MS-ADPCM) a frame has no fixed size.
+    libsndfile silently shortens a truncated file, so the chunks are parsed here. Bytes are compared rather than frames,
+    because in compressed formats (MS-ADPCM) a frame has no fixed size.
 
     Returns:
-        Announced and found number of bytes, or None if the file is no WAV file or announces no length.
+        Announced and found number of bytes, or None if the file is not a WAV file or announces no length.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -48,12 +48,12 @@ def announced_bytes(path: Path) -> tuple[int, int] | None:
 def with_length(path: Path, seconds: float) -> io.BytesIO | None:
     """The beginning of a streamed WAV file with the length of its sound filled in.
 
-    libsndfile takes a length of 0 for a file without samples, although the sound of a streamed file goes on to its end.
-    A file whose empty sound is followed by other chunks (tags, for example) has no samples indeed.
+    libsndfile treats a length of 0 as a file without samples, although the sound of a streamed file extends to its end.
+    A file whose empty sound is followed by other chunks (tags, for example) really has no samples.
 
     Args:
         path: any file.
-        seconds: how much sound is wanted, at least; what comes later is left out.
+        seconds: length of the sound to keep, at least, in s; later sound is left out.
 
     Returns:
         A WAV file in memory, or None where the header announces a length other than 0, where other chunks follow a
@@ -84,9 +84,10 @@ def with_length(path: Path, seconds: float) -> io.BytesIO | None:
 
 
 def _chunks_follow(file: BinaryIO, size: int, order: str) -> bool:
-    """Whether the rest of a file is a chain of RIFF chunks that ends where the file does; the position is kept.
+    """Whether the rest of a file is a chain of RIFF chunks that ends with the file; the file position is restored.
 
-    Samples hardly ever form one: every name has to be printable ASCII, and every length has to lead to the next name.
+    Samples practically never form such a chain: every name must be printable ASCII, and every length must lead to the
+    next name.
     """
     begin = position = file.tell()
     whole = False
@@ -103,10 +104,10 @@ def _chunks_follow(file: BinaryIO, size: int, order: str) -> bool:
 
 
 def ends_early(path: Path) -> bool:
-    """Whether an Ogg file breaks off: its last page is not marked as the last of its stream, or is not all there.
+    """Whether an Ogg file is truncated: its last page is not marked as the last of its stream, or is incomplete.
 
-    A decoder plays such a file up to the break without a word. The segment table of a page says how many bytes the page
-    has, so that a cut inside the last one is found too. Source: RFC 3533, section 6.
+    A decoder silently plays such a file up to the break. The segment table of a page gives its number of bytes, so that
+    a cut inside the last page is found too. Source: RFC 3533, section 6.
     """
     with path.open("rb") as file:
         if file.read(4) != b"OggS":

@@ -1,6 +1,6 @@
 """Copies of a training clip at other pitches or tempi.
 
-Source: Esmaeilpour et al. 2020, section V-B: four copies a clip at the frequency ratios 0.75, 0.9, 1.15 and 1.5.
+Source: Esmaeilpour et al. 2020, section V-B: four copies per clip at the frequency ratios 0.75, 0.9, 1.15 and 1.5.
 """
 
 import math
@@ -12,12 +12,12 @@ from datamodules.audio import Waveform
 
 Augmentation = Literal["pitch_shift", "time_stretch", "none"]
 RATIOS = (0.75, 0.9, 1.15, 1.5)
-# Window of librosa's phase vocoder; a shorter clip is extended by silence to one window and cut again.
+# Window of librosa's phase vocoder; a shorter clip is padded with silence to one window and cut again afterwards.
 VOCODER_SAMPLES = 2048
 
 
 def variant_names(augmentation: Augmentation) -> tuple[str, ...]:
-    """Names of a clip's variants: ``original`` first, then one copy a ratio.
+    """Names of a clip's variants: ``original`` first, then one copy per ratio.
 
     Raises:
         ValueError: if the augmentation is unknown.
@@ -29,22 +29,22 @@ def variant_names(augmentation: Augmentation) -> tuple[str, ...]:
 
 
 def make_copy(waveform: Waveform, sample_rate: int, augmentation: Augmentation, ratio: float) -> Waveform:
-    """One augmented copy of a clip, made from its sound alone.
+    """Make one augmented copy of a clip at its original length.
 
-    The clip must not have been brought to its final length yet: the vocoder would smear the joints of a looped clip,
-    and a clip that stretching makes shorter would end in silence where its own sound could be looped.
+    The clip must not have been padded or looped to its final length yet: the vocoder would smear the joints of a looped
+    clip, and a clip shortened by stretching would end in silence instead of being looped.
 
     Args:
-        waveform: ``(time,)`` in [-1, 1], the clip in its own length.
+        waveform: ``(time,)`` in [-1, 1], the clip at its original length.
         sample_rate: in Hz.
         augmentation: ``pitch_shift`` multiplies every frequency by ``ratio`` and keeps the length; ``time_stretch``
             divides the length by ``ratio`` and keeps the frequencies.
         ratio: larger than 0.
 
     Returns:
-        ``(time,)`` float32 in [-1, 1], the copy in its own length.
+        ``(time,)`` float32 in [-1, 1], the copy before padding or looping.
     """
-    # librosa takes seconds to import, and a start with a full cache makes no copies.
+    # librosa takes seconds to import and is not needed when the cache is complete.
     from librosa.effects import pitch_shift, time_stretch
 
     samples = len(waveform)

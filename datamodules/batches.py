@@ -1,4 +1,4 @@
-"""Which clips form a batch: the same global batches whatever the number of processes."""
+"""Batches of clips, with the same global batches for any number of processes."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 
 
 class Batch(NamedTuple):
-    """Clips on their way to a classifier.
+    """A batch of clips with their labels.
 
     Args:
         inputs: waveforms ``(batch, 1, time)`` as they leave the DataLoader, or maps ``(batch, 1, rows, columns)``.
@@ -24,23 +24,23 @@ class Batch(NamedTuple):
 
 
 class GlobalBatches(Sampler[list[int]]):
-    """Batch sampler whose global batches depend on seed and epoch alone; each process takes its share of each.
+    """Batch sampler whose global batches depend on seed and epoch only; each process gets its share of each batch.
 
     Lightning's own distributed sampler pads the test part with repeated clips; here every position is served exactly
-    once. All processes see the same number of batches: a last batch that is too small to give each process a clip
-    joins the one before it.
+    once. All processes get the same number of batches: a last batch too small to give each process a clip is merged
+    into the one before it.
 
     Args:
         positions: number of items to serve.
-        batch_size: items of a global batch, over all processes together.
+        batch_size: number of items per global batch, over all processes together.
         seed: seed of the order.
         shuffle: a new order each epoch; without it the order is 0, 1, 2, ...
         drop_last: leave out a last batch that is not full, unless it is the only one.
         rank: number of this process, from 0.
-        processes: how many processes share each batch.
+        processes: number of processes that share each batch.
 
     Raises:
-        ValueError: if a global batch, or the whole set, cannot give each process an item.
+        ValueError: if a global batch, or the whole set, has fewer items than there are processes.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class GlobalBatches(Sampler[list[int]]):
         self.epoch = epoch
 
     def global_batches(self) -> list[list[int]]:
-        """The batches of this epoch over all processes together."""
+        """Positions in each batch of this epoch, over all processes together."""
         order = list(range(self.positions))
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
@@ -103,21 +103,21 @@ class GlobalBatches(Sampler[list[int]]):
 def clip_seeds(
     clips: int, *, stream: int, seed: int, epoch: int, step: int, rank: int = 0, processes: int = 1
 ) -> list[int]:
-    """Seeds of the random numbers of each clip that a process has in a training batch.
+    """Seeds of the random numbers of each clip in a process' share of a training batch.
 
-    They depend on the clip's place in the global batch, not on how many processes share it.
+    They depend on the clip's position in the global batch, not on the number of processes that share it.
 
     Args:
-        clips: how many clips of the batch this process has.
-        stream: what the random numbers are for, so that two uses of them do not meet.
+        clips: number of clips of the batch in this process.
+        stream: number of the purpose, so that the random numbers of two purposes are independent.
         seed: seed of the run.
         epoch: number of the epoch, from 0.
         step: number of the batch in its epoch, from 0.
         rank: number of this process, from 0.
-        processes: how many processes share each batch.
+        processes: number of processes that share each batch.
 
     Returns:
-        One seed a clip, from 0 to 2^64 - 1.
+        One seed per clip, from 0 to 2^64 - 1.
     """
     places = [rank + processes * place for place in range(clips)]
     state = (stream, seed % 2**64, epoch, step)

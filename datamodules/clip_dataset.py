@@ -1,4 +1,4 @@
-"""Clips and their copies as the DataLoader reads them."""
+"""The dataset of clips and their augmented copies that the DataLoader reads."""
 
 from collections.abc import Sequence
 

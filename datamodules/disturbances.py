@@ -1,7 +1,7 @@
-"""What happens to a sound between a loudspeaker, a file and a microphone: gain, noise, rates, codecs, a room.
+"""Disturbances of sounds between loudspeaker, file and microphone: gain, noise, sample rates, codecs, a room.
 
-Each disturbance takes a sound ``(time,)`` and returns one of the same length; it is a function of the sound, its
-strength and a seed alone. None clips a sound unless the format that it stands for does.
+Each disturbance takes a sound ``(time,)`` and returns one of the same length, as a function of the sound, the strength
+and a seed only. None clips a sound unless the format that it stands for does.
 """
 
 import io
@@ -18,7 +18,7 @@ from datamodules.room import ROOMS, impulse_response
 
 Sound = NDArray[np.float64]
 FRAMES_AT_ONCE = 1 << 15
-"""libsndfile's Ogg encoder overflows its stack when it is given a long sound in one call."""
+"""Number of frames written per call, because libsndfile's Ogg encoder overflows its stack on a long sound."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Disturbance:
     """One transform of sounds at one strength.
 
     Args:
-        kind: which transform, a key of ``KINDS``.
-        strength: how much of it, in ``unit``.
+        kind: name of the transform, a key of ``KINDS``.
+        strength: its strength, in ``unit``.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class Disturbance:
         Args:
             sound: ``(time,)`` float64.
             sample_rate: in Hz.
-            seed: of what is random; the same for a clean clip and its adversarial.
+            seed: seed of the random numbers, the same for a clean clip and its adversarial.
 
         Returns:
             ``(time,)`` float64.
@@ -71,8 +71,8 @@ class Kind:
     Args:
         apply: from sound, sample rate, strength and seed to a sound.
         unit: unit of the strength.
-        strengths: those that are tried by default, from weak to strong.
-        meaning: what it is, in a sentence.
+        strengths: the default strengths, from weak to strong.
+        meaning: description in a sentence.
     """
 
     apply: Callable[[Sound, int, float, int], Sound]
@@ -100,7 +100,7 @@ def _gain(sound: Sound, sample_rate: int, strength: float, seed: int) -> Sound:
 
 def _noise(sound: Sound, sample_rate: int, strength: float, seed: int) -> Sound:
     white = np.random.default_rng(seed).standard_normal(len(sound))
-    # A silent sound has no ratio to noise, and gets none.
+    # A silent sound has no signal-to-noise ratio and gets no noise.
     level = np.sqrt(np.sum(sound**2) / np.sum(white**2)) * 10.0 ** (-strength / 20.0)
     return sound + level * white
 
@@ -164,7 +164,7 @@ KINDS: dict[str, Kind] = {
     "low_pass": Kind(
         _low_pass, "x rate", (0.25, 0.125), "Butterworth of order 8 run forwards and backwards, -6 dB there"
     ),
-    "shift": Kind(_shift, "ms", (1.0, 5.0, 20.0, 50.0), "later by this, zeros before it"),
+    "shift": Kind(_shift, "ms", (1.0, 5.0, 20.0, 50.0), "delay, with zeros before the sound"),
     "ogg": Kind(
         _codec("OGG", "VORBIS"), "level", (0.0, 0.5, 1.0), "Ogg Vorbis; libsndfile's compression level, 0 is best"
     ),

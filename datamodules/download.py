@@ -1,4 +1,4 @@
-"""The corpora from where their authors published them, unpacked into the layout that is read."""
+"""Download of the corpora from where their authors published them, unpacked into the layout that is read."""
 
 import http.client
 import logging
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 def download_esc50(root: Path, *, url: str = ESC50_URL, expected_clips: int = 2000) -> None:
     """Fetch ESC-50, which contains ESC-10, into ``root`` unless its table is there already.
 
-    The archive is the current state of a repository, so no checksum of it lasts; the number of recordings is checked.
+    The archive is the current state of a repository, so its checksum may change; the number of recordings is checked.
 
     Args:
         root: folder that then holds ``audio/`` and ``meta/``; an archive ``ESC-50-master.zip`` in it is used.
@@ -36,7 +36,7 @@ def download_esc50(root: Path, *, url: str = ESC50_URL, expected_clips: int = 20
         expected_clips: number of recordings that it must hold.
 
     Raises:
-        DataError: if the archive cannot be fetched, is not whole or holds another number of recordings.
+        DataError: if the archive cannot be fetched, is incomplete or holds a different number of recordings.
     """
     _download(root, "meta/esc50.csv", url, "ESC-50-master.zip", None, expected_clips)
 
@@ -48,12 +48,12 @@ def download_urbansound8k(
 
     Args:
         root: folder that then holds ``audio/`` and ``metadata/``; an archive ``UrbanSound8K.tar.gz`` in it is used.
-        url: where the archive lies.
-        checksum: of the archive, ``md5:...``.
+        url: address of the archive.
+        checksum: checksum of the archive, ``md5:...``.
         expected_clips: number of recordings that it must hold.
 
     Raises:
-        DataError: if the archive cannot be fetched, is not whole or holds another number of recordings.
+        DataError: if the archive cannot be fetched, is incomplete or holds a different number of recordings.
     """
     _download(root, "metadata/UrbanSound8K.csv", url, "UrbanSound8K.tar.gz", checksum, expected_clips)
 
@@ -77,7 +77,7 @@ def _download(root: Path, table: str, url: str, archive_name: str, checksum: str
 
 
 def _fetch(url: str, archive: Path, checksum: str | None, by_hand: str) -> None:
-    """Bring the archive to its place: under its final name it is complete."""
+    """Download the archive unless it is there; a file under the final name is complete."""
     pooch.get_logger().setLevel(logging.WARNING)
     try:
         pooch.retrieve(url, checksum, fname=archive.name, path=archive.parent, downloader=_continue_download)
@@ -94,7 +94,7 @@ def _fetch(url: str, archive: Path, checksum: str | None, by_hand: str) -> None:
 
 
 def _continue_download(url: str, output_file: str, _pooch: Any) -> None:
-    """Download to ``output_file``, from where an earlier attempt of this archive ended if the server can do that."""
+    """Download to ``output_file``, resuming an earlier attempt if the server supports it."""
     destination = Path(output_file)
     part = destination.parent / f".{Path(url).name}.part"
     present = part.stat().st_size if part.exists() else 0
@@ -125,7 +125,7 @@ def _continue_download(url: str, output_file: str, _pooch: Any) -> None:
 
 
 def _unpack(archive: Path, root: Path, table: str, expected_clips: int) -> None:
-    """Unpack beside the final place, count the recordings, move the folders, that of the table last."""
+    """Unpack next to the final location, count the recordings, and move the folders, that of the table last."""
     _log.info("unpacking %s", archive)
     with tempfile.TemporaryDirectory(dir=root, prefix=".unpacking-") as temporary:
         try:
@@ -159,5 +159,5 @@ def _unpack(archive: Path, root: Path, table: str, expected_clips: int) -> None:
 
 
 def _recordings(folder: Path) -> int:
-    """Number of recordings below a folder; names with a dot in front are leavings of the archive's file manager."""
+    """Number of recordings below a folder, without hidden files left by the file manager of the archive's author."""
     return sum(1 for path in folder.rglob("*.wav") if not path.name.startswith("."))

@@ -1,9 +1,9 @@
 """A file of equally shaped arrays on disk, each with a checksum, that many processes may share.
 
-Layout of a store: ``<directory>/<hash of the key>/`` with ``key.json`` (what it was made for, to be read by people),
-``entries.f32`` (the arrays, one after the other, little-endian float32) and ``records.bin`` (what is finished: one
-record an entry). A record is written after its array, so a process that is killed leaves no record for half an array;
-an array that a power cut or a faulty disk damaged does not match its checksum.
+Layout of a store: ``<directory>/<hash of the key>/`` with ``key.json`` (the key, for human readers), ``entries.f32``
+(the arrays, one after the other, little-endian float32) and ``records.bin`` (which entries are finished, one record per
+entry). A record is written after its array, so that a killed process leaves no record of a partial array; an array
+damaged by a power failure or a faulty disk does not match its checksum.
 """
 
 import errno
@@ -30,22 +30,22 @@ _log = logging.getLogger(__name__)
 
 
 class CorruptEntryError(Exception):
-    """An entry that is not there, was made from something else or does not match its checksum."""
+    """An entry that is missing, was made from something else or does not match its checksum."""
 
 
 class EntryStore:
     """Equally shaped float32 arrays in one memory-mapped file.
 
-    An object holds no open file of its own while it is pickled, so data loader workers open theirs. Reading never
-    needs the lock; writing does, and :meth:`lock` gives it to one process at a time.
+    Open files are not pickled, so each data loader worker opens its own. Reading never needs the lock; writing does,
+    and :meth:`lock` gives it to one process at a time.
 
     Args:
         directory: folder of all stores, the ``cache_dir`` of the command line.
-        key: plain values that the content of every entry depends on; another key is another store.
+        key: plain values on which the content of every entry depends; each key has its own store.
         entries: number of arrays.
         shape: shape of one array.
-        identities: ``(entries,)`` uint64, what each single entry is made from; an entry that was made from something
-            else counts as missing. All 0 by default.
+        identities: ``(entries,)`` uint64, identifies what each entry is made from; an entry with another identity
+            counts as missing. All 0 by default.
     """
 
     _data: NDArray[np.float32] | None
@@ -69,15 +69,15 @@ class EntryStore:
         self._forget_files()
 
     def missing(self, indices: Iterable[int]) -> list[int]:
-        """Those of the entries that are not finished or were made from something else, in the given order."""
+        """The entries that are not finished or were made from something else, in the given order."""
         finished = self._finished()
         return [index for index in indices if not finished[index]]
 
     def reserve(self, indices: Iterable[int]) -> None:
-        """Make room on the disk for entries that are about to be written; call it under :meth:`lock`.
+        """Reserve disk space for entries that are about to be written; call it under :meth:`lock`.
 
         Raises:
-            DataError: if the disk has no room for all of them or the folder cannot be written.
+            DataError: if the disk has no space for all of them or the folder is not writable.
         """
         indices = sorted(indices)
         needed = len(indices) * self.entry_bytes
@@ -116,7 +116,7 @@ class EntryStore:
         self._verified[index] = False
 
     def read(self, index: int) -> NDArray[np.float32]:
-        """One entry, as a copy that does not depend on the file any more.
+        """One entry, as a copy that is independent of the file.
 
         The checksum is verified when this process reads the entry for the first time.
 
@@ -138,10 +138,10 @@ class EntryStore:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the right to write; wait, and say so, while another process holds it. Death releases it.
+        """Hold the write lock; while another process holds it, log that and wait. The lock ends with its process.
 
         Raises:
-            DataError: if the folder cannot be written.
+            DataError: if the folder is not writable.
         """
         with self._disk_errors_explained(0):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ class EntryStore:
         return self.path / "records.bin"
 
     def _create(self) -> None:
-        """Make the files at their full size; bytes that were never written take no room on the disk."""
+        """Create the files at their full size; bytes that were never written take no disk space."""
         if self._sizes_are_right():
             return
         self.path.mkdir(parents=True, exist_ok=True)
@@ -173,7 +173,7 @@ class EntryStore:
         with self._data_file.open("ab") as data, self._records_file.open("ab") as records:
             data.truncate(self.entries * self.entry_bytes)
             records.truncate(self.entries * RECORD.itemsize)
-        # What a file that had lost its end still holds cannot be told from what it lost.
+        # In a file that had been truncated, lost entries cannot be distinguished from intact ones.
         _write_at(self._records_file, memoryview(bytes(self.entries * RECORD.itemsize)), 0)
 
     def _sizes_are_right(self) -> bool:
@@ -191,7 +191,7 @@ class EntryStore:
 
     def _maps(self) -> tuple[NDArray[np.float32], NDArray[np.void]]:
         if self._data is None or self._records is None:
-            # Pages of a map beyond the end of its file are fatal to the process that touches them.
+            # Access to a memory map beyond the end of its file kills the process.
             if not self._sizes_are_right():
                 raise CorruptEntryError("the store is not there or has another size")
             self._data = np.memmap(self._data_file, "<f4", "r", shape=(self.entries, *self.shape))

@@ -44,18 +44,21 @@ def read_esc_table(
     published_clips: int | None = None,
     published_classes: int | None = None,
 ) -> ClipTable:
-    """The clips of ESC-50, or of its subset ESC-10, in one of the layouts that it is found in.
+    """Read the table of ESC-50, or of its subset ESC-10, in any of the known layouts.
 
     Args:
         root: folder that holds ``audio/`` and ``meta/esc50.csv``, or another of :data:`LAYOUTS`.
         only_esc10: keep the rows with ``esc10`` True only; their targets are renumbered 0..9 in their original order.
         corpus: name of the corpus; ``ESC10`` or ``ESC50`` by default, another one for a corpus in the same layout.
-        published_clips: how many clips a complete table has; those of ESC-10 or ESC-50 by default.
-        published_classes: how many classes; those of ESC-10 or ESC-50 by default, any number in a corpus of another
+        published_clips: number of clips of a complete table; that of ESC-10 or ESC-50 by default.
+        published_classes: number of classes; that of ESC-10 or ESC-50 by default, any number in a corpus of another
             name.
 
+    Returns:
+        The clips of the corpus.
+
     Raises:
-        DataError: if the folder, the table or a column is missing, or a row cannot be what it should be.
+        DataError: if the folder, the table or a column is missing, or a row is invalid.
     """
     root = Path(root).expanduser().absolute()
     if corpus is None and published_classes is None:
@@ -75,7 +78,7 @@ def read_esc_table(
 
 
 def _esc_rows(path: Path, only_esc10: bool) -> Iterator[MetadataRow]:
-    """Rows whose files are named without a folder, which is looked for afterwards."""
+    """Rows whose files have no folder yet; the caller finds it."""
     for line, row in read_metadata(path, (*COLUMNS, "esc10") if only_esc10 else COLUMNS):
         if only_esc10 and not truth(row["esc10"], "esc10", line, path):
             continue
@@ -110,7 +113,7 @@ class ESC50(SoundDataModule):
 
 
 def required_root(root: str | None, corpus: str) -> Path:
-    """The folder of a corpus that only its user can have.
+    """The folder of a corpus, which the user must name.
 
     Raises:
         DataError: if no folder was given.

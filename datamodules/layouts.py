@@ -1,4 +1,4 @@
-"""Where a published corpus lies below the folder that its user names: as its authors, Kaggle or an archive left it."""
+"""Known layouts of a published corpus below the user's folder: those of its authors, of Kaggle and of archives."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from datamodules.progress import say_once
 from storage import DataError
 
 LOOKED_AT = 50
-"""Listed files of which one has to be there for a folder to be that of the sounds."""
+"""Number of listed files that are looked for to recognise the folder of the sounds."""
 
 
 @dataclass(frozen=True)
 class Layouts:
-    """The places where a corpus' table and sounds have been found, the official one first.
+    """The known locations of a corpus' table and sounds, the official one first.
 
     Args:
         corpus: name of the published corpus.
@@ -50,16 +50,16 @@ class Layouts:
         return found
 
     def sounds_of(self, root: Path, top: Path, table: Path, listed: Iterable[str]) -> Path:
-        """The folder that the listed files lie in; what is not the official layout is said once.
+        """Find the folder of the listed files; a layout other than the official one is logged once.
 
         Args:
             root: folder that the user named.
-            top: the folder of the corpus, as :meth:`require` has found it.
+            top: the folder of the corpus, from :meth:`require`.
             table: its table.
             listed: paths of the files below the folder of the sounds; the first 50 are looked for.
 
         Returns:
-            The folder, or the official one where no file is found: the check of the files names what is missing.
+            The folder, or the official one if no file is found; the later check of the files names the missing ones.
         """
         some = [name for name, _ in zip(listed, range(LOOKED_AT), strict=False)]
         folders = [top / name for name in self.sounds]

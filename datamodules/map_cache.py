@@ -1,4 +1,4 @@
-"""The maps of a corpus on disk, where nothing random happens between waveform and map."""
+"""A cache on disk of the maps of a corpus, for use where nothing random happens between waveform and map."""
 
 import copy
 import hashlib
@@ -18,8 +18,8 @@ from datamodules.waveform_cache import WaveformCache
 class MapCache:
     """Maps computed once on the CPU and read from a memory-mapped file, byte for byte what the representation returns.
 
-    The store is keyed by the waveforms' key, by the representation's settings and by the map of a fixed probe signal,
-    so that a change of code, library or processor that changes any map is another store.
+    The store is keyed by the key of the waveforms, the settings of the representation and the map of a fixed probe
+    signal, so that any change of code, library or processor that changes maps leads to a different store.
 
     Args:
         waveforms: where the waveforms come from.
@@ -43,11 +43,11 @@ class MapCache:
         self.store = EntryStore(cache_dir, key, waveforms.store.entries, probe.shape, identities=waveforms.identities)
 
     def prepare(self, entries: Sequence[tuple[int, int]], batch_size: int = 32) -> None:
-        """Compute the maps that are not there yet.
+        """Compute the maps that are not in the cache yet.
 
         Args:
             entries: pairs of clip and variant.
-            batch_size: clips at once; it changes no map.
+            batch_size: number of clips computed at once; it does not affect the maps.
 
         Raises:
             DataError: if the disk is full, or a waveform has to be built and its file cannot be used.
@@ -96,7 +96,7 @@ class MapCache:
 
 
 def _probe(samples: int) -> np.ndarray:
-    """A signal that every frequency and level of a map takes part in: a decaying sweep over faint noise."""
+    """A signal that covers all frequencies and levels of a map: a decaying sweep over faint noise, ``(samples,)``."""
     time = np.linspace(0, 1, samples)
     sweep = np.exp(-3 * time) * np.sin(np.pi * samples * time**2 / 2)
     return (0.7 * sweep + 0.01 * np.random.default_rng(0).standard_normal(samples)).astype(np.float32)

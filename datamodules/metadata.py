@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from storage import DataError
 
 SEPARATORS = {";": "semicolons", "\t": "tabs"}
-"""What spreadsheets of some countries write between cells."""
+"""Separators that spreadsheets write between cells instead of commas in some locales."""
 WHOLE = re.compile(r"^([+-]?\d+)\.0*$")
 
 
 def window_suffix(start: float) -> str:
-    """What follows the name of a file in the name of one of its windows, which begins at ``start`` seconds."""
+    """Suffix of the name of a window that begins ``start`` seconds into its file."""
     return f"@{start:.3f}s"
 
 
@@ -36,11 +36,11 @@ class ClipTable:
         sources: the recording that each clip was cut from, ``(clips,)`` strings.
         folds: the corpus' own fold of each clip, ``(clips,)`` int64 from 1.
         class_names: name of each class; every class has a clip.
-        clip_seconds: length that every clip is brought to.
-        number_of_folds: how many folds the corpus defines; 0 where it defines none.
-        starts: where each clip begins in its file, ``(clips,)`` in seconds; None where every clip begins with its file.
-        recordings_known: False where ``sources`` are nothing but the files, because nobody said what they were cut
-            from: a leakage is then a lower bound.
+        clip_seconds: length to which every clip is cut or padded, in s.
+        number_of_folds: number of folds that the corpus defines; 0 if it defines none.
+        starts: beginning of each clip in its file, ``(clips,)`` in s; None if every clip begins with its file.
+        recordings_known: False if it is unknown which files were cut from one recording, so that each file counts as a
+            recording; the leakage is then a lower bound.
 
     Raises:
         ValueError: if the columns differ in length.
@@ -69,21 +69,21 @@ class ClipTable:
         return len(self.names)
 
     def start(self, clip: int) -> float:
-        """Where a clip begins in its file, in seconds."""
+        """Beginning of a clip in its file, in s."""
         return 0.0 if self.starts is None else float(self.starts[clip])
 
     def file_name(self, clip: int) -> str:
-        """Name of a clip's file; that of a clip which is one of several windows says where the window begins too."""
+        """Name of a clip's file: the name of the clip without the suffix of its window."""
         return self.names[clip].removesuffix(window_suffix(self.start(clip)))
 
     @cached_property
     def file_numbers(self) -> NDArray[np.int64]:
-        """The number of each clip's file, ``(clips,)`` from 0 in the order in which the files come first."""
+        """Number of each clip's file, ``(clips,)``, from 0 in the order of first appearance."""
         numbers: dict[str, int] = {}
         return np.array([numbers.setdefault(self.file_name(clip), len(numbers)) for clip in range(len(self))])
 
     def first_clips(self, clips: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Of some clips the first one of each file, in their order."""
+        """The first of the given clips of each file, in their order."""
         return clips[np.sort(np.unique(self.file_numbers[clips], return_index=True)[1])]
 
     @property
@@ -125,7 +125,7 @@ def read_metadata(path: Path, columns: Sequence[str], *, advice: str = "") -> It
     Args:
         path: the table, UTF-8 text with or without a byte order mark.
         columns: columns that are read and that the table must have.
-        advice: what is said at the end of the sentence about a missing column.
+        advice: end of the error message about a missing column.
 
     Raises:
         DataError: if a column is missing, a row has too few or too many cells, or the file is not UTF-8 text.
@@ -156,10 +156,10 @@ def read_metadata(path: Path, columns: Sequence[str], *, advice: str = "") -> It
 
 
 def whole_number(text: str, column: str, line: int, path: Path) -> int:
-    """The cell as an integer, ``3.0`` too, as spreadsheets write it.
+    """The cell as an integer; ``3.0``, as spreadsheets write it, is accepted.
 
     Raises:
-        DataError: if it is none; line and column are named.
+        DataError: if it is not an integer; the message names line and column.
     """
     try:
         return int(number_as_text(text))
@@ -168,7 +168,7 @@ def whole_number(text: str, column: str, line: int, path: Path) -> int:
 
 
 def number_as_text(text: str) -> str:
-    """The cell, without the point and zeros that a spreadsheet puts behind a whole number: ``100.0`` is ``100``."""
+    """The cell without the decimal point and zeros that spreadsheets append to integers: ``100.0`` is ``100``."""
     return WHOLE.sub(r"\1", text.strip())
 
 
@@ -176,7 +176,7 @@ def truth(text: str, column: str, line: int, path: Path) -> bool:
     """The cell as true or false: ``True``, ``TRUE``, ``1`` or ``1.0``, and ``False``, ``FALSE``, ``0`` or ``0.0``.
 
     Raises:
-        DataError: if it is neither; line and column are named.
+        DataError: if it is neither; the message names line and column.
     """
     value = {"true": True, "1": True, "false": False, "0": False}.get(number_as_text(text).lower())
     if value is None:
@@ -201,7 +201,7 @@ def table_from_rows(
     published_clips: int | None = None,
     published_classes: int | None = None,
 ) -> ClipTable:
-    """Check the rows against each other and make the clip table, clips in the order of the rows.
+    """Check the rows for consistency and make the clip table, with the clips in the order of the rows.
 
     Labels are the published targets renumbered from 0 without gaps, in the order of the targets, so that a subset of
     the classes has labels 0 .. classes - 1 too.
@@ -210,11 +210,14 @@ def table_from_rows(
         rows: the clips.
         corpus: name of the corpus.
         path: the metadata table, for error messages.
-        clip_seconds: length that every clip is brought to, in seconds.
-        number_of_folds: how many folds the corpus defines; 0 where it defines none.
-        published_clips: how many clips the published corpus has; another number is a warning.
-        published_classes: how many classes the published corpus has; another number is a warning. None, for both,
-            where nothing is published.
+        clip_seconds: length to which every clip is cut or padded, in s.
+        number_of_folds: number of folds that the corpus defines; 0 if it defines none.
+        published_clips: number of clips of the published corpus; a different number is a warning.
+        published_classes: number of classes of the published corpus; a different number is a warning. Both are None for
+            a corpus that is not published.
+
+    Returns:
+        The table.
 
     Raises:
         DataError: if there is no row or a single class, a clip is listed twice, a fold lies outside

@@ -1,4 +1,4 @@
-"""Corpora of one's own: a folder per class, or a table that says which file is what."""
+"""The user's own corpora: a folder per class, or a table of files and labels."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from datamodules.windows import lengths
 from storage import DataError
 
 LONGEST_DEFAULT = 10.0
-"""Seconds that clips have at most where nobody says how many."""
+"""Longest default length of clips in s, for users who do not set ``clip_seconds``."""
 PARTS = re.compile(
     r"(train|training|test|testing|valid|validation|val|dev|eval|evaluation|(fold|split)[-_ ]?\d+)", re.I
 )
@@ -24,17 +24,17 @@ PARTS = re.compile(
 
 
 class OwnSounds(SoundDataModule):
-    """What corpora without a published table share: the recordings of files, and the length of clips.
+    """Base of corpora without a published table: finds the recordings of files and the length of clips.
 
     Args:
-        recording_pattern: regular expression that is searched in each file's name (its path below ``root``): what it
-            matches, or what its groups match, is the recording that the file was cut from. Without it, or a column
-            that says so, each file counts as a recording of its own, and what leaks cannot be known.
+        recording_pattern: regular expression that is searched for in each file's name (its path below ``root``); the
+            text that it matches, or that its groups match, identifies the recording that the file was cut from. Without
+            a pattern or a column of recordings, each file counts as a recording of its own, and the leakage is unknown.
         settings: see :class:`SoundDataModule`; ``clip_seconds`` is the length of the longest file by default, at most
             10 s.
 
     Raises:
-        ValueError: if a setting is impossible.
+        ValueError: if a setting is invalid.
     """
 
     def __init__(self, *, recording_pattern: str | None = None, **settings: Any) -> None:
@@ -47,18 +47,19 @@ class OwnSounds(SoundDataModule):
             ) from error
 
     def has_folds(self) -> bool:
-        """Whether the corpus says which fold a file is in."""
+        """Whether the corpus defines official folds."""
         return False
 
     def read_rows(self) -> tuple[Path, list[MetadataRow]]:
-        """Where the corpus lies, and a row for each file; ``source`` is "" where nothing says its recording."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how its files are found")
+        """Location of the corpus, and one row per file; ``source`` is "" if the recording is unknown."""
+        raise NotImplementedError(f"{type(self).__name__} does not define how its files are found")
 
     def read_table(self) -> ClipTable:
         """Find the files, their classes, recordings and folds, and the length of the clips.
 
         Raises:
-            DataError: if there is nothing to learn from, a file has no recording, or split=official has no folds.
+            DataError: if there are no usable files, ``recording_pattern`` does not match a file, or split=official is
+                used without folds.
         """
         if self.split_protocol == "official" and not self.has_folds():
             raise DataError(
@@ -91,7 +92,7 @@ class OwnSounds(SoundDataModule):
             if seconds
         ]
         if not known:
-            # The check of the files says what is wrong with them.
+            # The later check of the files reports their faults.
             return LONGEST_DEFAULT
         longest, name = max(known)
         seconds = min(LONGEST_DEFAULT, max(0.01, round(longest, 3)))
@@ -106,7 +107,7 @@ class OwnSounds(SoundDataModule):
 
 
 class Folder(OwnSounds):
-    """A folder for each class, which holds its files at any depth; a file's name is its path below ``root``."""
+    """A corpus with one folder per class, which holds files at any depth; a file's name is its path below ``root``."""
 
     corpus: ClassVar[str] = "Folder"
 
@@ -149,18 +150,18 @@ class Folder(OwnSounds):
 
 
 class Table(OwnSounds):
-    """Files that a comma-separated table lists, with their labels and, if it has them, recordings and folds.
+    """A corpus listed in a comma-separated table with files, labels and, optionally, recordings and folds.
 
     Args:
-        csv: the table, a path below ``root`` or an absolute one.
-        file_column: column of the files, paths below ``root`` or absolute ones.
+        csv: path of the table, absolute or below ``root``.
+        file_column: column of the paths of the files, absolute or below ``root``.
         label_column: column of the classes, names or numbers.
-        recording_column: column of what each file was cut from.
-        fold_column: column of official folds, whatever they are called; it makes split=official possible.
+        recording_column: column of the recordings that the files were cut from.
+        fold_column: column of official folds, with any names; it enables split=official.
         settings: see :class:`OwnSounds`; ``root`` is the folder of the table by default.
 
     Raises:
-        ValueError: if a setting is impossible.
+        ValueError: if a setting is invalid.
     """
 
     corpus: ClassVar[str] = "Table"
@@ -185,7 +186,7 @@ class Table(OwnSounds):
         self.fold_column = fold_column
 
     def has_folds(self) -> bool:
-        """Whether a column of folds was named."""
+        """Whether ``fold_column`` is set."""
         return self.fold_column is not None
 
     def read_rows(self) -> tuple[Path, list[MetadataRow]]:
@@ -238,7 +239,7 @@ class Table(OwnSounds):
 
 
 def _numbered(values: set[str]) -> dict[str, int]:
-    """Numbers from 0 in the order of the values; numbers come in their own order, before other text."""
+    """Number the values from 0 in sorted order; numbers are sorted numerically, before other text."""
     ordered = sorted(values, key=lambda text: (0, int(text), text) if re.fullmatch(r"[+-]?\d+", text) else (1, 0, text))
     return {value: number for number, value in enumerate(ordered)}
 

@@ -8,11 +8,11 @@ import scipy.signal
 from numpy.typing import NDArray
 
 SPEED_OF_SOUND = 343.0
-"""In air at 20 degrees Celsius, in m/s."""
+"""Speed of sound in air at 20 degrees Celsius, in m/s."""
 TAPS = 32
-"""Samples of the windowed sinc that puts an echo between two samples."""
+"""Length in samples of the windowed sinc that places an echo between two samples."""
 LOWEST_FREQUENCY = 0.01
-"""Share of the sample rate under which echoes are left out."""
+"""Cut-off frequency of the high-pass filter on the echoes, as a share of the sample rate."""
 IMAGES_AT_ONCE = 1 << 15
 
 
@@ -22,9 +22,9 @@ class Room:
 
     Args:
         size: length, width and height in m.
-        absorption: share of the energy that a wall takes at each reflection, in (0, 1].
-        source: where the sound is, in m from one corner.
-        microphone: where it is heard.
+        absorption: share of the energy that a wall absorbs at each reflection, in (0, 1].
+        source: position of the sound source, in m from one corner.
+        microphone: position of the microphone, in m from the same corner.
     """
 
     size: tuple[float, float, float]
@@ -34,7 +34,7 @@ class Room:
 
     @property
     def reverberation_seconds(self) -> float:
-        """Time in which the sound falls by 60 dB, by Sabine's formula 0.161 V / (A S), in s."""
+        """Time in s in which the sound decays by 60 dB, by Sabine's formula 0.161 V / (A S)."""
         length, width, height = self.size
         surface = 2 * (length * width + length * height + width * height)
         return 0.161 * length * width * height / (self.absorption * surface)
@@ -81,10 +81,10 @@ def echoes(room: Room, seconds: float) -> tuple[NDArray[np.float64], NDArray[np.
 
 @lru_cache(maxsize=16)
 def impulse_response(room: Room, sample_rate: int, seconds: float | None = None) -> NDArray[np.float64]:
-    """What the microphone hears of an impulse, with the direct sound of amplitude 1 at sample 0.
+    """Impulse response of a room, with the direct sound of amplitude 1 at sample 0.
 
-    Walls that reflect all frequencies alike would gather more and more of the lowest ones, as no room does; as Allen
-    and Berkley do, frequencies under 0.01 of the sample rate are taken out of the echoes.
+    With walls that reflect all frequencies equally, the lowest frequencies would accumulate, which does not happen in
+    real rooms. As Allen and Berkley do, frequencies below 0.01 of the sample rate are removed from the echoes.
 
     Args:
         room: the room.

@@ -1,4 +1,4 @@
-"""From a folder of recordings to batches of maps: the LightningDataModule that every corpus shares."""
+"""From a folder of recordings to batches of maps: the LightningDataModule that all corpora share."""
 
 import logging
 from dataclasses import replace
@@ -36,45 +36,47 @@ MOST_WORKERS = 1024
 
 
 class SoundDataModule(LightningDataModule):
-    """A corpus, split honestly, decoded once and turned into maps on the Trainer's device.
+    """A corpus, split into training, validation and test part, decoded once and turned into maps on the device.
 
-    Batches leave the DataLoader as waveforms and become maps in ``on_after_batch_transfer``; on the CPU, where the
-    transform is the slow part and nothing random happens before it, maps are kept on disk after the first pass.
+    Batches leave the DataLoader as waveforms and become maps in ``on_after_batch_transfer``. On the CPU, where the
+    transform is the slow step, maps are cached on disk after the first pass if nothing random happens before it.
 
     Args:
         root: folder of the corpus as downloaded.
-        representation: waveform ``(batch, 1, time)`` to map ``(batch, 1, rows, columns)``; it also decides the sample
-            rate.
-        split: ``grouped`` (clips of one recording stay on one side), ``random`` (the paper's) or ``official`` (the
-            corpus' own folds).
+        representation: waveform ``(batch, 1, time)`` to map ``(batch, 1, rows, columns)``; it also determines the
+            sample rate.
+        split: ``grouped`` (clips of one recording are never on both sides of the split), ``random`` (the paper's) or
+            ``official`` (the corpus' own folds).
         folds: number of cross-validation folds of ``grouped`` and ``random``; ``official`` has those of the corpus. 1,
-            with ``validation`` none, is one model that is trained on all but the test part.
-        fold: which fold's model this is, from 1.
-        test_fraction: share of clips in the test part of ``grouped`` and ``random``.
-        augmentation: copies of the training clips at four ratios, made once.
-        padding: what fills a clip shorter than the corpus' length: ``pad`` (zeros after it) or ``loop``.
-        batch_size: clips of a batch over all processes together, so that training does not depend on their number.
-        num_workers: DataLoader processes; 0 suffices because items are read from a memory map.
+            with ``validation`` none, trains one model on everything but the test part.
+        fold: number of the fold, from 1.
+        test_fraction: share of the clips in the test part of ``grouped`` and ``random``.
+        augmentation: kind of the copies of the training clips, at four ratios, made once.
+        padding: how a clip shorter than the corpus' length is filled: ``pad`` (zeros after it) or ``loop``.
+        batch_size: number of clips per batch over all processes together, so that training does not depend on the
+            number of processes.
+        num_workers: number of DataLoader processes; 0 suffices because items are read from a memory map.
         cache_dir: folder of the waveform and map caches; the user's cache folder by default.
-        cache_maps: keep maps on disk; by default on the CPU only.
-        download: fetch the corpus into ``root`` if it is not there.
+        cache_maps: cache maps on disk; by default on the CPU only.
+        download: download the corpus into ``root`` if it is not there.
         seed: seed of the split, of the order of the training clips and of their random gain and noise.
-        validation: ``fold`` keeps a fold aside for early stopping and the choice of the checkpoint; ``none``, with
-            ``official`` or with one fold, trains on all that is not tested, and the last epoch's weights are kept.
-        random_gain: see :class:`WaveformAugmentation`; training clips then become maps anew in every epoch.
+        validation: ``fold`` keeps a fold for early stopping and the choice of the checkpoint; ``none``, with
+            ``official`` or with one fold, trains on everything outside the test part and keeps the weights of the last
+            epoch.
+        random_gain: see :class:`WaveformAugmentation`; maps of training clips are then computed anew in every epoch.
         noise_snr: see :class:`WaveformAugmentation`.
-        clip_seconds: length that every clip is brought to; by default that of the corpus.
-        windows: which part of a file longer than that is used: the ``first``, the ``centre`` one, or ``all``, each of
-            them a clip of the same recording (see :mod:`datamodules.windows`).
+        clip_seconds: length to which every clip is cut or padded, in s; by default that of the corpus.
+        windows: which part of a longer file is used: the ``first``, the ``centre``, or ``all`` windows, each of which
+            is a clip of the same recording (see :mod:`datamodules.windows`).
 
     Raises:
-        ValueError: if a setting is impossible.
-        DataError: from :meth:`prepare_data`, if a recording or the table is missing or broken.
+        ValueError: if a setting is invalid.
+        DataError: from :meth:`prepare_data`, if a recording or the table is missing or damaged.
     """
 
     corpus: ClassVar[str]
     default_clip_seconds: ClassVar[float | None] = None
-    """Length of the corpus' clips; None where it follows from the files."""
+    """Length of the corpus' clips in s; None if it follows from the files."""
 
     def __init__(
         self,
@@ -140,21 +142,21 @@ class SoundDataModule(LightningDataModule):
         self._maps: MapCache | None = None
 
     def read_table(self) -> ClipTable:
-        """Read the corpus' own table, a row for each file; each corpus says how.
+        """Read the corpus' own table, one row per file; each corpus implements it.
 
         Raises:
-            DataError: if the folder or the table is missing or not what was published.
+            DataError: if the folder or the table is missing or does not have the published format.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say how its table is read")
+        raise NotImplementedError(f"{type(self).__name__} does not define how its table is read")
 
     def fetch(self) -> None:
-        """Bring the corpus to ``root``; corpora that can be downloaded say how."""
+        """Download the corpus into ``root``; corpora that can be downloaded implement it."""
 
     def follow(self, record: SplitRecord) -> None:
-        """Take parts, labels and the numbers of the clips from a trained fold's record instead of drawing a split.
+        """Take parts, labels and clip numbers from the record of a trained fold instead of drawing a split.
 
-        Clips that the table has lost are left out and clips that the record does not know belong to no part, each said
-        once; :attr:`table` raises where a clip has another class or recording now.
+        Recorded clips that are missing from the table are left out, and clips that are not in the record belong to no
+        part, each with one warning; :attr:`table` raises ``DataError`` if a clip's class or recording has changed.
         """
         self._record = record
         self._table = self._waveforms = self._maps = None
@@ -176,7 +178,7 @@ class SoundDataModule(LightningDataModule):
 
     @property
     def num_classes(self) -> int:
-        """How many classes the table has; as many outputs has a model that is trained on it."""
+        """Number of classes in the table, which is the number of outputs of a model trained on it."""
         return len(self.table.class_names)
 
     @property
@@ -202,12 +204,12 @@ class SoundDataModule(LightningDataModule):
 
     @property
     def number_of_folds(self) -> int:
-        """How many folds a whole cross-validation has."""
+        """Number of folds of the whole cross-validation."""
         return number_of_folds(self.table, self.split_protocol, self.folds)
 
     @property
     def split(self) -> Split:
-        """Rows of the table in the training, validation and test part of this fold, without clips that are gone."""
+        """Rows of the table in the training, validation and test part of this fold, without missing clips."""
         if self._record is None:
             return self.draw_split(self.fold)
         present, split = self.present, self._record.split
@@ -215,11 +217,11 @@ class SoundDataModule(LightningDataModule):
 
     @property
     def assigned(self) -> Split:
-        """As :attr:`split`, with the clips that the record gave a part and the table has lost."""
+        """As :attr:`split`, including recorded clips that are missing from the table."""
         return self._record.split if self._record is not None else self.split
 
     def draw_split(self, fold: int) -> Split:
-        """Draw the split of a fold from the table, whatever was recorded; the same split for the same table."""
+        """Draw the split of a fold from the table, regardless of a record; the same table gives the same split."""
         return make_split(
             self.table,
             protocol=self.split_protocol,
@@ -232,34 +234,34 @@ class SoundDataModule(LightningDataModule):
 
     @property
     def record(self) -> SplitRecord:
-        """Which clips this fold trains, validates and tests on, to be kept with its model."""
+        """The parts of this fold's clips, to be kept with its model."""
         return self._record or SplitRecord.of(self.table, self.split)
 
     @property
     def leakage(self) -> float:
         """Share of test clips with a clip of the same recording in the training or validation part, in [0, 1].
 
-        A lower bound where the recordings are not known.
+        It is a lower bound if the recordings are unknown.
         """
         return leakage(self.table, replace(self.assigned, test=self.split.test))
 
     def keep_test_part(self, clips: int | None = None) -> None:
-        """Serve nothing but the test part: no copies are made, and nothing of the other parts is decoded.
+        """Serve the test part only: no copies are made, and clips of the other parts are not decoded.
 
         Args:
-            clips: how many clips of it, chosen by :func:`~datamodules.splits.stratified_subset`; None means all.
+            clips: number of test clips, chosen by :func:`~datamodules.splits.stratified_subset`; None means all.
         """
         self._trains = False
         self._tested = clips
 
     @property
     def tested(self) -> NDArray[np.int64]:
-        """Rows of the table that the test visits, ascending."""
+        """Rows of the table that are tested, ascending."""
         test = self.split.test
         return test if self._tested is None else stratified_subset(self.table, test, self._tested)
 
     def check(self) -> None:
-        """Look at every listed file before any long work.
+        """Check every listed file before any long work.
 
         Raises:
             DataError: if a file is missing, empty, truncated or not audio; up to ten are named.
@@ -269,7 +271,7 @@ class SoundDataModule(LightningDataModule):
         self.waveforms.check_files(np.flatnonzero(self.present).tolist())
 
     def prepare_data(self) -> None:
-        """Check the recordings, decode and augment what is not yet cached; once a machine, before any training."""
+        """Check the recordings, and decode and augment what is not cached yet; once per machine, before training."""
         self.check()
         split, tested = self.split, self.tested
         training = split.train.tolist() if self._trains else []
@@ -282,7 +284,7 @@ class SoundDataModule(LightningDataModule):
             maps.prepare([*entries, *self._originals(tested)])
 
     def setup(self, stage: str) -> None:
-        """Build the three datasets; before training, say what leaks."""
+        """Build the three datasets; before training, log the parts and their leakage."""
         split = self.split
         if stage == "fit" and (self.trainer is None or self.trainer.is_global_zero):
             logger.info(self.describe_split())
@@ -294,7 +296,7 @@ class SoundDataModule(LightningDataModule):
         self.test_set = ClipDataset(self._originals(self.tested), labels, self.waveforms, maps)
 
     def describe_split(self) -> str:
-        """One sentence on the parts of this fold and what they share."""
+        """One sentence with the sizes of this fold's parts and their leakage."""
         split = self.split
         shared = split_sources(self.table, replace(self.assigned, test=split.test))
         named = f" (recordings on both sides: {', '.join(shared)})" if 0 < len(shared) <= 10 else ""
@@ -309,7 +311,7 @@ class SoundDataModule(LightningDataModule):
         return self._loader(self.train_set, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[ClipItem] | list[DataLoader[ClipItem]]:
-        """Validation clips, without copies; an empty list where nothing validates."""
+        """Validation clips, without copies; an empty list if there is no validation part."""
         return self._loader(self.validation_set) if len(self.validation_set) else []
 
     def test_dataloader(self) -> DataLoader[ClipItem]:
@@ -317,18 +319,18 @@ class SoundDataModule(LightningDataModule):
         return self._loader(self.test_set)
 
     def state_dict(self) -> dict[str, Any]:
-        """The epoch whose order comes next: training goes on from the ends of epochs only."""
+        """The number of the next epoch; training is resumed at the ends of epochs only."""
         return {"next_epoch": self.trainer.fit_loop.epoch_progress.current.ready if self.trainer is not None else 0}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the order of the next epoch.
+        """Restore the number of the next epoch, which determines the order of the clips.
 
         Lightning draws the first batches of a resumed fold before it knows the epoch.
         """
         self._next_epoch = int(state_dict["next_epoch"])
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Turn waveforms into maps on the device; maps from the cache pass as they are."""
+        """Turn waveforms into maps on the device; maps from the cache are passed through."""
         if batch.inputs.ndim == 4:
             return batch
         if self.waveform_augmentation.changes_clips and self.trainer is not None and self.trainer.training:
@@ -345,7 +347,7 @@ class SoundDataModule(LightningDataModule):
             stream=0,
             seed=self.seed,
             epoch=trainer.current_epoch,
-            # Lightning counts a batch as ready after it has moved to the device.
+            # Lightning counts a batch as ready after it has been moved to the device.
             step=trainer.fit_loop.epoch_loop.batch_progress.current.ready,
             rank=trainer.global_rank,
             processes=trainer.world_size,

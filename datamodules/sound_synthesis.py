@@ -1,8 +1,8 @@
-"""Synthesised environmental sounds: ten classes that differ in structure, not in where their energy lies.
+"""Synthesised environmental sounds: ten classes that differ in structure, not in average spectrum.
 
-Pitch, rate, timbre and background belong to the source, as in recordings of one place; time, level and a small
-detuning belong to the clip. The classes come in pairs with the same spectrum on average (rising and falling, regular
-and irregular, amplitude and frequency modulation), so that a linear model of the map's cells cannot tell them apart.
+Pitch, rate, timbre and background are drawn per source, as if recorded in one place; time, level and a small detuning
+are drawn per clip. The classes come in pairs with the same average spectrum (rising and falling, regular and irregular,
+amplitude and frequency modulation), so that a linear model of the map's cells cannot separate them.
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ SAMPLES = int(SAMPLE_RATE * CLIP_SECONDS)
 
 @dataclass(frozen=True)
 class Source:
-    """What the clips of one recording share.
+    """Parameters that the clips of one recording share.
 
     Args:
-        pitch_hz: pitch, or centre of the noise band.
-        rate_hz: events or modulations a second.
+        pitch_hz: pitch, or centre of the noise band, in Hz.
+        rate_hz: events or modulations per second.
         brightness: level of each harmonic relative to the one below it, in (0, 1).
         background_db: level of the background noise relative to the sound's mean power.
         background_colour: pole of the first-order low-pass that colours it, from 0 (white) towards 1 (dark).
@@ -51,12 +51,12 @@ def draw_source(generator: Generator) -> Source:
 
 
 def synthesise(class_name: str, source: Source, generator: Generator) -> Signal:
-    """Make one clip of a class: its sound somewhere in time, over the background of its source, at a random level.
+    """Make one clip of a class: its sound at a random time and level, over the background of its source.
 
     Args:
         class_name: a name in :data:`SOUNDS`.
-        source: what it shares with the other clips of the recording.
-        generator: draws everything else.
+        source: parameters shared with the other clips of the recording.
+        generator: generator of all other random numbers.
 
     Returns:
         ``(32000,)`` at 16 kHz, within [-1, 1].
@@ -134,7 +134,7 @@ def _high_low(source: Source, generator: Generator) -> Signal:
 
 
 def _two_tones(source: Source, generator: Generator, direction: float) -> Signal:
-    # The pair is heard twice with a pause between, which tells its order from that of its repetition.
+    # The pair is played twice with a pause in between, which makes its order unambiguous.
     length = int(generator.uniform(0.18, 0.26) * SAMPLE_RATE)
     half = direction * generator.uniform(9.0, 13.0) / 24.0
     pitch = _detuned(source, generator)
@@ -172,7 +172,7 @@ def _tone(frequency_hz: Signal, source: Source) -> Signal:
 
 
 def _band_noise(centre_hz: Signal, generator: Generator) -> Signal:
-    # Slow noise on a carrier is noise around the carrier's frequency, wherever that moves.
+    # Slow noise times a carrier is noise around the carrier's frequency, even if that changes.
     slow = sosfilt(butter(2, 150.0, fs=SAMPLE_RATE, output="sos"), generator.standard_normal(len(centre_hz)))
     return slow * np.cos(2.0 * np.pi * np.cumsum(centre_hz) / SAMPLE_RATE)
 

@@ -1,7 +1,7 @@
-"""Which clips a fold was trained, validated and tested on, as kept with its model and in ``split.csv``.
+"""The record of the clips on which a fold was trained, validated and tested, kept with its model and in ``split.csv``.
 
-A split that is drawn again from another metadata table is another split, so whoever uses a trained model later takes
-the parts from its record.
+Drawing a split again from a changed metadata table gives a different split, so later uses of a trained model take the
+parts from its record.
 """
 
 import csv
@@ -29,7 +29,7 @@ FIELDS = ("names", "recordings", "labels", "parts", "class_names")
 class SplitRecord:
     """The clips of one fold, in the order of the metadata table that the split was drawn from.
 
-    A clip's position here is its number in every result of the fold, whatever later happens to the table.
+    A clip's position in the record is its number in every result of the fold, even if the table changes later.
 
     Args:
         names: file name of each clip, each once.
@@ -39,7 +39,7 @@ class SplitRecord:
         class_names: name of each class.
 
     Raises:
-        ValueError: if the columns differ in length or hold something impossible.
+        ValueError: if the columns differ in length or hold invalid values.
     """
 
     names: tuple[str, ...]
@@ -84,19 +84,19 @@ class SplitRecord:
         )
 
     def as_plain(self) -> dict[str, list[Any]]:
-        """Lists of texts and numbers, as a checkpoint keeps them."""
+        """The record as lists of strings and numbers, as stored in a checkpoint."""
         return {field: list(getattr(self, field)) for field in FIELDS}
 
     @classmethod
     def from_plain(cls, content: object, place: Path | str) -> "SplitRecord":
-        """Read what :meth:`as_plain` has made.
+        """Read the output of :meth:`as_plain`.
 
         Args:
-            content: the record as a checkpoint holds it.
+            content: the record as stored in a checkpoint.
             place: the file, for error messages.
 
         Raises:
-            DataError: if it is no record.
+            DataError: if it is not a valid record.
         """
         whole = isinstance(content, Mapping) and all(isinstance(content.get(field), list | tuple) for field in FIELDS)
         if not whole:
@@ -123,10 +123,10 @@ class SplitRecord:
 
     @classmethod
     def read_csv(cls, path: Path) -> "SplitRecord":
-        """Read what :meth:`write_csv` has written.
+        """Read a file written by :meth:`write_csv`.
 
         Raises:
-            DataError: if the file is missing or is no such table.
+            DataError: if the file is missing or is not such a table.
         """
         if not path.is_file():
             raise DataError(
@@ -164,10 +164,10 @@ class SplitRecord:
         return {recording for recording, part in zip(self.recordings, self.parts, strict=True) if part != "test"}
 
     def refuse_changed(self, table: ClipTable) -> None:
-        """Compare the clips that both this record and a table have.
+        """Compare the classes and recordings of the clips that are in both this record and a table.
 
         Raises:
-            DataError: if some clip has another class or another recording in the table; up to ten are named.
+            DataError: if a clip has a different class or recording in the table; up to ten are named.
         """
         now = {name: (table.class_names[table.labels[k]], str(table.sources[k])) for k, name in enumerate(table.names)}
         changed = []
@@ -185,10 +185,10 @@ class SplitRecord:
             )
 
     def align(self, table: ClipTable) -> ClipTable:
-        """Bring a table into the order of this record.
+        """Reorder a table to match this record.
 
-        Clips that the table lists and this record does not are left out, with one warning; so are, with another, the
-        clips that the table has lost: they keep their row, so that no other clip's number changes.
+        Clips of the table that are not in the record are left out with one warning. Clips of the record that are
+        missing from the table give another warning and keep their row, so that no other clip's number changes.
 
         Args:
             table: the corpus as it is now.
@@ -197,7 +197,7 @@ class SplitRecord:
             The table with one row per clip of the record.
 
         Raises:
-            DataError: if a clip has another class or recording than in the record, or no clip of the test part is left.
+            DataError: if a clip's class or recording differs from the record, or no clip of the test part is left.
         """
         self.refuse_changed(table)
         row = {name: place for place, name in enumerate(table.names)}
@@ -230,7 +230,7 @@ class SplitRecord:
             files=tuple(table.files[k] if k >= 0 else folder / name for k, name in zip(rows, self.names, strict=True)),
             labels=np.asarray(self.labels, dtype=np.int64),
             sources=np.asarray(self.recordings, dtype=np.str_),
-            # A clip that is gone has no official fold; its part is recorded.
+            # A missing clip has no official fold; its part is in the record.
             folds=np.where(present, table.folds[rows], 0),
             starts=None if table.starts is None else np.where(present, table.starts[rows], 0.0),
             class_names=self.class_names,
@@ -238,6 +238,6 @@ class SplitRecord:
 
 
 def named(names: Sequence[str]) -> str:
-    """Up to ten names, and how many more there are."""
+    """Up to ten names and the number of the others, as part of a message."""
     more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
     return ", ".join(names[:NAMED_AT_MOST]) + more

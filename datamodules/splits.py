@@ -1,4 +1,4 @@
-"""Which clips train, validate and test: no clip is tested on what the model was trained on."""
+"""Division of a corpus into training, validation and test parts."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ Protocol = Literal["grouped", "random", "official"]
 Validation = Literal["fold", "none"]
 PROTOCOLS: tuple[Protocol, ...] = ("grouped", "random", "official")
 
-# How many random test parts are drawn under "grouped"; the one that is nearest to the wanted shares is kept.
+# Number of random test parts drawn under "grouped"; the one nearest to the wanted shares is kept.
 CANDIDATES = 32
-# How much the number of sources of a class counts beside the number of its clips in that draw.
+# Weight of the number of recordings of a class relative to the number of its clips in that draw.
 SOURCE_WEIGHT = 0.1
 
 
@@ -28,7 +28,7 @@ class Split:
     Args:
         train: clip indices to learn from, ascending int64.
         validation: clip indices for early stopping and the choice of the checkpoint.
-        test: clip indices that are looked at once, at the end.
+        test: clip indices that are used once, at the end.
     """
 
     train: NDArray[np.int64]
@@ -48,25 +48,28 @@ def make_split(
 ) -> Split:
     """Split a corpus for model ``fold`` of the cross-validation.
 
-    ``grouped`` and ``random`` put ``test_fraction`` of the clips aside, stratified by class and the same for every
-    fold, and let each fold of the rest validate once; ``grouped`` keeps clips of one source together. ``official``
-    takes the corpus' own folds: fold k tests, fold k mod n + 1 validates, the rest trains. Windows of one file stay
-    together under each of them. Everything follows from the names, classes and sources of the clips and the seed,
-    not from the order in which the table lists them.
+    ``grouped`` and ``random`` hold out ``test_fraction`` of the clips, stratified by class and the same for every fold,
+    and use each fold of the rest for validation once; ``grouped`` keeps clips of one recording together. ``official``
+    uses the corpus' own folds: model k tests on fold k, validates on fold k mod n + 1 and trains on the rest. Windows
+    of one file stay together under all protocols. The split depends on the names, classes and recordings of the clips
+    and the seed, not on the order of the table.
 
     Args:
         table: the corpus.
         protocol: ``grouped``, ``random`` (the paper as written) or ``official``.
         fold: number of the model, from 1.
-        folds: models of the cross-validation, at least 2, or 1 without a validation part; ``official`` has as many as
-            the corpus defines.
-        test_fraction: share of the test part, between 0 and 1; ``official`` ignores it.
-        seed: another seed is another test part and other folds; ``official`` ignores it.
-        validation: ``none`` gives the validation fold to training, under ``official`` or with one fold only.
+        folds: number of models of the cross-validation, at least 2, or 1 without a validation part; ``official`` has as
+            many as the corpus defines.
+        test_fraction: share of the test part, between 0 and 1; ignored by ``official``.
+        seed: seed of the test part and the folds; ignored by ``official``.
+        validation: ``none`` adds the validation fold to the training part, under ``official`` or with one fold only.
+
+    Returns:
+        The three parts.
 
     Raises:
-        ValueError: for settings that no corpus could meet.
-        DataError: if the corpus has too few sources or clips for them.
+        ValueError: for settings that are invalid for any corpus.
+        DataError: if the corpus has too few recordings or clips for the settings.
     """
     count = number_of_folds(table, protocol, folds)
     if not 1 <= fold <= count:
@@ -122,13 +125,13 @@ def make_split(
 
 
 def _by_appearance(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Numbers from 0 in the order in which each comes first, equal ones where equal ones were."""
+    """Renumber values from 0 in the order of their first appearance."""
     _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
 
 
 def check_validation(validation: str, protocol: str, folds: int) -> None:
-    """Raise ``ValueError`` for a way to validate that does not exist, or that a protocol has no use for."""
+    """Raise ``ValueError`` for an unknown way to validate, or one that does not fit the protocol and folds."""
     if validation not in ("fold", "none"):
         raise ValueError(f"expected validation to be fold or none, got {validation!r}")
     if protocol == "official":
@@ -146,7 +149,7 @@ def check_validation(validation: str, protocol: str, folds: int) -> None:
 
 
 def number_of_folds(table: ClipTable, protocol: Protocol, folds: int = 5) -> int:
-    """How many models the cross-validation has: ``folds``, or the corpus' own number under ``official``.
+    """Number of models of the cross-validation: ``folds``, or the corpus' own number under ``official``.
 
     Raises:
         ValueError: for an unknown protocol, or for no folds.
@@ -172,13 +175,13 @@ def number_of_folds(table: ClipTable, protocol: Protocol, folds: int = 5) -> int
 
 
 def leakage(table: ClipTable, split: Split) -> float:
-    """Share of the test clips that have a clip of the same source in train or validation, in [0, 1]."""
+    """Share of the test clips with a clip of the same recording in the training or validation part, in [0, 1]."""
     seen = table.sources[np.concatenate([split.train, split.validation])]
     return float(np.isin(table.sources[split.test], seen).mean())
 
 
 def split_sources(table: ClipTable, split: Split) -> tuple[str, ...]:
-    """Sources with clips in the test part and outside it, sorted; the official folds of the corpora have few."""
+    """Recordings with clips both in the test part and outside it, sorted; official folds have few."""
     seen = table.sources[np.concatenate([split.train, split.validation])]
     return tuple(str(source) for source in np.intersect1d(table.sources[split.test], seen))
 
@@ -201,7 +204,7 @@ def _official(table: ClipTable, fold: int) -> Split:
 
 
 def _require_units(table: ClipTable, protocol: Protocol, clips: NDArray[np.int64], needed: int, purpose: str) -> None:
-    # A class without a single clip is left alone: a part of a corpus may have none, and nothing is to be stratified.
+    # A class without any clip is skipped: a part of a corpus may have none, and there is nothing to stratify.
     unit = "recordings" if protocol == "grouped" else "clips" if table.starts is None else "files"
     units = table.sources if protocol == "grouped" else table.file_numbers
     for label, name in enumerate(table.class_names):
@@ -217,26 +220,26 @@ def _require_units(table: ClipTable, protocol: Protocol, clips: NDArray[np.int64
 def _draw_test_sources(
     labels: NDArray[np.int64], sources: NDArray[np.int64], fraction: float, seed: int
 ) -> NDArray[np.bool_]:
-    """Draw whole sources until every class has about ``fraction`` of its clips in the test part.
+    """Draw whole recordings until every class has about ``fraction`` of its clips in the test part.
 
-    StratifiedGroupKFold cannot do this where a class has a few large sources: one of its folds is then as large as the
-    largest source. Sources are taken in random order, each joining the test part if that brings the classes nearer to
-    their shares, and the best of several orders is kept.
+    StratifiedGroupKFold cannot do this if a class has a few large recordings: one of its folds is then as large as the
+    largest recording. Recordings are considered in random order and added to the test part if that brings the classes
+    nearer to their shares; the best of several orders is kept.
 
     Args:
-        labels: class of each clip.
-        sources: number of the source of each clip, 0 .. sources - 1.
+        labels: class of each clip ``(clips,)``.
+        sources: number of the recording of each clip ``(clips,)``, 0 .. recordings - 1.
         fraction: wanted share of every class.
         seed: seed of the orders.
 
     Returns:
-        bool ``(sources,)``.
+        Whether each recording is in the test part, bool ``(recordings,)``.
     """
     clips = np.zeros((sources.max() + 1, labels.max() + 1))
     np.add.at(clips, (sources, labels), 1)
     clips = clips[:, clips.any(axis=0)]
-    # One row a source: its share of all clips, of each class's clips and, counting less, of each class's sources.
-    # Without the last a class could give all its small sources to the test part to make up for a large one.
+    # One row per recording: its share of all clips, of each class's clips and, with less weight, of each class's
+    # recordings. Without the last, a class could test on all its small recordings to make up for a large one.
     shares = np.column_stack(
         [
             clips.sum(axis=1) / clips.sum(),
@@ -262,15 +265,15 @@ def _draw_test_sources(
 
 
 def stratified_subset(table: ClipTable, clips: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Choose clips so that every class has as many as any other, as far as it has them.
+    """Choose clips with the same number per class, as far as the classes have enough.
 
-    Within a class the order follows a hash of the clip's name, so that the choice depends on the clips alone, and a
-    smaller subset is part of a larger one.
+    Within a class the order is that of a hash of the clips' names, so that the choice depends on the clips only, and a
+    smaller subset is contained in a larger one.
 
     Args:
         table: the corpus.
         clips: rows of the table to choose from.
-        count: how many to choose; all of them where there are not more.
+        count: number of clips to choose; all of them if there are no more.
 
     Returns:
         Rows of the table, ascending.

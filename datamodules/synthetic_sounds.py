@@ -20,7 +20,7 @@ from storage import DataError, write_atomically, write_text
 
 __all__ = ["CLIPS", "CLIP_SECONDS", "corpus_folder", "write_synthetic_corpus"]
 
-# To be raised whenever a sound changes: a corpus of an older version is left where it is and another one written.
+# Increase whenever a sound changes: a corpus of an older version is kept, and a new one is written beside it.
 VERSION = 3
 
 FOLDS = 5
@@ -54,17 +54,17 @@ class _Clip:
 def write_synthetic_corpus(root: Path, *, seed: int = 0, clips_per_class: int = CLIPS_PER_CLASS) -> Path:
     """Write the embedded corpus below ``root`` unless it is there: ``audio/*.wav`` and ``meta/esc50.csv``.
 
-    Ten classes, five folds by source, four clips a source, 2 s at 16 kHz with 16 bits. The table is written last, so
-    a corpus without one was interrupted: the missing clips are written and the rest is kept. Two processes may call
-    this at once.
+    Ten classes, five folds by source, four clips per source, each 2 s at 16 kHz with 16 bits. The table is written
+    last, so a corpus without one was interrupted: its missing clips are written and the others kept. Two processes may
+    call this at the same time.
 
     Args:
-        root: folder for corpora; generator version, seed and size name the corpus' own folder in it.
-        seed: another seed is another corpus.
+        root: folder of corpora; the corpus' own folder in it is named after generator version, seed and size.
+        seed: seed of all sounds.
         clips_per_class: a positive multiple of 20, so that every fold has the same number of sources.
 
     Returns:
-        The corpus' folder, to be read as a download of ESC-50 is.
+        The corpus' folder, which is read like a download of ESC-50.
 
     Raises:
         ValueError: if ``clips_per_class`` does not fill the folds evenly.
@@ -110,10 +110,10 @@ def _clips(clips_per_class: int) -> Iterator[_Clip]:
 
 
 def _write_clip(path: Path, clip: _Clip, seed: int) -> None:
-    # A generator for each source and each clip: what is heard does not depend on which clips were there already.
+    # One generator per source and per clip, so that a sound does not depend on which clips exist already.
     source = draw_source(np.random.default_rng([seed, clip.target, clip.source]))
     samples = synthesise(clip.category, source, np.random.default_rng([seed, clip.target, clip.source, clip.take]))
-    # Encoded in memory: what the operating system says of a full disk is lost in an error of libsndfile.
+    # Encoded in memory, because errors of libsndfile hide the operating system's message about a full disk.
     sound = io.BytesIO()
     soundfile.write(sound, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
     with write_atomically(path) as temporary:
@@ -136,7 +136,7 @@ logger = logging.getLogger(__name__)
 class SyntheticSounds(SoundDataModule):
     """Ten classes of synthesised sounds in the layout of ESC-50, written to the cache folder and nowhere else.
 
-    A ``root`` is only read: if a whole corpus lies there (as earlier versions wrote it), it is taken.
+    Nothing is written to ``root``; a complete corpus there (as earlier versions wrote it) is used.
     """
 
     corpus: ClassVar[str] = "SyntheticSounds"

@@ -34,14 +34,14 @@ URBANSOUND8K_CLASSES = 10
 
 
 def read_urbansound8k_table(root: Path) -> ClipTable:
-    """The clips of UrbanSound8K in one of the layouts that it is found in; their recordings are Freesound numbers.
+    """Read the table of UrbanSound8K in any of the known layouts; recordings are identified by Freesound numbers.
 
     Args:
         root: folder that holds ``audio/fold1`` .. ``audio/fold10`` and ``metadata/UrbanSound8K.csv``, or another of
             :data:`LAYOUTS`.
 
     Raises:
-        DataError: if the folder, the table or a column is missing, or a row cannot be what it should be.
+        DataError: if the folder, the table or a column is missing, or a row is invalid.
     """
     root = Path(root).expanduser().absolute()
     top, path = LAYOUTS.require(root)
@@ -59,7 +59,7 @@ def read_urbansound8k_table(root: Path) -> ClipTable:
 
 
 def _rows(path: Path) -> Iterator[MetadataRow]:
-    """Rows whose files are named below the folder of the sounds, which is looked for afterwards."""
+    """Rows whose files are relative to the folder of the sounds; the caller finds it."""
     for line, row in read_metadata(path, COLUMNS):
         name = plain_name(row["slice_file_name"], "slice_file_name", line, path)
         fold = whole_number(row["fold"], "fold", line, path)

@@ -1,4 +1,4 @@
-"""Random changes of training waveforms, drawn anew each epoch; what is validated, tested or attacked stays."""
+"""Random changes of training waveforms, drawn anew each epoch; other clips are never changed."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ class WaveformAugmentation:
     """A random gain and white noise for each clip.
 
     Args:
-        random_gain: each clip is made louder or quieter by an amount that is uniform from minus this to plus this
-            many dB, but no louder than full scale; 0 = off. Maps relative to their clip's maximum do not change.
-        noise_snr: white Gaussian noise is added at a signal-to-noise ratio that is uniform between these two numbers in
-            dB; None = off. A clip that passes full scale with it is scaled back to it; silence stays silent.
+        random_gain: largest absolute gain in dB; the gain of each clip is uniform between minus and plus this value,
+            but limited to full scale; 0 = off. Maps relative to their clip's maximum do not change.
+        noise_snr: lowest and highest signal-to-noise ratio in dB, between which the ratio of the added white Gaussian
+            noise is uniform; None = off. A clip that exceeds full scale is scaled back to it; silence stays silent.
 
     Raises:
         ValueError: for a gain below 0, for ratios out of order, and for either beyond 100 dB.
@@ -36,7 +36,7 @@ class WaveformAugmentation:
 
     @property
     def changes_clips(self) -> bool:
-        """Whether anything is on; training then reads waveforms, because a map that is kept would not change."""
+        """Whether any change is on; training then reads waveforms, because cached maps would not change."""
         return self.random_gain > 0 or self.noise_snr is not None
 
     def __call__(self, waveforms: Tensor, seeds: Sequence[int]) -> Tensor:
@@ -44,7 +44,7 @@ class WaveformAugmentation:
 
         Args:
             waveforms: ``(batch, 1, time)`` in [-1, 1].
-            seeds: one a clip, see :func:`datamodules.batches.clip_seeds`.
+            seeds: one per clip, see :func:`datamodules.batches.clip_seeds`.
 
         Returns:
             Waveforms of the same shape, in [-1, 1].

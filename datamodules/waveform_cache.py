@@ -1,4 +1,4 @@
-"""Every clip of a corpus, and its augmented copies, as waveforms of one length on disk."""
+"""A cache on disk of a corpus' clips and their augmented copies, as waveforms of one length."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ from datamodules.progress import progress_bar
 from datamodules.worker_processes import map_in_processes
 from storage import DataError, write_json
 
-# Counts changes of this code that change samples; caches of older code are then left alone and built anew.
+# Increase when a change of this code changes samples; caches of older versions are then ignored and built anew.
 SAMPLES_VERSION = 2
 NAMED_AT_MOST = 10
 QUIET, CUT = "hardly_used", "cut"
@@ -41,20 +41,20 @@ QUIET, CUT = "hardly_used", "cut"
 class WaveformCache:
     """Decoded, resampled, fitted and augmented clips, computed once and read from memory-mapped files.
 
-    The store is keyed by everything that changes the samples of the whole corpus: where it lies, its file names, the
-    settings, this code and the libraries. Each clip's entries are tied to size and modification time of its file as
-    well, so that replacing one file rebuilds that clip alone.
+    The store is keyed by everything that affects the samples of the whole corpus: its location, file names, the
+    settings, this code and the libraries. The entries of each clip are also tied to the size and modification time of
+    its file, so that replacing a file rebuilds only its own clips.
 
     Args:
         table: the corpus.
         sample_rate: in Hz.
-        padding: what fills a clip that is shorter than the corpus' length: ``pad`` (zeros after it) or ``loop``.
-        augmentation: which copies there are beside the original.
+        padding: how a clip shorter than the corpus' length is filled: ``pad`` (zeros after it) or ``loop``.
+        augmentation: kind of the copies in addition to the original.
         cache_dir: folder of all caches.
-        workers: processes that build entries; as many as there are cores by default.
+        workers: number of processes that build entries; one per core by default.
 
     Raises:
-        ValueError: if a setting is impossible.
+        ValueError: if a setting is invalid.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class WaveformCache:
 
     @property
     def key(self) -> dict[str, Any]:
-        """What the samples of the whole corpus depend on, as plain values."""
+        """Everything on which the samples of the whole corpus depend, as plain values."""
         files = hashlib.sha256("\0".join(map(str, self.table.files)).encode()).hexdigest()
         starts = self.table.starts
         return {
@@ -106,7 +106,7 @@ class WaveformCache:
         }
 
     def entry(self, clip: int, variant: int) -> int:
-        """Position of a clip's variant in the store: the variants of a clip lie side by side."""
+        """Position of a clip's variant in the store; the variants of a clip are adjacent."""
         if not 0 <= clip < len(self.table) or not 0 <= variant < len(self.variants):
             raise IndexError(
                 f"expected a clip in 0..{len(self.table) - 1} and a variant in 0..{len(self.variants) - 1}, "
@@ -126,15 +126,15 @@ class WaveformCache:
             self._checked = True
 
     def prepare(self, clips: Sequence[int], augmented_clips: Sequence[int] = ()) -> None:
-        """Build what is not there yet: the originals of ``clips``, all variants of ``augmented_clips``.
+        """Build missing entries: the originals of ``clips`` and all variants of ``augmented_clips``.
 
         Args:
             clips: rows of the table.
             augmented_clips: rows of the table whose copies are needed too.
 
         Raises:
-            DataError: if a file cannot be used (up to ten are named; whole files are decoded before any copy is made),
-                or the disk is full.
+            DataError: if a file cannot be used (up to ten are named; all originals are decoded before any copy is
+                made), or the disk is full.
         """
         copies = range(1, len(self.variants))
         wanted = {(clip, 0) for clip in (*clips, *augmented_clips)} | {
@@ -182,7 +182,7 @@ class WaveformCache:
         """The waveforms of some variants of a clip, from its file and without the cache."""
         table = self.table
         decoded = read_sound(table.files[clip], self.sample_rate, table.clip_seconds, table.start(clip))
-        # Before the entries, so that a finished entry never lacks them.
+        # Written before the entries, so that a finished entry always has them.
         self._keep_findings(clip, decoded)
         for variant in variants:
             waveform = decoded.waveform
@@ -191,7 +191,7 @@ class WaveformCache:
             yield fit_length(waveform, self.samples, self.padding)
 
     def _findings_file(self, clip: int) -> Path:
-        # The identity in the name: what was found of another version of the file is not found again.
+        # The identity is in the name, so that findings of another version of the file are ignored.
         identity = self.identities[self.entry(clip, 0)]
         return self.store.path / "findings" / f"{clip}-{identity:016x}.json"
 
@@ -200,7 +200,7 @@ class WaveformCache:
             write_json(self._findings_file(clip), decoded.findings)
 
     def _say_findings(self, clips: Sequence[int]) -> None:
-        """Warn, once per kind, of what is odd about the sound of these clips, also where they were decoded long ago."""
+        """Warn, once per kind, of peculiarities of these clips' files, even if they were decoded earlier."""
         folder = self.store.path / "findings"
         if not folder.is_dir():
             return
@@ -245,7 +245,7 @@ class WaveformCache:
             raise DataError("; ".join(sorted(faults)[:NAMED_AT_MOST]) + more)
 
     def _build_clip(self, job: tuple[int, Sequence[int]]) -> str | None:
-        """Build and store some variants of a clip; the sentence that says what is wrong with its file, or None."""
+        """Build and store some variants of a clip; returns the error message about its file, or None."""
         clip, variants = job
         try:
             for variant, waveform in zip(variants, self.build(clip, variants), strict=True):
@@ -256,7 +256,7 @@ class WaveformCache:
 
 
 def _file_identities(table: ClipTable) -> NDArray[np.uint64]:
-    """A number for each file that changes with its name, size and time of modification."""
+    """A number per clip that changes with the name, size and modification time of its file, ``(clips,)``."""
     identities = np.zeros(len(table), np.uint64)
     for clip, file in enumerate(table.files):
         try:

@@ -1,8 +1,8 @@
-"""Recordings longer than the clips of a corpus: which parts of them become clips.
+"""Windows: the parts of files longer than a clip that become clips.
 
-A recording of duration D is cut into windows of L seconds. ``first`` takes [0, L], ``centre`` the middle, and ``all``
-as many as cover it to within a millisecond: they begin at 0, L, 2 L, ..., and the last one ends where the recording
-ends, so that it overlaps the one before instead of ending in silence.
+A file of duration D is cut into windows of L seconds. ``first`` takes [0, L], ``centre`` the middle, and ``all`` as
+many as cover it to within a millisecond: they begin at 0, L, 2 L, ..., and the last one ends with the file, so that it
+overlaps the one before instead of ending in silence.
 """
 
 import math
@@ -21,11 +21,11 @@ from datamodules.progress import progress_bar
 Windows = Literal["first", "centre", "all"]
 WINDOWS: tuple[Windows, ...] = ("first", "centre", "all")
 SHORTEST_CLIP, LONGEST_CLIP = 0.01, 3600.0
-"""Seconds that a clip may last."""
+"""Range of the length of a clip in s."""
 
 
 def check_windows(clip_seconds: float | None, windows: str) -> None:
-    """Raise ``ValueError`` for a length or a choice of windows that cannot be."""
+    """Raise ``ValueError`` for a length out of range or an unknown choice of windows."""
     if clip_seconds is not None and not SHORTEST_CLIP <= clip_seconds <= LONGEST_CLIP:
         raise ValueError(f"expected clip_seconds from {SHORTEST_CLIP} to {LONGEST_CLIP:g} seconds, got {clip_seconds}")
     if windows not in WINDOWS:
@@ -33,16 +33,16 @@ def check_windows(clip_seconds: float | None, windows: str) -> None:
 
 
 def window_starts(duration: float, seconds: float, windows: Windows) -> list[float]:
-    """Where the windows of a recording begin.
+    """Beginnings of the windows of a file.
 
     Args:
-        duration: length of the recording in seconds.
-        seconds: length of a window.
+        duration: length of the file in s.
+        seconds: length of a window in s.
         windows: ``first``, ``centre`` or ``all``.
 
     Returns:
-        Seconds from the beginning of the recording, ascending, whole milliseconds (rounded down). A recording that is
-        not longer than a window by more than a millisecond has one, from 0.
+        Seconds from the beginning of the file, ascending, in whole milliseconds (rounded down). A file that is not
+        longer than a window by more than a millisecond has a single window, from 0.
     """
     beyond = duration - seconds
     if windows == "first" or beyond <= CUT_FROM_SECONDS:
@@ -55,15 +55,18 @@ def window_starts(duration: float, seconds: float, windows: Windows) -> list[flo
 
 
 def cut_windows(table: ClipTable, clip_seconds: float | None, windows: Windows) -> ClipTable:
-    """The table with a row for each window of its files.
+    """Replace each file of a table by its windows.
 
-    Windows of one file keep its class, recording and fold. Where a file has several, their names are that of the file,
-    ``@`` and where the window begins: ``rain.wav@5.000s``.
+    Windows keep the class, recording and fold of their file. If a file has several, their names are that of the file,
+    ``@`` and the beginning of the window: ``rain.wav@5.000s``.
 
     Args:
-        table: a row for each file.
-        clip_seconds: length of a clip; None keeps that of the table.
+        table: one row per file.
+        clip_seconds: length of a clip in s; None keeps that of the table.
         windows: which parts of longer files become clips.
+
+    Returns:
+        The table with one row per window.
     """
     if clip_seconds is not None:
         table = replace(table, clip_seconds=clip_seconds)
@@ -71,7 +74,7 @@ def cut_windows(table: ClipTable, clip_seconds: float | None, windows: Windows) 
         return table
     durations = lengths(table.files)
     starts = [
-        # A file whose length is not known is read, and named as broken, later.
+        # A file of unknown length is read later and then reported as damaged.
         window_starts(0.0 if duration is None else duration, table.clip_seconds, windows)
         for duration in durations
     ]
@@ -92,7 +95,7 @@ def cut_windows(table: ClipTable, clip_seconds: float | None, windows: Windows) 
 
 
 def lengths(files: Sequence[Path]) -> list[float | None]:
-    """Length of each file in seconds by its header; None where it cannot be had."""
+    """Length of each file in s according to its header; None if it is unknown."""
     with ThreadPoolExecutor() as threads, progress_bar("reading lengths", len(files)) as advance:
         found = []
         for seconds in threads.map(sound_seconds, files):
@@ -102,5 +105,5 @@ def lengths(files: Sequence[Path]) -> list[float | None]:
 
 
 def _milliseconds(seconds: float) -> int:
-    # Rounded first, because 1000 * 2.3 lies a hair below 2300.
+    # Rounded first, because in floating point 1000 * 2.3 lies just below 2300.
     return math.floor(round(seconds * 1000, 6))

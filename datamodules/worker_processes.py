@@ -1,8 +1,8 @@
-"""The same function on many jobs, in processes of their own that know nothing of the program that started them.
+"""Runs one function on many jobs in worker processes that do not import the main program.
 
-``multiprocessing`` would import the starting script again in every process it spawns, and with it PyTorch and
-Lightning: seconds and hundreds of megabytes each, for workers that need neither. Its workers also outlive a parent
-that was killed. Here a worker is a plain interpreter that reads jobs from a pipe and ends when the pipe does.
+``multiprocessing`` would import the main script again in every process that it spawns, and with it PyTorch and
+Lightning: seconds and hundreds of megabytes per worker, which needs neither. Its workers also outlive a killed parent.
+Here a worker is a plain interpreter that reads jobs from a pipe and ends when the pipe is closed.
 """
 
 import os
@@ -20,7 +20,7 @@ from storage import DataError
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
-# The stand-in for the package keeps its __init__, which imports the DataModules and with them PyTorch, from running.
+# The dummy package prevents the real __init__ from running, which would import the DataModules and with them PyTorch.
 START = """
 import sys, types
 sys.path[:] = {path!r}
@@ -38,11 +38,11 @@ def map_in_processes(function: Callable[[Job], Answer], jobs: Iterable[Job], wor
     Args:
         function: a picklable function or object; it is sent to every process once.
         jobs: picklable arguments.
-        workers: number of processes; with 1, or few jobs, the work is done in this one.
+        workers: number of processes; with 1, or with few jobs, the work is done in this process.
 
     Raises:
         DataError: if a process dies, for lack of memory for example.
-        Exception: the first one that ``function`` raises; jobs that have not begun are then not done.
+        Exception: the first one that ``function`` raises; jobs that have not started are then skipped.
     """
     jobs = list(jobs)
     workers = min(workers, len(jobs))
@@ -87,7 +87,7 @@ def serve() -> None:
     # The terminal sends Ctrl-C to every process of the group; the parent decides, and closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
-    # What a library prints must not end up among the answers.
+    # Output printed by libraries must not be mixed with the answers.
     os.dup2(2, 1)
     function = pickle.load(sys.stdin.buffer)
     while True:
@@ -112,7 +112,7 @@ def _start_process() -> subprocess.Popen[bytes]:
         [sys.executable, "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # One thread a process: there are as many processes as cores.
+        # One thread per process, because there are as many processes as cores.
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
 
