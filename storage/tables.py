@@ -33,7 +33,7 @@ class OutcomeRow(_Place):
     Each setting of a budget (``delta``, ``steps``, ...) is a column too, unless it has the name of one of these.
     """
 
-    seed: Annotated[int, "seed of targets and of whatever else is random"]
+    seed: Annotated[int, "seed of targets and of all other random numbers"]
     prediction: Annotated[int, "class of the adversarial"]
     prediction_name: Annotated[str | None, "its name"]
     logits_clean: Annotated[Logits, "logits of the clean map `(classes,)`"]
@@ -52,15 +52,15 @@ class OutcomeRow(_Place):
     linf: Annotated[float, "largest change of a value", "units of the map"]
     l0: Annotated[float, "values that changed by more than 1e-6", "count"]
     snr_db: Annotated[float, "signal-to-noise ratio of the map", "dB"]
-    confirmed: Annotated[bool, "judged again alone, the adversarial gets the same class"]
+    confirmed: Annotated[bool, "whether the adversarial gets the same class when evaluated again alone"]
     in_bounds: Annotated[bool, "the adversarial lies in [0, 1] and within delta"]
-    hook_agrees: Annotated[bool, "the gradients reported for the batch are those that its hook counted"]
+    hook_agrees: Annotated[bool, "whether the gradients reported for the batch are those that the hook counted"]
     reporting_batch: Annotated[int, "reporting batch of the clip, from 0"]
     seconds: Annotated[float, "the clip's share of the time of its batch, over budgets too", "s"]
 
 
 class CleanRow(TypedDict):
-    """``attacks/clips.parquet``: one row per fold and attacked test clip, those that are wrong when clean included."""
+    """``attacks/clips.parquet``: one row per fold and attacked test clip, including those misclassified when clean."""
 
     fold: Annotated[int, "number of the fold, from 1"]
     clip: Annotated[int, "position of the clip in the fold's record, from 0"]
@@ -80,7 +80,7 @@ class TransferRow(_Place):
 
     source_run: Annotated[str, "name of the run that the adversarial was made for"]
     source_architecture: Annotated[str, "its architecture"]
-    target_run: Annotated[str, "name of the run that judges the adversarial"]
+    target_run: Annotated[str, "name of the run that classifies the adversarial"]
     target_architecture: Annotated[str, "its architecture"]
     target_checkpoint: Annotated[str, "digest of the judge's file", "SHA-256"]
     clean_correct_source: Annotated[bool, "the source classifies the clean clip correctly; always true"]
@@ -94,7 +94,7 @@ class TransferRow(_Place):
     target_logits_clean: Annotated[
         Logits | None, "the target model's logits of the clean map; missing for an SVM or a forest"
     ]
-    target_logits_adversarial: Annotated[Logits | None, "the target model's logits of the adversarial; as before"]
+    target_logits_adversarial: Annotated[Logits | None, "the same for the adversarial"]
 
 
 class SplitRow(TypedDict):
