@@ -76,8 +76,8 @@ def test_every_clean_correct_clip_has_one_row_an_attack_and_budget(trained, atta
     output, summary = attacked
     rows, clips = rows_of(output), pd.read_parquet(output / "clips.parquet")
     assert sorted(path.name for path in output.iterdir()) == [
-        *("adversarials", "clips.parquet", "outcomes.parquet", "pictures", "settings.json", "summary.json"),
-        "victims.json",
+        *("adversarials", "clips.parquet", "config.yaml", "outcomes.parquet", "pictures", "settings.json"),
+        *("summary.json", "victims.json"),
     ]
     for fold in (1, 2):
         predictions = pd.read_csv(trained / "runs" / "tones" / f"fold{fold}" / "predictions.csv")
