@@ -30,7 +30,7 @@ def test_every_attack_accepts_every_profile(name):
         plan_attack(attack, profile)
 
 
-def test_the_profiles_hold_the_budgets_of_the_specification():
+def test_the_profiles_hold_the_budgets_of_the_paper_and_its_reductions():
     paper, reduced, smoke = (read_profile(name) for name in ("paper", "reduced", "smoke"))
     deltas = [0.001 * 2**k for k in range(10)] + [1.0]
     assert [budget["delta"] for budget in paper["fgsm"]] == pytest.approx(deltas)

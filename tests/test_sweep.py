@@ -36,7 +36,7 @@ DEMO = PROJECT / "configs" / "sweeps" / "demo.yaml"
 SWEEPS = sorted(set((PROJECT / "configs" / "sweeps").glob("*.yaml")) - {DEMO})
 CORPORA = {"ESC10", "ESC50", "UrbanSound8K"}
 STFT = str(PROJECT / "configs" / "train" / "esc10_stft.yaml")
-# The settings of the paper, as spec.md and its tables have them.
+# The settings of the paper, as its text and tables state them.
 PAPER = {
     "table1_mfcc_sampling_rate": ("data.representation.sample_rate", [8000, 16000, 22050, 24000]),
     "table2_stft_n_fft": ("data.representation.n_fft", [512, 1024, 2048]),
