@@ -1,4 +1,4 @@
-# Every target starts from nothing but Python 3.11 or newer: the environment is made when it is missing or outdated.
+# Every target needs only Python 3.11 or newer: the environment is created when it is missing or outdated.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -8,9 +8,9 @@ INSTALLED := .venv/installed
 
 install: $(INSTALLED)
 
-# torchattacks asks for requests 2.25, which it never imports and which has published advisories; W&B's sweeps, which the
-# tests check our sweeps with, asks for a NumPy before 2. Both are installed without what they ask for, and `pip check`
-# then names these requirements.
+# torchattacks requires requests 2.25, which it never imports and which has published advisories; W&B's sweeps, with which
+# the tests check our sweeps, requires NumPy below 2. Both are installed without their dependencies, so `pip check` reports
+# these two requirements.
 $(INSTALLED): setup.cfg constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"expected Python 3.11 or newer, found {v[0]}.{v[1]}; say which with make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -30,7 +30,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# A process a core, each with one thread: many small tests, and no two of a file at once.
+# One process per core, each with one thread, because the tests are many and small; the tests of one file share a process.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 

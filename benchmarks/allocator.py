@@ -1,8 +1,8 @@
-"""Steps of training and of an attack on the CPU, with freed memory kept in the process beside glibc's own settings.
+"""Time of training and attack steps on the CPU with freed memory kept in the process, compared with glibc's defaults.
 
 python benchmarks/allocator.py
 
-Two processes take turns step by step, so that a change of the machine's speed meets both.
+Two processes take turns step by step, so that changes of the machine's speed affect both equally.
 """
 
 import argparse

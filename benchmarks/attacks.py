@@ -1,17 +1,17 @@
-"""Our attacks beside those of torchattacks, foolbox and ART, on the same clips in one run.
+"""Comparison of our attacks with those of torchattacks, foolbox and ART, on the same clips in one run.
 
 python benchmarks/attacks.py --checkpoint runs/esc10-stft/fold1/best.ckpt --data.root DIR --clips 20
 
-Takes test clips that the classifier gets right, class by class in turn. Every side attacks all of them in one batch
-through a gradient counter; what it returns is judged here, by its label and its distance from the clean input. The
-peers are installed by ``pip install -e '.[peers]'``; a line says so where one is missing.
+It uses test clips that the classifier gets right, taking the classes in turn. Every attack gets all of them in one
+batch, through a gradient counter; the points that it returns are judged here, by their label and their distance from
+the clean input. The libraries are installed by ``pip install -e '.[peers]'``; missing ones are skipped with a message.
 """
 
 import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # This file is called like the package that it measures, and Python looks beside a script first.
+    # This file has the name of the package that it measures, and Python searches the folder of a script first.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     from benchmarks.attacks_run import main
 

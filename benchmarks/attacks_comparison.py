@@ -1,4 +1,4 @@
-"""One attack on some clips by one side: what it cost, and what its returned points are worth."""
+"""One implementation's attack on some clips: its cost, and the quality of the points that it returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the project demands of its attacks beside the peers, and whether a run of the benchmark meets it."""
+"""The project's requirements on its attacks in comparison with other libraries, and whether a benchmark meets them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Peak memory of JSMA above that of its victim: ``python -m benchmarks.attacks_memory CHECKPOINT victim|jsma``.
+"""Peak memory of JSMA minus that of its victim: ``python -m benchmarks.attacks_memory CHECKPOINT victim|jsma``.
 
-Each call is a process of its own, because a peak never falls again; it prints the peak in GiB.
+Each call measures one process, because the peak of a process never decreases; it prints the peak in GiB.
 """
 
 import subprocess
@@ -45,7 +45,7 @@ def main() -> None:
             torch.autograd.grad(logits[:, column].sum(), points, retain_graph=column == 0)
     else:
         labels = logits.argmax(dim=1)
-        # The first graph must not lie beside those of the attack.
+        # Free the first graph before the attack allocates its own.
         del logits, points
         outcome = JSMA(model, iterations=ITERATIONS).run(maps, labels)
         assert int(outcome.gradients.max()) > 0, "JSMA did not attack"

@@ -1,4 +1,4 @@
-"""What an attack costs beside its forwards and backwards, at the batch sizes that were active."""
+"""Overhead of an attack: its time relative to its bare forward and backward passes, at the batch sizes it used."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Pass:
 
 @dataclass
 class Timing:
-    """Seconds of an attack and of nothing but its passes, round by round.
+    """Seconds of an attack and of its bare passes, round by round.
 
     Args:
         wall: pairs (attack, passes) of wall time.
-        cpu: the same of the process's own time, which does not see what else runs on the machine.
+        cpu: the same pairs of CPU time of the process, which is not affected by other processes.
     """
 
     wall: list[tuple[float, float]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Timing:
 
 
 class RecordedVictim(nn.Module):
-    """A victim that notes the size of every evaluation and how many gradients were taken of it."""
+    """A victim that records the batch size of every evaluation and the number of gradients taken through it."""
 
     def __init__(self, victim: nn.Module) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class RecordedVictim(nn.Module):
         self.passes: list[Pass] = []
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Evaluate the victim and note it."""
+        """Evaluate the victim and record the pass."""
         logits = self.victim(inputs)
         noted = Pass(len(inputs), graph=logits.requires_grad)
         self.passes.append(noted)
@@ -75,7 +75,7 @@ class RecordedVictim(nn.Module):
 
 
 def replay(victim: nn.Module, inputs: Tensor, passes: list[Pass]) -> None:
-    """Repeat forwards and backwards of these sizes and nothing else."""
+    """Repeat only forward and backward passes of these sizes."""
     for noted in passes:
         points = inputs[: noted.rows].detach().requires_grad_(noted.graph)
         with torch.set_grad_enabled(noted.graph):
@@ -87,7 +87,7 @@ def replay(victim: nn.Module, inputs: Tensor, passes: list[Pass]) -> None:
 
 
 def measure_overhead(attack: Attacker, victim: nn.Module, inputs: Tensor, labels: Tensor, rounds: int) -> Timing:
-    """Time an attack and the bare passes that it made, in turn.
+    """Time an attack and its bare passes, taking turns.
 
     Args:
         attack: the attack.

@@ -1,4 +1,4 @@
-"""The same attacks as torchattacks, foolbox and ART implement them, with settings as equal as they allow."""
+"""The same attacks in torchattacks, foolbox and ART, with settings as similar as the libraries allow."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def foolbox_cwa(victim: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
         binary_search_steps=SEARCH_STEPS, steps=ITERATIONS, stepsize=LEARNING_RATE, initial_const=FIRST_CONSTANT
     )
     found = attack(foolbox.PyTorchModel(victim, bounds=(0, 1), device=inputs.device), inputs, labels, epsilons=None)[0]
-    # An image of zeros is often taken for another class and would count as a success that the attack never had.
+    # An image of zeros is often classified as another class, and would wrongly count as a success of the attack.
     invented = (found == 0).flatten(1).all(dim=1)
     return torch.where(invented.view(-1, *(1 for _ in inputs.shape[1:])), inputs, found)
 

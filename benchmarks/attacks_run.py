@@ -1,4 +1,4 @@
-"""Measures our attacks beside those of other libraries, and prints and writes what comes out."""
+"""Runs the comparison of our attacks with those of other libraries, and prints and writes the results."""
 
 import argparse
 import sys
@@ -28,7 +28,7 @@ COLUMNS = ("attack", "who", "settings", "success", "median l2", "where both fool
 def clean_correct(
     checkpoint: Path, root: str | None, cache_dir: str | None, clips: int
 ) -> tuple[nn.Module, Tensor, Tensor]:
-    """Load the classifier, and maps and labels of test clips that it gets right, class by class in turn."""
+    """Load the classifier, and maps and labels of test clips that it gets right, taking the classes in turn."""
     trained = load_classifier(checkpoint)
     replaced = {name: value for name, value in (("root", root), ("cache_dir", cache_dir)) if value is not None}
     data = trained.data(**replaced)
@@ -50,7 +50,7 @@ def clean_correct(
 
 
 class Run:
-    """Everything that one call measures, printed as it comes."""
+    """All measurements of one call, printed as they become available."""
 
     def __init__(
         self, victim: nn.Module, inputs: Tensor, labels: Tensor, console: Console, output: Path | None
@@ -61,7 +61,7 @@ class Run:
         self.lines: list[Line] = []
         self.overheads: dict[str, Timing] = {}
         self.memory_gib: float | None = None
-        # The first passes of a process are slow; they are nobody's.
+        # Warm up, because the first passes of a process are slow.
         points = inputs.clone().requires_grad_()
         logits = victim(points)
         torch.autograd.grad(logits.sum(), points)
@@ -78,7 +78,7 @@ class Run:
         )
 
     def beside_peers(self, attack: str, libraries: list[str]) -> None:
-        """Measure our sides and those of the peers."""
+        """Measure our attacks and those of the other libraries."""
         for who, settings, run in OURS_BESIDE_PEERS[attack]:
             self.side(attack, who, settings, run)
         for peer in PEERS[attack]:
@@ -89,7 +89,7 @@ class Run:
                     self.console.print(f"{peer.library}: not installed: pip install -e '.\\[peers]'")
 
     def alone(self) -> None:
-        """Measure the attacks of ours that are held to a success of their own."""
+        """Measure those of our attacks for which a success rate is required."""
         for attack, (aimed, settings, build) in OURS_ALONE.items():
             targets = self.targets if aimed else None
             self.side(attack, OURS, settings, build(targets), targets=targets)
@@ -101,19 +101,19 @@ class Run:
             self.side(f"jsma {iterations}", OURS, "targeted", run, targets=self.targets)
 
     def overhead(self, rounds: int) -> None:
-        """Measure what the attacks cost beside their victim."""
+        """Measure the overhead of the attacks over the passes through their victim."""
         for attack, run in OVERHEAD_OF.items():
             timing = measure_overhead(run, self.victim, self.inputs, self.labels, rounds)
             self.overheads[attack] = timing
             self._tell(f"{attack}: overhead {timing.overhead:.3f}, of its own time {timing.cpu_overhead:.3f}")
 
     def memory(self, checkpoint: Path) -> None:
-        """Measure the peak memory of JSMA above that of the victim."""
+        """Measure the peak memory of JSMA minus that of the victim."""
         self.memory_gib = measure(checkpoint, "jsma") - measure(checkpoint, "victim")
         self._tell(f"jsma: {self.memory_gib:.2f} GiB above the victim")
 
     def table(self) -> Table:
-        """Lay out every side that was measured."""
+        """A table of all measured attacks."""
         table = Table(*COLUMNS, "forward rows", "gradient rows")
         for line in self.lines:
             mine = next(other for other in self.lines if other.attack == line.attack and other.who == OURS)
@@ -134,7 +134,7 @@ class Run:
         return table
 
     def _tell(self, text: str) -> None:
-        """Print what has just been measured, and write everything so far: peers take long."""
+        """Print the latest measurement, and write all so far, because other libraries take long."""
         self.console.log(text)
         if self.output is not None:
             write_json(self.output, self.report())
@@ -155,10 +155,10 @@ class Run:
 
 
 def main(description: str | None) -> None:
-    """Measure what is asked for, print a table and what is met, and write both where asked to.
+    """Measure what is asked for, print a table and the requirements met, and write both if ``--output`` is given.
 
     Args:
-        description: what ``--help`` says.
+        description: description for ``--help``.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, required=True, help="a fold's best.ckpt of train.py")

@@ -1,11 +1,11 @@
-"""How often 95 % intervals cover the population's number, by simulation.
+"""Coverage of the 95 % intervals by simulation: how often they contain the population's value.
 
 python -m benchmarks.coverage [--samples 2000]
 
-A sample has n clips: of recordings with one clip each, of recordings with four clips, or of recordings whose sizes fall
-as 1 / rank (Zipf). Clips of a recording resemble each other, by an intra-recording correlation of 0.3. The truth is
-that of the population, not of the sample's size. No interval is given below ten effective recordings; these cells are
-left out. Coverage above 98 % is often what whole numbers leave near 1: at n = 10 and a rate of 0.95 the two nearest
+A sample has n clips: from recordings with one clip each, from recordings with four clips, or from recordings whose
+sizes decrease as 1 / rank (Zipf). Clips of a recording have an intra-recording correlation of 0.3. The true value is
+that of the population, for any sample size. Below ten effective recordings there is no interval, so these cells are
+left out. Coverage above 98 % is often due to discreteness near 1: at n = 10 and a rate of 0.95, the two closest
 attainable values are 91.4 and 98.8 %.
 """
 
@@ -35,15 +35,15 @@ CORRELATION = 0.3
 
 @dataclass(frozen=True)
 class Coverage:
-    """One line of the table.
+    """One row of the table.
 
     Attributes:
-        number: what the interval is of.
+        number: the quantity of which the interval is computed.
         truth: the population's value.
-        layout: how clips belong to recordings.
-        clips: clips of a sample.
+        layout: how clips are distributed over recordings.
+        clips: number of clips in a sample.
         recordings: effective number of recordings.
-        covered: share of the samples whose interval holds the truth.
+        covered: share of the samples whose interval contains the true value.
         width: mean width of the intervals.
     """
 
@@ -74,7 +74,7 @@ def recording_of(layout: str, clips: int) -> NDArray[np.int64]:
 
 
 def coverage_of_rates(samples: int, seed: int = 0, correlation: float = CORRELATION) -> Iterator[Coverage]:
-    """Rates: each recording draws its own from a beta distribution, its clips are fooled at that."""
+    """Rows for rates: the clips of each recording are fooled at a rate drawn from a beta distribution."""
     for layout, clips, place in _layouts():
         generator = np.random.default_rng([seed, clips, LAYOUTS.index(layout)])
         for rate in RATES:
@@ -87,7 +87,7 @@ def coverage_of_rates(samples: int, seed: int = 0, correlation: float = CORRELAT
 
 
 def coverage_of_areas(samples: int, seed: int = 0, *, mixture: bool = False) -> Iterator[Coverage]:
-    """Areas: every adversarial moves by as much, or some move far and the others not at all (``mixture``)."""
+    """Rows for areas: all adversarials move by the same amount, or some move far and the others not (``mixture``)."""
     for layout, clips, place in _layouts():
         generator = np.random.default_rng([seed, clips, LAYOUTS.index(layout), mixture])
         some = min(samples, 40_000_000 // clips**2)
@@ -109,7 +109,7 @@ def _areas(
         return np.sqrt(CORRELATION) * shared + np.sqrt(1 - CORRELATION) * generator.normal(size=(samples, clips))
 
     clean = normal()
-    # An adversarial keeps half of what its own clean clip's score varies by.
+    # The score of an adversarial shares half of the variance of its clean clip's score.
     attacked = np.sqrt(0.5) * clean + np.sqrt(0.5) * normal()
     if area == 1:
         attacked = attacked + 1000.0
@@ -128,7 +128,7 @@ def _areas(
 
 
 def coverage_of_differences(samples: int, seed: int = 0) -> Iterator[Coverage]:
-    """Differences of two models' accuracies on the same clips."""
+    """Rows for differences between the accuracies of two models on the same clips."""
     for layout, clips, place in _layouts():
         generator = np.random.default_rng([seed, clips, LAYOUTS.index(layout)])
         for first, second in DISAGREEMENTS:
@@ -136,7 +136,7 @@ def coverage_of_differences(samples: int, seed: int = 0) -> Iterator[Coverage]:
             chances = [first, second, 1 - first - second]
             own = generator.choice(values, (samples, clips), p=chances)
             shared = generator.choice(values, (samples, place.max() + 1), p=chances)[:, place]
-            # Two clips of a recording both take its draw at this chance, which is then their correlation.
+            # With this probability, two clips of a recording both take its common draw; it equals their correlation.
             difference = np.where(generator.random((samples, clips)) < np.sqrt(CORRELATION), shared, own)
             estimate, counts = difference.mean(1), np.bincount(place)
             influence = (_by_recording(difference, place) - estimate[:, None] * counts) / clips
@@ -154,12 +154,12 @@ def coverage_of_ratios(samples: int, seed: int = 0, attacks: int = 6) -> Iterato
             own = _own_rates(generator, ratio, (samples, place.max() + 1), CORRELATION)[:, place]
             ratios, influences, shares = [], [], []
             for attack in range(attacks):
-                # How many of the budgets fool the source; what carries over does so at each of them.
+                # The number of budgets that fool the source; an adversarial that transfers does so at each of them.
                 fools = generator.binomial(5, (attack + 1) / (attacks + 1), (samples, clips)).astype(float)
                 carried = fools * (generator.random((samples, clips)) < own)
                 above, below = (_by_recording(values, place) for values in (carried, fools))
                 total = below.sum(1, keepdims=True)
-                # A sample in which an attack fools nothing gets no interval.
+                # A sample in which an attack fools no clip has no interval.
                 total[total == 0] = np.nan
                 ratios.append(above.sum(1, keepdims=True) / total)
                 influences.append((above - ratios[-1] * below) / total)
@@ -172,7 +172,7 @@ def coverage_of_ratios(samples: int, seed: int = 0, attacks: int = 6) -> Iterato
 
 
 def table(samples: int) -> list[Coverage]:
-    """Every line."""
+    """All rows of the table."""
     return [
         *coverage_of_rates(samples),
         *coverage_of_areas(samples),

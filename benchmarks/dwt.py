@@ -1,7 +1,7 @@
-"""Time a clip of the wavelet transform beside PyWavelets, in one run: ``python benchmarks/dwt.py``.
+"""Time per clip of the wavelet transform, compared with PyWavelets in one run: ``python benchmarks/dwt.py``.
 
-Both compute 128 scales of the complex Morlet wavelet on clips of noise; ours goes on to the finished map. The two take
-turns, so that a busy machine slows both; the medians of the rounds and their ratio are printed.
+Both compute 128 scales of the complex Morlet wavelet on clips of noise; ours includes the finished map. The two take
+turns, so that a busy machine slows both; the medians over rounds and their ratio are printed.
 """
 
 import argparse
@@ -24,12 +24,12 @@ def milliseconds(function: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Prints both times a clip and their ratio."""
+    """Print both times per clip and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample-rate", type=int, default=8000, help="Hz")
     parser.add_argument("--clip-seconds", type=float, default=5.0)
     parser.add_argument("--batch-size", type=int, default=32, help="clips in a batch of ours")
-    parser.add_argument("--peer-clips", type=int, default=2, help="clips a round of pywt.cwt, one call each")
+    parser.add_argument("--peer-clips", type=int, default=2, help="clips per round of pywt.cwt, one call each")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -56,9 +56,9 @@ def main() -> None:
     print(
         f"{len(clips)} clips of {arguments.clip_seconds:g} s at {arguments.sample_rate} Hz, {arguments.threads} threads"
     )
-    print(f"DWT (waveform to map)      {ours:8.2f} ms a clip  (rounds {min(ours_times):.2f} to {max(ours_times):.2f})")
+    print(f"DWT (waveform to map)      {ours:8.2f} ms per clip (rounds {min(ours_times):.2f} to {max(ours_times):.2f})")
     print(
-        f'pywt.cwt(method="fft")     {theirs:8.2f} ms a clip  (rounds {min(peer_times):.2f} to {max(peer_times):.2f})'
+        f'pywt.cwt(method="fft")     {theirs:8.2f} ms per clip (rounds {min(peer_times):.2f} to {max(peer_times):.2f})'
     )
     print(f"ratio of medians           {theirs / ours:8.1f}")
 

@@ -1,9 +1,9 @@
-"""What sounds of changed maps are like, for every representation: ``python -m benchmarks.inverse DIR``.
+"""Quality of the sounds made from changed maps, for every representation: ``python -m benchmarks.inverse DIR``.
 
 DIR is the folder of ESC-50. Clips of 5 s, at the sample rate of the representation, and three changes of their maps:
 
 - none;
-- plus or minus 2/255 in each pixel at random: the size of a weak attack and nothing of its direction;
+- plus or minus 2/255 in each pixel at random: the size of a weak attack, without its direction;
 - smooth: up to 0.1 lower, slowly over rows and columns, and unchanged at the loudest pixel, to which maps are relative.
 
 Printed, as medians over clips: the SNR of the sound in dB and the consistency, that is the distance of the sound's own
@@ -55,7 +55,7 @@ AT_ONE_RATE: dict[str, Representation] = {
 
 
 def clips_of(folder: Path, rate: int) -> Tensor:
-    """Every so many clips of the corpus, ``(clips, 1, time)``."""
+    """Clips at regular intervals of the corpus, ``(clips, 1, time)``."""
     files = sorted((folder / "audio").glob("*.wav"))
     sounds = []
     for file in files[:: len(files) // CLIPS][:CLIPS]:
@@ -84,7 +84,7 @@ def measured(representation: Representation, waveform: Tensor, change: Tensor, m
 
 
 def memory(name: str, *, gradient: bool) -> None:
-    """Print the time in s and the growth of the largest memory in GiB of one inverse."""
+    """Print the time in s and the increase of peak memory in GiB for one inverse."""
     representation = AT_ONE_RATE[name]
     waveform = 0.1 * torch.randn(1, 1, SECONDS * MEMORY_RATE, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What each way to resize a map leaves of an STFT: ``python -m benchmarks.map_resize``.
+"""How much of an STFT each method of resizing its map preserves: ``python -m benchmarks.map_resize``.
 
 For each ``resize_method`` and each n_fft of the paper, two things are printed: the share of native cells that have no
 influence on the map, by the gradient of a clip of noise, and the level at which steady tones are drawn. There is one
@@ -23,7 +23,7 @@ RANGE_DECIBELS = 80.0
 
 
 class RecordedSTFT(STFT):
-    """An STFT that keeps its native cells as the variables of the gradient."""
+    """An STFT that stores its native cells, so that gradients with respect to them can be computed."""
 
     recorded: Tensor
 
@@ -34,7 +34,7 @@ class RecordedSTFT(STFT):
 
 
 def share_without_influence(method: ResizeMethod, n_fft: int, rate: int, samples: int) -> float:
-    """Share of the native cells of a clip of noise that the map does not depend on, 0 to 1."""
+    """Share, in [0, 1], of the native cells of a clip of noise on which the map does not depend."""
     clip = 0.1 * torch.randn(1, 1, samples, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     representation = RecordedSTFT(sample_rate=rate, n_fft=n_fft, resize_method=method)
     representation(clip).sum().backward()
@@ -57,7 +57,7 @@ def tone_levels(method: ResizeMethod, n_fft: int, rate: int, samples: int) -> Te
 
 
 def main() -> None:
-    """Prints a table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample-rate", type=int, default=22050, help="Hz")
     parser.add_argument("--clip-seconds", type=float, default=5.0)

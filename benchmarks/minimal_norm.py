@@ -2,11 +2,11 @@
 
 python benchmarks/minimal_norm.py --checkpoint runs/esc10-stft/fold1/best.ckpt --data.root DIR --clips 20
 
-Takes test clips that the classifier gets right, class by class in turn, and prints success, median l_2 and gradient
-rows of all clips together for each attack at several budgets. Every side attacks all clips in one batch through a
-gradient counter; what it returns is judged here. adv-lib is installed by ``pip install adv-lib``; without it our
-attacks stand alone. Its attacks depend on how many steps they will make, so every budget is a run of its own; DeepFool
-and SuperDeepFool end by themselves and have one line.
+It uses test clips that the classifier gets right, taking the classes in turn, and prints success, median l_2 and the
+gradient rows of all clips together for each attack at several budgets. Every attack gets all clips in one batch,
+through a gradient counter; the points that it returns are judged here. adv-lib is installed by ``pip install
+adv-lib``; without it, only our attacks are measured. The schedules of its attacks depend on the total number of steps,
+so every budget is a separate run; DeepFool and SuperDeepFool stop by themselves and have one row.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 if __name__ == "__main__":
-    # Python looks beside a script first, where other files are called like packages of the project.
+    # Python searches the folder of a script first, where other files have the names of packages of the project.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from benchmarks.attacks_comparison import Line, compare, our_attack
@@ -40,7 +40,7 @@ ALMA_STARTS = (1.0, 0.1)
 
 
 def our_sides(iterations: Sequence[int]) -> Iterator[tuple[str, str, Attacker]]:
-    """Name of each of our attacks, its settings and the attack itself."""
+    """Our attacks: the name, settings and function of each."""
     for count in iterations:
         yield "minimal_norm", f"{count} iterations", our_attack("minimal_norm", iterations=count)
     yield "deepfool", "100 iterations", our_attack("deepfool", iterations=100)
@@ -50,10 +50,10 @@ def our_sides(iterations: Sequence[int]) -> Iterator[tuple[str, str, Attacker]]:
 
 
 def adv_lib_sides(steps: Sequence[int]) -> Iterator[tuple[str, str, Attacker]]:
-    """Name of each attack of adv-lib, its settings and the attack itself.
+    """The attacks of adv-lib: the name, settings and function of each.
 
     Raises:
-        ImportError: where adv-lib is not installed.
+        ImportError: if adv-lib is not installed.
     """
     library = importlib.import_module("adv_lib.attacks")
 
@@ -72,7 +72,7 @@ def adv_lib_sides(steps: Sequence[int]) -> Iterator[tuple[str, str, Attacker]]:
 
 
 def main() -> None:
-    """Measure, print a line as soon as it is known and the table at the end, and write all where asked to."""
+    """Measure, print each result when available and the table at the end, and write all if ``--output`` is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, required=True, help="a fold's best.ckpt of train.py")
     parser.add_argument("--data.root", dest="root", help="folder of the corpus; that of the training by default")
@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def _table(lines: list[Line]) -> Table:
-    """The curve of distance against gradients, the cheapest first."""
+    """The table of distance against gradients, cheapest first."""
     table = Table("who", "attack", "settings", "success", "median l2", "mean l2", "gradient rows", "forward rows", "s")
     for line in sorted(lines, key=lambda line: line.gradient_rows):
         table.add_row(

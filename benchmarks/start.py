@@ -2,7 +2,7 @@
 
 python benchmarks/start.py --config configs/train/esc10_stft.yaml --data.root DIR
 
-The flags are those of train.py. The command is run once to fill the caches and then a few times to be measured.
+The flags are those of train.py. The command is run once to fill the caches and then measured a few times.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ROUNDS = 3
-# Runs the real script; the end of the first step is where the optimiser has moved the weights.
+# Runs the real script; the first step ends when the optimiser has updated the weights.
 FIRST_STEP = """
 import os, sys, time
 import train

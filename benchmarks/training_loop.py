@@ -1,9 +1,9 @@
-"""Training steps a second of train.py's machinery beside a bare PyTorch loop over the same tensors.
+"""Training steps per second of train.py, compared with a bare PyTorch loop over the same tensors.
 
 python benchmarks/training_loop.py
 
 The two take turns step by step, on the same maps, with the same classifier, augmentation, optimiser and schedule, so
-that a change of the machine's speed meets both. What differs is Lightning, the DataLoader and the bookkeeping.
+that changes of the machine's speed affect both equally. They differ in Lightning, the DataLoader and the bookkeeping.
 """
 
 import argparse
@@ -41,7 +41,7 @@ class FixedMaps(LightningDataModule):
         return DataLoader(self.dataset, batch_sampler=batches)
 
     def on_before_batch_transfer(self, batch: list[Tensor], dataloader_idx: int) -> Batch:
-        """Give the batch the names that the classifier expects."""
+        """Convert the batch to the type that the classifier expects."""
         return Batch(*batch)
 
 
@@ -60,7 +60,7 @@ class BareStepBeside(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Batch, batch_idx: int
     ) -> None:
-        """Take the time since the last bare step, which the Trainer needed, then that of a bare step."""
+        """Record the time of the Trainer since the last bare step, then that of a bare step."""
         started = time.perf_counter()
         self.lightning_seconds.append(started - self.bare_ended)
         maps = roll_in_time(batch.inputs, self.generator)

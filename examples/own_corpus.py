@@ -1,4 +1,4 @@
-"""Train on recordings of your own, a folder for each class, and say what one of them is.
+"""Train on recordings of your own, with one folder per class, and classify one of them.
 
 .venv/bin/python examples/own_corpus.py
 """

@@ -1,4 +1,4 @@
-"""A network of your own: one of three colour channels that resizes by itself, with weights from elsewhere.
+"""A network of your own: one for three colour channels that resizes its input, with weights from elsewhere.
 
 .venv/bin/python examples/own_model.py
 PYTHONPATH=examples .venv/bin/python train.py --model.architecture own_model.pictures --model.weights FILE \
@@ -20,7 +20,7 @@ from classifiers import build_classifier, load_weights
 
 
 class Pictures(nn.Module):
-    """A network of colour pictures of 96 x 96 that takes maps of one channel and of any size."""
+    """A network for colour pictures of 96 x 96 that accepts maps with one channel and of any size."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Pictures(nn.Module):
 
 
 def pictures(num_classes: int) -> nn.Module:
-    """What ``--model.architecture own_model.pictures`` calls."""
+    """Build the network; ``--model.architecture own_model.pictures`` calls this."""
     return Pictures(mobilenet_v3_small(num_classes=num_classes))
 
 

@@ -12,13 +12,13 @@ from representations import STFT
 
 
 class RootSpectrogram(STFT):
-    """The spectrogram of ``STFT``, its cells the fourth root of the power, divided by the clip's largest."""
+    """The spectrogram of ``STFT`` with the fourth root of the power in each cell, relative to the clip's largest."""
 
     def __init__(self, *, n_fft: int = 1024, sample_rate: int = 16000) -> None:
         super().__init__(n_fft=n_fft, sample_rate=sample_rate)
 
     def scaled(self, cells: Tensor) -> Tensor:
-        """From power ``(batch, rows, columns)`` to [0, 1]; the small number keeps the gradient of silence finite."""
+        """Map power ``(batch, rows, columns)`` to [0, 1]; the small constant keeps the gradient of silence finite."""
         roots = (cells + 1e-10) ** 0.25
         return roots / roots.amax(dim=(1, 2), keepdim=True)
 

@@ -20,7 +20,7 @@ def test_attack_your_own_model_prints_fooling_gradients_and_size(capsys):
     assert (model(outcome.adversarial).argmax(dim=1) != found["labels"]).all()
     difference = (outcome.adversarial - inputs).flatten(1).norm(dim=1)
     assert re.search(r"fooling rate 100% of 8 clips", printed)
-    assert re.search(r"gradients a clip 4\.0, median l2 (\S+)", printed).group(1) == f"{difference.median():.4f}"
+    assert re.search(r"gradients per input 4\.0, median l2 (\S+)", printed).group(1) == f"{difference.median():.4f}"
 
 
 def test_own_representation_is_a_map_in_the_box_that_attacks_and_train_py_take(capsys, monkeypatch):
