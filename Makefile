@@ -46,7 +46,7 @@ notebooks: install
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[notebooks]'
 	$(BIN)/jupyter-execute --inplace notebooks/*.ipynb
 
-# A process a core, each with one thread; what is finished is not done again.
+# One thread per process; finished points are skipped.
 demo: install
 	OMP_NUM_THREADS=1 $(BIN)/python sweep.py configs/sweeps/demo.yaml --jobs 2 -- --runs_dir runs/demo
 	$(BIN)/python report.py runs/demo --output report

@@ -11,7 +11,7 @@ from commands.errors import run_command, starting
 
 
 def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
-    """Bring the adversarial maps that attack.py has kept back to sound, and disturb the sounds.
+    """Convert the adversarial maps stored by attack.py to sounds, and disturb the sounds.
 
     Args:
         args: command line; that of the process by default.

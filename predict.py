@@ -1,4 +1,4 @@
-"""Say which class each sound file is: checkpoint + files or folders -> class, probability, the next best classes.
+"""Classify sound files: checkpoint + files or folders -> the most probable classes with their probabilities.
 
 python predict.py runs/esc10-stft/fold1/best.ckpt rain.wav dog.ogg recordings/
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def main(args: Sequence[str] | None = None) -> "list[Heard]":
-    """Classify every file; one that is broken is named, and the others are classified.
+    """Classify every file; unreadable files are reported, and the others are classified.
 
     Args:
         args: command line; that of the process by default.

@@ -1,4 +1,4 @@
-"""Turn a folder of runs into tables, figures, tests and one page, beside the paper's numbers.
+"""Turn a folder of runs into tables, figures, tests and one page, with the paper's numbers for comparison.
 
 python report.py runs --output report
 """
@@ -25,7 +25,7 @@ from reporting.tables.table import Table as PaperTable
 
 
 def main(args: Sequence[str] | None = None) -> Report:
-    """Read the runs, write the report, and say where it lies.
+    """Read the runs, write the report, and print its path.
 
     Args:
         args: command line; that of the process by default.
@@ -72,7 +72,7 @@ def parse(args: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def show(selection: Selection, report: Report) -> None:
-    """Print the runs, which is most robust, what of the paper is measured, what is left out and why, and the path."""
+    """Print the runs, the most robust one, the numbers of the paper, what is left out and why, and the path."""
     console = Console()
     console.print(_own_runs(selection, report))
     if report.answer:
@@ -97,7 +97,7 @@ def show(selection: Selection, report: Report) -> None:
 
 
 def _own_runs(selection: Selection, report: Report) -> Table:
-    """One line per run: what it is and what came out."""
+    """The table of runs: one row per run, with its settings and results."""
     attacked = sum(one.run.attacks is not None for one in report.own)
     budgets = selection.profile or "none"
     title = f"{len(report.own)} runs, {attacked} attacked; tables: split={selection.split}, budgets: {budgets}"
@@ -120,7 +120,7 @@ def _fooled(run: Run) -> str:
 
 
 def _measured(table: PaperTable) -> tuple[int, int]:
-    """How many of the paper's numbers in a table have one of ours beside them, and how many there are."""
+    """Number of the paper's numbers in a table that were measured here, and number of all of them."""
     cells = [quantity for row in table.rows for cell in row.cells for quantity in cell if quantity.paper is not None]
     return sum(cell.ours is not None for cell in cells), len(cells)
 

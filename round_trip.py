@@ -1,4 +1,4 @@
-"""Make sounds of stored adversarial maps, and judge the sounds: how much of an attack a sound can have.
+"""Convert stored adversarial maps to sounds and classify them: how much of an attack survives in the sound.
 
 python round_trip.py --checkpoints runs/esc10-stft --sounds wav
 """
@@ -11,7 +11,7 @@ from commands.errors import run_command, starting
 
 
 def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
-    """Bring the adversarial maps that attack.py has kept back to sound.
+    """Convert the adversarial maps stored by attack.py to sounds, and classify them.
 
     Args:
         args: command line; that of the process by default.

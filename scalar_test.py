@@ -1,4 +1,4 @@
-"""Multiply stored adversarials by scalars and ask whether the label comes back (section V-C of the paper).
+"""Multiply stored adversarials by scalars and count the labels that are restored (section V-C of the paper).
 
 python scalar_test.py --checkpoints runs/esc10-stft
 """
@@ -11,7 +11,7 @@ from commands.errors import run_command, starting
 
 
 def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
-    """Multiply the adversarial maps that attack.py has kept, and the sounds that they stand for.
+    """Multiply the adversarial maps stored by attack.py, and their sounds, by scalars.
 
     Args:
         args: command line; that of the process by default.

@@ -1,4 +1,4 @@
-"""Transfer: let classifiers judge the adversarials that were made for one another (Table V).
+"""Transfer: evaluate classifiers on the adversarials crafted for one another (Table V).
 
 python transfer.py --checkpoints runs/esc10-stft runs/esc10-stft-googlenet runs/esc10-stft-alexnet --budgets reduced
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def main(args: Sequence[str] | None = None) -> "dict[str, TransferSummary]":
-    """Attack every ConvNet that is not attacked yet, and let all classifiers judge what came out.
+    """Attack every ConvNet that is not attacked yet, and evaluate all classifiers on the adversarials.
 
     Args:
         args: command line; that of the process by default.

@@ -1,4 +1,4 @@
-"""The C library's allocator: what one batch frees is what the next one needs."""
+"""Settings of the C library's allocator, so that memory freed by one batch is reused by the next."""
 
 import ctypes
 import platform

@@ -1,4 +1,4 @@
-"""What attack.py and transfer.py are asked for: which checkpoints, which attacks, how much they may spend."""
+"""The command lines of attack.py and transfer.py: which checkpoints, which attacks, which budgets."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -165,7 +165,7 @@ def say_what_was_chosen(plans: Sequence[AttackPlan]) -> None:
 
 
 def read_plans(attacks: Sequence[str], budgets: str, allowed: Collection[str] = ()) -> list[AttackPlan]:
-    """Plan the attacks that were asked for, each once.
+    """Plan the requested attacks, each once.
 
     Args:
         attacks: names, or YAML files.

@@ -1,4 +1,4 @@
-"""What attack.py does: attack every fold of every run, and say what came out."""
+"""The work of attack.py: attack every fold of every run, and show the results."""
 
 import shlex
 from collections.abc import Sequence

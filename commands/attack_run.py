@@ -1,4 +1,4 @@
-"""Everything that attacking one trained run means: its folds one after the other, and the summary of all."""
+"""Attacking one trained run: its folds one after another, and the summary of all."""
 
 import hashlib
 import json
@@ -91,7 +91,7 @@ class AttackRun:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides the results, and what they were computed with."""
+        """The settings that determine the results, and the versions with which they were computed."""
         maker = {"git_commit": git_commit(), "versions": package_versions()}
         return {
             "common": {
@@ -235,8 +235,8 @@ def whole_attacks(outcomes: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     """Leave out what a killed run has begun and nobody has finished: an attack on some of a fold's clips.
 
     Args:
-        outcomes: one row a fold, attack, budget and clip.
-        clips: one row a fold and tested clip, with ``clean_correct``.
+        outcomes: one row per fold, attack, budget and clip.
+        clips: one row per fold and test clip, with ``clean_correct``.
     """
     right = clips[clips["clean_correct"]].groupby("fold")["clip"].agg(set).to_dict()
     kept = []

@@ -1,4 +1,4 @@
-"""A classifier outside gradients, trained on the same maps and splits and recorded like the ConvNets."""
+"""Training of non-differentiable baselines on the same maps and splits as the ConvNets, with the same records."""
 
 import time
 
@@ -16,9 +16,9 @@ from lightning_modules.cross_validation import CrossValidation
 
 
 def train_baseline(data: SoundDataModule, validation: CrossValidation) -> None:
-    """Fit an SVM or a forest on a fold's training maps, copies included, and test it on the fold's test part.
+    """Fit an SVM or a random forest on a fold's training maps, augmented copies included, and test it on the test part.
 
-    The validation part stays unused, because nothing is chosen with it; the fold's clips are those of the ConvNets.
+    The validation part is not used, because nothing is selected with it; the clips are those of the ConvNets.
 
     Args:
         data: the fold's data.

@@ -1,7 +1,7 @@
-"""What a file of settings may name: classes of the project, and of packages that the command line names.
+"""The classes that a settings file may name: those of the project, and of packages named on the command line.
 
-The parser builds objects from text in many places: the name of a class, a mapping with its path, another file. So a
-file is looked at before the parser sees it, and text that it would follow to a module or a file is refused.
+The parser builds objects from text in many places: the name of a class, a mapping with its path, another file.
+Therefore a file is checked before it is parsed, and text that could lead to an import or to another file is refused.
 """
 
 import re

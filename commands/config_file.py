@@ -1,8 +1,8 @@
-"""Files of settings, ``--config FILE``: what one may say, and that it imports nothing which its user did not name.
+"""Settings files (``--config FILE``), which import nothing that the user did not name.
 
-A file of settings may come from anybody, with a published run for example. What it names outside the project is
-imported only if the command line names the package too: with ``--allow-import PACKAGE``, or as the import path of a
-corpus, representation or architecture.
+A settings file may come from anyone, for example with a published run. A class outside the project is imported only if
+the command line names its package too: with ``--allow-import PACKAGE``, or in the import path of a corpus,
+representation or architecture.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How every command ends when its user can mend the cause: one sentence and an exit code, never a traceback.
+"""How every command ends on an error that its user can fix: one sentence and an exit code, never a traceback.
 
 This is what a command imports first, so that Ctrl-C is one sentence from then on; whatever takes time to import is
 imported where it is used.
@@ -27,7 +27,7 @@ class UsageError(Exception):
 
 
 class Terminated(BaseException):
-    """SIGTERM, where a command has something to end before it ends itself; exit code 143."""
+    """SIGTERM, raised in commands that have to clean up before they end; exit code 143."""
 
 
 # What a user can mend about a file or a disk; any other error of the operating system is a fault of the program.
@@ -150,10 +150,10 @@ def end_at_sigterm() -> None:
 
 
 def run_command(command: Callable[[], Any]) -> None:
-    """Run a command and turn the errors that its user can mend into one sentence.
+    """Run a command and report errors that its user can fix in one sentence.
 
-    Bad data and a full disk end with exit code 1, an impossible command with 2, Ctrl-C with 130, SIGTERM with 143. Any
-    other exception is a fault of the program and keeps its traceback.
+    Bad data and a full disk exit with code 1, an impossible command with 2, Ctrl-C with 130, SIGTERM with 143. Any
+    other exception is a bug in the program and keeps its traceback.
 
     Args:
         command: the command's main function.

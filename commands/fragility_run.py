@@ -128,7 +128,7 @@ def fragility(
         seed: seed of what is random.
 
     Returns:
-        One row a fold, attack, budget, clip and disturbance; clean clips have the attack ``clean``.
+        One row per fold, attack, budget, clip and disturbance; clean clips have the attack ``clean``.
     """
     kept = supported(disturbances, folds[0].sample_rate) if folds else []
     pending = [(fold, attack, clips) for fold in folds for attack, clips in _pending(fold, store, kept) if clips]

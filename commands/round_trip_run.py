@@ -51,7 +51,7 @@ def round_trip(folds: Sequence[StoredFold], store: RowStore, sounds: SoundFormat
         sounds: also write the sounds and the clean clips beside the rows, in this format.
 
     Returns:
-        One row a fold, attack, budget and clip.
+        One row per fold, attack, budget and clip.
     """
     pending = [(fold, attack, clips) for fold in folds for attack, clips in _pending(fold, store, sounds) if len(clips)]
     with progress_bar("round trip", sum(len(clips) for _, _, clips in pending), shown_from=1) as advance:

@@ -47,9 +47,10 @@ def scalar_rows(folds: Sequence[StoredFold], store: RowStore, *, seed: int = 0) 
     """Multiply all stored adversarials that fool, or go on where a command stopped.
 
     Returns:
-        One row a fold, attack, budget, clip, ``input`` (map or sound), ``kind`` (draw or gain) and ``number``, with the
-        ``scalar``, ``restored`` (the product gets the label), ``clean_correct`` (the clean input times the same) and
-        ``fools`` (the input fools before it is multiplied; a sound made of a map may not).
+        One row per fold, attack, budget, clip, ``input`` (map or sound), ``kind`` (draw or gain) and
+        ``number``, with the ``scalar``, ``restored`` (the product gets the label), ``clean_correct`` (the clean
+        input times the same) and ``fools`` (the input fools before it is multiplied; a sound made of a map may
+        not).
     """
     done = store.rows()
     there = set(map(tuple, done[["fold", "attack", "clip"]].to_numpy().tolist())) if len(done) else set()

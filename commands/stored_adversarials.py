@@ -30,7 +30,7 @@ class StoredFold:
         trained: its classifier.
         data: its corpus and representation.
         store: the folder of the attacks.
-        outcomes: rows of the attacks whose maps are there, one a clip and budget.
+        outcomes: rows of the attacks whose maps are stored, one per clip and budget.
         device: where maps are computed and judged.
     """
 

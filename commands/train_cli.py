@@ -1,4 +1,4 @@
-"""What train.py is asked for: Lightning's own flags, the corpora's, and the few of a whole cross-validation."""
+"""The command line of train.py: Lightning's own flags, those of the corpora, and those of the cross-validation."""
 
 import sys
 from collections.abc import Sequence

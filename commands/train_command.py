@@ -1,4 +1,4 @@
-"""What train.py does: train every fold, test it, and say what came out."""
+"""The work of train.py: train and test every fold, and show the results."""
 
 import logging
 import shlex
@@ -129,7 +129,7 @@ def train_fold(cli: TrainCLI, fold: int, run: RunFolder, shared: list[Callback])
     """Train a fold's model, or go on where an interrupted one stopped, and test its best validation epoch."""
     model, data = cli.build(fold)
     folder = str(run.fold(fold))
-    # The loss tells epochs apart that get the same few dozen clips right.
+    # The loss distinguishes epochs with the same accuracy on a few dozen clips.
     validates = data.validation == "fold"
     best = ModelCheckpoint(
         folder,

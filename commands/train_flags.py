@@ -1,8 +1,8 @@
 """A first look at the command line of train.py, or of a sweep's point, before PyTorch and Lightning are imported.
 
-Lightning's parser needs the classes that the flags belong to, and with them seconds of imports. What most command
-lines get wrong (a flag that there is not, a word where a number belongs, the name of a corpus) is told here from the
-source of these classes; Lightning's parser then reads everything again.
+Lightning's parser needs the classes to which the flags belong, whose imports take seconds. The most frequent mistakes
+(an unknown flag, a word instead of a number, the name of a corpus) are found here from the source of these classes;
+Lightning's parser then parses everything again.
 """
 
 import sys

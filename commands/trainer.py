@@ -1,4 +1,4 @@
-"""Whether Lightning's Trainer takes the settings that a command line gives it, before any work is done for it."""
+"""An early check that Lightning's Trainer accepts the settings of a command line, before any work is done."""
 
 from typing import Any
 

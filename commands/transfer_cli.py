@@ -1,4 +1,4 @@
-"""What transfer.py is asked for: the flags of attack.py, and which classifiers may be compared."""
+"""The command line of transfer.py: the flags of attack.py, and the check that classifiers may be compared."""
 
 from commands.attack_cli import AttackCLI
 from commands.errors import UsageError

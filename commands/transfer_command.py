@@ -1,4 +1,4 @@
-"""What transfer.py does: attack every ConvNet, let every classifier judge, and say what carried over."""
+"""The work of transfer.py: attack every ConvNet, evaluate every classifier on the adversarials, show the ratios."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ from storage.trained_run import TrainedRun
 
 
 def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
-    """Attack every ConvNet that is not attacked yet, and let all classifiers judge what came out.
+    """Attack every ConvNet that is not attacked yet, and evaluate all classifiers on the adversarials.
 
     Args:
         flags: what is asked for, checked.
@@ -61,7 +61,7 @@ def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
 
 @rank_zero_only
 def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequence[TrainedRun]) -> TransferSummary:
-    """Judge one source's adversarials by all targets; write and log the result."""
+    """Evaluate all targets on one source's adversarials; write and log the result."""
     store = TransferStore(run.path / "transfer" / cli.name)
     crafted = source.write_summary()
     summary = store.write(transfer_rows(source, run, targets, cli.allowed), crafted)

@@ -1,4 +1,4 @@
-"""The adversarials of one source, judged by every target: one row a clip, budget and target."""
+"""Evaluation of every target on the adversarials of one source: one row per clip, budget and target."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ COPIED = ["fold", "attack", "budget_index", "budget", "clip", "name", "recording
 
 @dataclass(frozen=True)
 class Target:
-    """A classifier that judges somebody else's adversarials.
+    """A classifier that is evaluated on the adversarials of another.
 
     Args:
         run: name of its run.
-        architecture: what it is.
-        checkpoint: sha256 of the file that it was loaded from.
+        architecture: name of its architecture.
+        checkpoint: SHA-256 digest of its file.
         classifier: a ConvNet, or a baseline.
         split: which clips it was trained, validated and tested on.
     """
@@ -132,7 +132,7 @@ def _map_settings(data: Mapping[str, Any]) -> dict[str, Any]:
 def transfer_rows(
     attack: AttackRun, source: TrainedRun, targets: Sequence[TrainedRun], allowed: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Let every target judge the stored adversarials of a source.
+    """Evaluate every target on the stored adversarials of a source.
 
     Args:
         attack: the finished attacks on the source, with stored adversarials.
@@ -141,8 +141,8 @@ def transfer_rows(
         allowed: packages that their checkpoints may name classes of, beside the project's own.
 
     Returns:
-        One row a fold, attack, budget, clip and target; clips that a target does not know are left out for it, said
-        with a warning.
+        One row per fold, attack, budget, clip and target; clips missing in a target's record are left out for it, with
+        a warning.
 
     Raises:
         DataError: if a target was trained or validated on a clip that it is to judge.

@@ -1,4 +1,4 @@
-"""Where the judgements of a source's adversarials are kept."""
+"""Storage of the evaluations of targets on a source's adversarials."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ CELL = ["target_run", "fold", "attack"]
 class TransferStore:
     """``runs/<source>/transfer/<name>/``: ``rows.parquet`` and ``summary.json``.
 
-    What was judged earlier under the same settings, of other targets, attacks or folds, stays beside the new.
+    Earlier results with the same settings, for other targets, attacks or folds, are kept.
 
     Args:
         path: the folder; it need not exist.
@@ -34,7 +34,7 @@ class TransferStore:
         """Write the judgements and every number that follows from them.
 
         Args:
-            rows: one row a fold, attack, budget, clip and target.
+            rows: one row per fold, attack, budget, clip and target.
             crafted: summary of the attacks on the source.
 
         Returns:

@@ -1,4 +1,4 @@
-"""A study: several sweeps and single settings in the order in which they are worth running, each setting once."""
+"""A study: several sweeps and single settings in the order of their importance, with each setting run once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

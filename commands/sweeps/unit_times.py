@@ -1,4 +1,4 @@
-"""Seconds of the units that training and attacking are made of, measured on this machine or read from a file."""
+"""Durations of the basic operations of training and attacks, measured on this machine or read from a file."""
 
 import platform
 import statistics
@@ -31,11 +31,11 @@ REPETITIONS = 3
 
 @dataclass(frozen=True)
 class UnitTimes:
-    """Seconds of single pieces of work, each per clip in batches of 32.
+    """Seconds per clip of each basic operation, in batches of 32.
 
     Attributes:
-        machine: where they were measured.
-        cores: processor cores that the times are of: one on a CPU.
+        machine: the machine on which they were measured.
+        cores: number of processor cores used: one on a CPU.
         train: one training step, by architecture of maps.
         gradient: one gradient of the logits with respect to the map, forward and backward, by architecture.
         forward: one forward, by architecture.
