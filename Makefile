@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/installed
 
-.PHONY: install upgrade lint test test-lowest notebooks demo
+.PHONY: install upgrade lint test test-lowest coverage notebooks demo
 
 install: $(INSTALLED)
 
@@ -40,6 +40,12 @@ test-lowest:
 	.venv-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable '.[test]'
 	.venv-lowest/bin/python -m pip install --quiet --no-deps torchattacks sweeps
 	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
+
+# The share of lines that the fast tests run, in one line; apart from `make test` because tracing slows the tests. What a test
+# starts as another process is not seen.
+coverage: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile --cov --cov-report=
+	@echo "coverage of the fast tests: $$($(BIN)/coverage report --format=total) %"
 
 # Runs the notebooks from top to bottom and keeps what they print and draw.
 notebooks: install
