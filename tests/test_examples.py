@@ -19,7 +19,7 @@ def test_attack_your_own_model_prints_fooling_gradients_and_size(capsys):
     assert inputs.shape == (8, 3, 20, 30)
     assert (model(outcome.adversarial).argmax(dim=1) != found["labels"]).all()
     difference = (outcome.adversarial - inputs).flatten(1).norm(dim=1)
-    assert re.search(r"fooling rate 100% of 8 clips", printed)
+    assert re.search(r"fooling rate 100% of 8 inputs", printed)
     assert re.search(r"gradients per input 4\.0, median l2 (\S+)", printed).group(1) == f"{difference.median():.4f}"
 
 
