@@ -157,9 +157,13 @@ def test_a_censored_cost_is_drawn_with_an_arrow(tmp_path):
     run = made_up(tmp_path, "one", settings)
     whole = [{**row, "cost_auc90": {**row["cost_auc90"], "censored": False}} for row in run.attacks.folds]
     known = replace(run, attacks=replace(run.attacks, folds=whole))
+    # A figure needs two values of the setting; the other one is known.
+    other = made_up(tmp_path, "other", {**STFT, "win_length_ratio": 1.0})
+    others = [{**row, "cost_auc90": {**row["cost_auc90"], "censored": False}} for row in other.attacks.folds]
+    other = replace(other, attacks=replace(other.attacks, folds=others))
     arrows = []
     for shown in (run, known):
-        panel = study_figure("figure4_stft_window", selected(shown), Accuracies()).drawing.axes[1]
+        panel = study_figure("figure4_stft_window", selected(shown, other), Accuracies()).drawing.axes[1]
         arrows.append([list(line.get_ydata()) for line in panel.lines if line.get_marker() == CARETUPBASE])
     assert arrows == [[[pytest.approx(six_cost([run]).high)]], [[]]]
 
