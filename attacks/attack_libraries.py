@@ -131,17 +131,19 @@ def _default_budgets(attack: LibraryAttack, profile: Mapping[str, list[Budget]])
         return [defaults]
     own = "fgsm_l2" if attack.measure == "l2" else "fgsm"
     ordered = [profile.get(own, []), *profile.values()]
-    deltas = next((found for budgets in ordered if (found := _deltas(budgets))), None)
-    if deltas is None:
+    sizes = next((found for budgets in ordered if (found := _sizes(budgets))), None)
+    if sizes is None:
         raise ValueError(
-            f"expected budgets for {attack.class_path}, found a profile without a delta: "
+            f"expected budgets for {attack.class_path}, found a profile without a delta or an snr_db: "
             f"add {attack.class_path}: {{{attack.bound}: [0.01, 0.1]}} to it"
         )
-    return [{attack.bound: delta, **defaults} for delta in deltas]
+    return [{attack.bound if name == "delta" else name: size, **defaults} for name, size in sizes]
 
 
-def _deltas(budgets: Iterable[Budget]) -> list[float]:
-    return list(dict.fromkeys(budget["delta"] for budget in budgets if "delta" in budget))
+def _sizes(budgets: Iterable[Budget]) -> list[tuple[str, float]]:
+    """Sizes of perturbations in the order of a profile, each by the name of its setting and only once."""
+    given = ((name, budget[name]) for budget in budgets for name in ("delta", "snr_db") if name in budget)
+    return list(dict.fromkeys(given))
 
 
 def _described(attack: LibraryAttack, budgets: tuple[Budget, ...]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from storage.space import MAP, Space
 from storage.yaml_file import read_yaml
 
 PROFILES = Path(__file__).resolve().parent.parent / "configs" / "budgets"
@@ -15,11 +16,12 @@ Budget = dict[str, Any]
 """The settings of an attack that one budget fixes, for example ``{"delta": 0.004, "steps": 20}``."""
 
 
-def read_profile(name: str | Path) -> dict[str, list[Budget]]:
+def read_profile(name: str | Path, space: Space = MAP) -> dict[str, list[Budget]]:
     """Read the budgets of every attack of a profile.
 
     Args:
         name: ``smoke``, ``reduced``, ``paper``, or a YAML file that maps names of attacks to grids.
+        space: what is attacked; each space has profiles of its own.
 
     Returns:
         Budgets by attack, in the order of the grid.
@@ -27,9 +29,10 @@ def read_profile(name: str | Path) -> dict[str, list[Budget]]:
     Raises:
         ValueError: if there is no such profile, or it is not a mapping of attacks to grids.
     """
-    path = Path(name) if str(name).endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+    folder = PROFILES if space == MAP else PROFILES / space.name
+    path = Path(name) if str(name).endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.yaml")))
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
         raise ValueError(f"expected a profile of budgets among {known}, or a YAML file, got {str(name)!r}")
     content = read_yaml(path)
     return {str(attack): expand_grid(f"{attack} in {path}", grid) for attack, grid in content.items()}

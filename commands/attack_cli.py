@@ -25,6 +25,7 @@ from commands.trainer import check_trainer
 from metrics.trust_checks import SQUARE, UNBOUNDED
 from storage import write_text
 from storage.attack_store import DEFAULT_PRECISION, AttackStore
+from storage.space import MAP, SPACES, Space
 from storage.trained_run import TrainedRun
 from storage.untrusted import allowed_packages
 
@@ -51,6 +52,7 @@ class AttackCLI:
 
     def __init__(self, flags: AttackFlags) -> None:
         self.settings: dict[str, Any] = asdict(flags)
+        self.space = SPACES[flags.space]
         self.allowed = allowed_packages(flags.allow_import)
         self.plans = self._plans()
         self.device = device(check_trainer(self.settings["trainer"]))
@@ -74,17 +76,18 @@ class AttackCLI:
 
         Args:
             run: the run.
-            save_adversarials: keep every adversarial map; by default what the flag says.
+            save_adversarials: keep every adversarial; by default what the flag says.
 
         Raises:
             DataError: if a checkpoint cannot be used.
         """
         settings = self.settings
-        beside, limits = checks_beside(self.plans, full=settings["checks"] == "full")
+        beside, limits = checks_beside(self.plans, full=settings["checks"] == "full", space=self.space)
         keep = settings["save_adversarials"] if save_adversarials is None else save_adversarials
+        folder = Path(settings["output"]) if settings["output"] else run.path / self.space.folder
         return AttackRun(
             run,
-            AttackStore(Path(settings["output"]) if settings["output"] else run.path / "attacks"),
+            AttackStore(folder, self.space, settings["sound_format"]),
             self.plans,
             beside=beside,
             limits=limits,
@@ -142,15 +145,17 @@ class AttackCLI:
 
     def _plans(self) -> list[AttackPlan]:
         settings = self.settings
-        plans = read_plans(settings["attacks"], settings["budgets"], self.allowed)
+        plans = read_plans(settings["attacks"], settings["budgets"], self.allowed, self.space)
         doubled = {plan.name for plan in plans if sum(other.name == plan.name for other in plans) > 1}
         if doubled:
             raise UsageError(f"expected attacks of different names, got two called {min(doubled)}")
         for plan in plans:
-            if plan.name in ("bim_a", "bim_b") and not all("delta" in budget for budget in plan.budgets):
+            missing = next((budget for budget in plan.budgets if self.space.size not in budget), None)
+            if plan.name in ("bim_a", "bim_b") and missing is not None:
+                size = "a delta" if self.space == MAP else "an snr_db"
                 raise UsageError(
-                    f"expected a delta in every budget of {plan.name}, at which the trust checks compare it, "
-                    f"got {plan.budgets[0]} in {settings['budgets']}"
+                    f"expected {size} in every budget of {plan.name}, at which the trust checks compare it, "
+                    f"got {missing} in {settings['budgets']}"
                 )
         say_what_was_chosen(plans)
         return plans
@@ -164,30 +169,36 @@ def say_what_was_chosen(plans: Sequence[AttackPlan]) -> None:
             Console().print(plan.description, soft_wrap=True, highlight=False, markup=False)
 
 
-def read_plans(attacks: Sequence[str], budgets: str, allowed: Collection[str] = ()) -> list[AttackPlan]:
+def read_plans(
+    attacks: Sequence[str], budgets: str, allowed: Collection[str] = (), space: Space = MAP
+) -> list[AttackPlan]:
     """Plan the requested attacks, each once.
 
     Args:
         attacks: names, or YAML files.
         budgets: name of a profile, or a YAML file.
         allowed: packages whose attacks a YAML file may name.
+        space: what is attacked.
 
     Raises:
         UsageError: if one of them is impossible.
     """
     try:
-        profile = read_profile(budgets)
+        profile = read_profile(budgets, space)
         return [plan_attack(name, profile, allowed) for name in dict.fromkeys(attacks)]
     except ValueError as error:
         raise UsageError(str(error)) from error
 
 
-def checks_beside(plans: Sequence[AttackPlan], *, full: bool) -> tuple[list[AttackPlan], dict[str, int]]:
+def checks_beside(
+    plans: Sequence[AttackPlan], *, full: bool, space: Space = MAP
+) -> tuple[list[AttackPlan], dict[str, int]]:
     """Attacks that the trust checks need beside those that were asked for.
 
     Args:
         plans: the attacks that are run.
         full: also the Square attack (Andriushchenko et al. 2020), which uses no gradient.
+        space: what is attacked.
 
     Returns:
         Plans, and for some by name the number of clips.
@@ -196,15 +207,16 @@ def checks_beside(plans: Sequence[AttackPlan], *, full: bool) -> tuple[list[Atta
     beside = []
     limits = {}
     if "bim_a" in chosen and "fgsm_untargeted" not in chosen:
-        deltas = dict.fromkeys(budget["delta"] for budget in chosen["bim_a"].budgets)
-        budgets = tuple({"delta": delta} for delta in deltas)
+        sizes = dict.fromkeys(budget[space.size] for budget in chosen["bim_a"].budgets)
+        budgets = tuple({space.size: size} for size in sizes)
         beside.append(AttackPlan("check_fgsm_untargeted", ATTACKS["fgsm_untargeted"], budgets))
     if "bim_b" in chosen:
-        beside.append(AttackPlan(UNBOUNDED, ATTACKS["bim_b"], ({"delta": 1.0, "steps": 20},)))
+        beside.append(AttackPlan(UNBOUNDED, ATTACKS["bim_b"], ({"delta": space.width, "steps": 20},)))
         if full:
             arguments = {"norm": "Linf", "n_queries": 200}
             build = partial(TorchAttacksAttack, class_path="torchattacks.Square", init_args=arguments)
-            deltas = dict.fromkeys(budget["delta"] for budget in chosen["bim_b"].budgets)
-            beside.append(AttackPlan(SQUARE, build, tuple({"eps": delta} for delta in deltas), definition=arguments))
+            sizes = dict.fromkeys(budget[space.size] for budget in chosen["bim_b"].budgets)
+            bound = "eps" if space == MAP else space.size
+            beside.append(AttackPlan(SQUARE, build, tuple({bound: size} for size in sizes), definition=arguments))
             limits[SQUARE] = SQUARE_CLIPS
     return beside, limits

@@ -11,8 +11,10 @@ from typing import Any, cast
 import pandas as pd
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
+from torch import nn
 
 from attacks.plan import AttackPlan
+from classifiers.sound_victim import SoundVictim
 from commands.errors import UsageError
 from datamodules import SoundDataModule
 from lightning_modules.attack_evaluation import AttackEvaluation
@@ -24,6 +26,7 @@ from metrics.trust_checks import SQUARE, Check, check_outcomes
 from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
 from storage.attack_store import DEFAULT_PRECISION, AttackStore
 from storage.provenance import git_commit, is_launched, package_versions
+from storage.space import MAP, SOUND
 from storage.summaries import AttackSummary
 from storage.trained_run import TrainedRun, sha256
 
@@ -35,7 +38,7 @@ class AttackRun:
 
     Args:
         run: checkpoints of its folds.
-        store: where results are kept.
+        store: where results are kept; its space says whether maps or sounds are attacked.
         plans: the attacks that were asked for.
         beside: attacks that are run for the trust checks only.
         limits: for some of these, by name, on how many test clips.
@@ -43,7 +46,7 @@ class AttackRun:
         clips: size of the stratified subset of each test part; None means all.
         seed: seed of everything random.
         data: settings of the DataModule that this machine replaces, ``root`` for example; None keeps the checkpoint's.
-        save_adversarials: keep every adversarial map.
+        save_adversarials: keep every adversarial.
         precision: what the Trainer computes in; results of another are never joined.
         allowed: packages that checkpoints may name classes of, beside the project's own.
 
@@ -68,6 +71,7 @@ class AttackRun:
         allowed: Sequence[str] = (),
     ) -> None:
         self.store = store
+        self.space = store.space
         self.plans = [*plans, *beside]
         self.limits = dict(limits or {})
         self.budgets = budgets
@@ -82,7 +86,9 @@ class AttackRun:
         replaced = {name: value for name, value in (data or {}).items() if value is not None}
         self.data = {fold: classifier.data(**replaced) for fold, classifier in sorted(self.trained.items())}
         for fold, fold_data in self.data.items():
-            if not fold_data.representation.is_map:
+            if self.space == SOUND:
+                fold_data.serve_sounds()
+            elif not fold_data.representation.is_map:
                 raise UsageError(
                     f"expected a classifier of maps to attack maps, found {self.trained[fold].path}, which takes "
                     "waveforms; --space sound attacks the sound"
@@ -97,6 +103,7 @@ class AttackRun:
             "common": {
                 **{"seed": self.seed, "clips": self.clips, "budgets": self.budgets},
                 "precision": self.precision,
+                "space": self.space.name,
             },
             "attacks": {plan.name: {"budgets": plan.budgets, "definition": plan.definition} for plan in self.plans},
             "subsets": {str(fold): self.clips for fold in self.trained},
@@ -138,11 +145,16 @@ class AttackRun:
         """Folds on which some clip is not finished with some attack."""
         return [fold for fold in self.data if not self._is_finished(fold)]
 
+    def victim(self, fold: int) -> nn.Module:
+        """What is attacked of a fold: its classifier, of sounds together with the representation."""
+        classifier = self.trained[fold].model.classifier
+        return classifier if self.space == MAP else SoundVictim(self.data[fold].representation, classifier)
+
     def attack_fold(self, fold: int, trainer: Trainer) -> None:
         """Attack one fold's classifier, or go on where an interrupted run stopped."""
         data = self.data[fold]
         evaluation = AttackEvaluation(
-            self.trained[fold].model.classifier,
+            self.victim(fold),
             self.plans,
             self.store,
             fold=fold,
@@ -150,6 +162,8 @@ class AttackRun:
             reporting_batch_size=200 if data.corpus == "ESC10" else 100,
             limits=self.limits,
             save_adversarials=self.save_adversarials,
+            space=self.space,
+            sample_rate=data.representation.sample_rate,
         )
         trainer.test(evaluation, datamodule=data, verbose=False)
         trainer.strategy.barrier()
@@ -176,6 +190,7 @@ class AttackRun:
         recipe, some = stored["recipe"], next(iter(self.data.values()))
         summary: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
+            "space": self.space.name,
             "corpus": some.corpus,
             "num_classes": some.num_classes,
             "class_names": list(some.table.class_names),
@@ -186,6 +201,9 @@ class AttackRun:
             "seed": self.seed,
             "clips": self.clips,
         }
+        if self.space == SOUND:
+            everything = self._current(self.store.clips())
+            summary["silent"] = int(everything.loc[everything["silent"].astype(bool), "clip"].nunique())
         summary |= summarise(outcomes, clips)
         checks = [check for _, rows in outcomes.groupby("fold") for check in check_outcomes(rows)]
         for fold, findings in self.store.victim_findings().items():
@@ -211,7 +229,7 @@ class AttackRun:
 
     def _rows(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Outcomes of whole attacks, and clips, of the folds whose clips are all those that are wanted now."""
-        outcomes, clips = self._current(self.store.outcomes()), self._current(self.store.clips())
+        outcomes, clips = self._current(self.store.outcomes()), without_silence(self._current(self.store.clips()))
         return (whole_attacks(outcomes, clips) if len(outcomes) else outcomes), clips
 
     def _current(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -224,7 +242,8 @@ class AttackRun:
             return False
         clips = clips[clips["fold"] == fold]
         tested = self.data[fold].tested.tolist()
-        correct = set(clips.loc[clips["clean_correct"], "clip"].tolist())
+        attackable = without_silence(clips)
+        correct = set(attackable.loc[attackable["clean_correct"], "clip"].tolist())
         finished = self.store.finished(fold, with_adversarials=self.save_adversarials)
         return set(clips["clip"]) >= set(tested) and all(
             finished.get(plan.name, set()) >= correct & set(tested[: self.limits.get(plan.name)]) for plan in self.plans
@@ -251,6 +270,11 @@ def whole_attacks(outcomes: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
                 *(attack, fold, finished, wanted),
             )
     return pd.concat(kept).sort_index() if kept else outcomes.iloc[:0]
+
+
+def without_silence(clips: pd.DataFrame) -> pd.DataFrame:
+    """Leave out silent sounds, which have no signal-to-noise ratio; rows of maps do not say which clips are silent."""
+    return clips[~clips["silent"].astype(bool)] if "silent" in clips else clips
 
 
 def _digest(data: SoundDataModule) -> str:

@@ -17,6 +17,7 @@ from commands.errors import (
     require_folder,
     require_number,
 )
+from storage.space import SpaceName
 
 SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")
 """The attacks that are run where none are named."""
@@ -133,6 +134,7 @@ class AttackFlags:
 
     Args:
         checkpoints: checkpoints, or folders of runs, which stand for all their folds.
+        space: attack the map that the classifier sees, or the sound that it is made of.
         attacks: names of attacks, torchattacks.CLASS, adv_lib.FUNCTION, or YAML files that describe one.
         budgets: how much each attack may spend: smoke, reduced, paper, or a YAML file.
         clips: size of the stratified subset of each test part that is attacked; all clips by default.
@@ -140,7 +142,8 @@ class AttackFlags:
         seed: seed of random targets and of everything random.
         output: folder of the results; in the run by default.
         overwrite: delete results of other settings first.
-        save_adversarials: keep every adversarial map.
+        save_adversarials: keep every adversarial, sounds beside their clean clips with 16 bits.
+        sound_format: what kept sounds are written in.
         checks: full adds the Square attack on 20 clips to the trust checks.
         allow_import: packages whose classes checkpoints and files of attacks may name; importing one runs its code, so
             name only what you trust.
@@ -150,6 +153,7 @@ class AttackFlags:
     """
 
     checkpoints: list[str]
+    space: SpaceName = "map"
     attacks: list[str] = field(default_factory=lambda: list(SEVEN))
     budgets: str = "reduced"
     clips: int | None = None
@@ -158,6 +162,7 @@ class AttackFlags:
     output: str | None = None
     overwrite: bool = False
     save_adversarials: bool = False
+    sound_format: Literal["wav", "flac"] = "wav"
     checks: Literal["basic", "full"] = "basic"
     allow_import: list[str] = field(default_factory=list)
     data: PlaceFlags = field(default_factory=PlaceFlags)
@@ -201,9 +206,11 @@ class TransferFlags(AttackFlags):
         """Refuse what can be told from the flags alone.
 
         Raises:
-            UsageError: as :meth:`AttackFlags.check`, and if the name is not that of a folder.
+            UsageError: as :meth:`AttackFlags.check`, for sounds, and if the name is not that of a folder.
         """
         super().check()
+        if self.space != "map":
+            raise UsageError(f"expected --space map from transfer.py, which judges adversarial maps, got {self.space}")
         if self.name is not None:
             require_plain_name(self.name, "runs/<source>/transfer says where transfers lie")
 

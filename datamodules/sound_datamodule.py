@@ -135,6 +135,7 @@ class SoundDataModule(LightningDataModule):
         self._next_epoch = 0
         self._tested: int | None = None
         self._trains = True
+        self._serves_sounds = False
         self._record: SplitRecord | None = None
         self._listed: ClipTable | None = None
         self._table: ClipTable | None = None
@@ -254,6 +255,10 @@ class SoundDataModule(LightningDataModule):
         self._trains = False
         self._tested = clips
 
+    def serve_sounds(self) -> None:
+        """Let batches stay waveforms ``(batch, 1, time)``, for a victim that makes maps of them itself."""
+        self._serves_sounds = True
+
     @property
     def tested(self) -> NDArray[np.int64]:
         """Rows of the table that are tested, ascending."""
@@ -331,7 +336,7 @@ class SoundDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Turn waveforms into maps on the device; maps from the cache are passed through."""
-        if batch.inputs.ndim == 4:
+        if batch.inputs.ndim == 4 or self._serves_sounds:
             return batch
         if self.waveform_augmentation.changes_clips and self.trainer is not None and self.trainer.training:
             batch = batch._replace(inputs=self.waveform_augmentation(batch.inputs, self._clip_seeds(len(batch.clips))))
@@ -363,7 +368,7 @@ class SoundDataModule(LightningDataModule):
 
     def _map_cache(self) -> MapCache | None:
         # Waveforms are in a cache already.
-        wanted = self.cache_maps if self.representation.is_map else False
+        wanted = self.cache_maps if self.representation.is_map and not self._serves_sounds else False
         if wanted is None:
             device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
             wanted = device.type == "cpu"

@@ -19,6 +19,7 @@ from lightning_modules.cross_validation import data_of
 from metrics.cost import reporting_batch
 from storage.attack_store import AttackStore
 from storage.rows import with_label_names
+from storage.space import MAP, SOUND, Space
 
 
 class AttackEvaluation(LightningModule):
@@ -29,14 +30,17 @@ class AttackEvaluation(LightningModule):
     nor on the number of processes.
 
     Args:
-        classifier: the victim, maps ``(batch, 1, rows, columns)`` in [0, 1] to logits.
+        classifier: the victim, from maps ``(batch, 1, rows, columns)`` in [0, 1] or waveforms ``(batch, 1, time)`` in
+            [-1, 1] to logits.
         plans: attacks and budgets.
         store: where rows are stored.
         fold: fold of the classifier, from 1.
         seed: seed of targets and of whatever else is random.
         reporting_batch_size: clips per reporting batch.
         limits: by name of a plan, on how many of the test clips it is run; on all by default.
-        save_adversarials: also store every adversarial map.
+        save_adversarials: also store every adversarial.
+        space: what the victim takes. A silent waveform has no signal-to-noise ratio and is not attacked.
+        sample_rate: of waveforms, in Hz.
     """
 
     def __init__(
@@ -50,6 +54,8 @@ class AttackEvaluation(LightningModule):
         reporting_batch_size: int = 100,
         limits: Mapping[str, int] | None = None,
         save_adversarials: bool = False,
+        space: Space = MAP,
+        sample_rate: int | None = None,
     ) -> None:
         super().__init__()
         self.classifier = classifier
@@ -60,6 +66,8 @@ class AttackEvaluation(LightningModule):
         self.reporting_batch_size = reporting_batch_size
         self.limits = dict(limits or {})
         self.save_adversarials = save_adversarials
+        self.space = space
+        self.sample_rate = sample_rate
         self.findings: list[VictimFinding] = []
         self.examples: dict[str, AttackExample] = {}
         # Called with a plan and a number of clips once the clips are attacked, now or in an earlier evaluation.
@@ -83,13 +91,18 @@ class AttackEvaluation(LightningModule):
         clips = batch.clips.tolist()
         clean = {"label": batch.labels.tolist(), "prediction": logits.argmax(dim=1).tolist()}
         clean |= {"clean_correct": correct.tolist(), "logits_clean": list(logits.float().cpu().numpy())}
+        attackable = correct
+        if self.space == SOUND:
+            silent = (batch.inputs == 0).flatten(1).all(dim=1)
+            clean["silent"] = silent.tolist()
+            attackable = correct & ~silent
         self.store.write_part(self.fold, "clean", self._with_clip(pd.DataFrame({"clip": clips, **clean})))
         for plan in self.plans:
             finished, limit = self.finished.get(plan.name, set()), self.limits.get(plan.name, len(self.order))
             chosen = [
                 position
                 for position, clip in enumerate(clips)
-                if correct[position] and clip not in finished and self.order[clip] < limit
+                if attackable[position] and clip not in finished and self.order[clip] < limit
             ]
             if chosen:
                 self._attack(plan, batch, torch.tensor(chosen, device=batch.inputs.device))
@@ -101,17 +114,29 @@ class AttackEvaluation(LightningModule):
     def _attack(self, plan: AttackPlan, batch: Batch, positions: Tensor) -> None:
         counter = GradientCounter(self.classifier)
         inputs, labels, clips = batch.inputs[positions], batch.labels[positions], batch.clips[positions]
-        rows, adversarials = attack_batch(plan, counter, inputs, labels, clips, seed=self.seed)
+        rows, adversarials = attack_batch(plan, counter, inputs, labels, clips, seed=self.seed, space=self.space)
         if self.save_adversarials:
             # Written before the rows, because a clip counts as finished once its rows exist.
-            for clip, clean, maps in zip(
+            for clip, clean, made in zip(
                 clips.tolist(), inputs.float().cpu(), adversarials.float().transpose(0, 1), strict=True
             ):
-                self.store.write_adversarials(self.fold, "clean", clip, clean[None].numpy())
-                self.store.write_adversarials(self.fold, plan.name, clip, maps.numpy())
+                self._keep(plan.name, clip, clean, made)
         self.store.write_part(self.fold, plan.name, self._with_clip(rows))
         if plan.name not in self.examples:
             self.examples[plan.name] = AttackExample.of(rows, inputs.cpu(), adversarials, self.table.class_names)
+
+    def _keep(self, attack: str, clip: int, clean: Tensor, adversarials: Tensor) -> None:
+        """Keep the adversarials ``(budgets, 1, ...)`` of a clip, and the clean clip beside them."""
+        if self.space == MAP:
+            self.store.write_adversarials(self.fold, "clean", clip, clean[None].numpy())
+            self.store.write_adversarials(self.fold, attack, clip, adversarials.numpy())
+            return
+        assert self.sample_rate is not None, "sounds have a sample rate"
+        name, sounds = self.table.names[clip], self.store.sounds
+        if sounds.find(self.fold, "clean", None, clip, name) is None:
+            sounds.write(self.fold, "clean", None, clip, name, clean[0].numpy(), self.sample_rate)
+        for budget, one in enumerate(adversarials):
+            sounds.write(self.fold, attack, budget, clip, name, one[0].numpy(), self.sample_rate)
 
     def _with_clip(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Add the columns that identify each clip, from the corpus table."""

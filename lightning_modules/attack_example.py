@@ -21,8 +21,8 @@ class AttackExample:
 
     Args:
         attack: name of the attack.
-        clean: map ``(rows, columns)`` in [0, 1].
-        adversarial: the map after the attack, ``(rows, columns)`` in [0, 1].
+        clean: map ``(rows, columns)`` in [0, 1], or waveform ``(time,)`` in [-1, 1].
+        adversarial: the same after the attack, of the same shape.
         caption: clip, labels, budget and size.
     """
 
@@ -37,8 +37,8 @@ class AttackExample:
 
         Args:
             rows: one row per clip and budget, budget by budget.
-            inputs: clean maps ``(clips, 1, rows, columns)``.
-            adversarials: ``(budgets, clips, 1, rows, columns)``.
+            inputs: clean maps ``(clips, 1, rows, columns)`` or waveforms ``(clips, 1, time)``.
+            adversarials: ``(budgets, clips, 1, ...)``, shaped as the inputs.
             class_names: names by label.
         """
         fooled = rows[rows["success"] > 0]
@@ -50,7 +50,10 @@ class AttackExample:
         return cls(str(row["attack"]), inputs[clip, 0], adversarials[budget, clip, 0], caption)
 
     def figure(self) -> Figure:
-        """Three maps side by side, lowest frequency at the bottom; the difference has its own scale."""
+        """Clean, adversarial and difference side by side; the difference has its own scale.
+
+        Maps have the lowest frequency at the bottom, waveforms are drawn over time.
+        """
         figure = Figure(figsize=(9, 3.2), layout="constrained")
         FigureCanvasAgg(figure)
         difference = self.adversarial - self.clean
@@ -59,10 +62,13 @@ class AttackExample:
         for axes, (title, values, colours, low, high) in zip(
             figure.subplots(1, 3), (*panels, ("difference", difference, "RdBu_r", -largest, largest)), strict=True
         ):
-            image = axes.imshow(values.numpy(), origin="lower", cmap=colours, vmin=low, vmax=high, aspect="auto")
             axes.set_title(title, fontsize=9)
             axes.set_xticks([])
+            if values.ndim == 1:
+                axes.plot(values.numpy(), linewidth=0.3)
+                continue
             axes.set_yticks([])
+            image = axes.imshow(values.numpy(), origin="lower", cmap=colours, vmin=low, vmax=high, aspect="auto")
             figure.colorbar(image, ax=axes, shrink=0.8)
         figure.suptitle(self.caption, fontsize=9)
         return figure

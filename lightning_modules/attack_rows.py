@@ -17,29 +17,39 @@ from attacks.noise import noise_of_equal_norm
 from attacks.plan import AttackPlan
 from attacks.radii import is_within
 from metrics.distances import snr_db
-from metrics.success import confident_success, round_to_8bit, success
+from metrics.success import confident_success, round_to_8bit, round_to_16bit, success
+from storage.space import MAP, Space
 
 COUNTS = ("iterations", "forward_rows", "gradients", "full_jacobian_gradients", "zero_gradients")
 DISTANCES = ("l2", "linf", "l0")
 
 
 def attack_batch(
-    plan: AttackPlan, victim: GradientCounter, inputs: Tensor, labels: Tensor, clips: Tensor, *, seed: int
+    plan: AttackPlan,
+    victim: GradientCounter,
+    inputs: Tensor,
+    labels: Tensor,
+    clips: Tensor,
+    *,
+    seed: int,
+    space: Space = MAP,
 ) -> tuple[pd.DataFrame, Tensor]:
     """Attack the clips of a batch at every budget of a plan and evaluate the outcomes.
 
     Args:
         plan: the attack and its budgets.
         victim: the classifier inside a counter, in eval mode.
-        inputs: maps ``(clips, 1, rows, columns)`` in [0, 1], classified correctly.
+        inputs: maps ``(clips, 1, rows, columns)`` in [0, 1], or waveforms ``(clips, 1, time)`` in [-1, 1], classified
+            correctly.
         labels: true classes ``(clips,)``.
         clips: rows of the corpus table ``(clips,)``; a clip's targets and noise depend only on its row and the seed.
         seed: seed of the run.
+        space: what the inputs are.
 
     Returns:
-        One row per clip and budget, and the adversarials ``(budgets, clips, 1, rows, columns)`` on the CPU.
+        One row per clip and budget, and the adversarials ``(budgets, clips, ...)``, shaped as the inputs, on the CPU.
     """
-    attack = plan.build(victim, bounds=(0.0, 1.0), seed=seed)
+    attack = plan.build(victim, bounds=space.bounds, seed=seed)
     started = time.perf_counter()
     with victim.counting() as counts:
         outcomes = attack.run_budgets(inputs, labels, plan.budgets, ids=clips)
@@ -50,7 +60,7 @@ def attack_batch(
     frames = []
     for index, (budget, outcome) in enumerate(zip(plan.budgets, outcomes, strict=True)):
         frame = outcome_rows(outcome, inputs, clips)
-        frame |= judged_again(attack.with_settings(**budget), victim.victim, outcome, inputs, clips, seed)
+        frame |= judged_again(attack.with_settings(**budget), victim.victim, outcome, inputs, clips, seed, space)
         frame |= {"attack": plan.name, "budget_index": index, "budget": json.dumps(budget, sort_keys=True)}
         frame |= {"seed": seed, "seconds": seconds, "hook_agrees": agrees}
         # Measured columns override settings of the budget of the same name: both have ``iterations``.
@@ -83,12 +93,19 @@ def mean_confident_success(outcome: Outcome) -> np.ndarray:
 
 @torch.no_grad()
 def judged_again(
-    attack: Attack, victim: nn.Module, outcome: Outcome, inputs: Tensor, clips: Tensor, seed: int
+    attack: Attack,
+    victim: nn.Module,
+    outcome: Outcome,
+    inputs: Tensor,
+    clips: Tensor,
+    seed: int,
+    space: Space = MAP,
 ) -> dict[str, Any]:
-    """Evaluate the adversarials again: one by one, rounded to 8 bits, and against noise of the same norm.
+    """Evaluate the adversarials again: one by one, rounded to 8 or 16 bits, and against noise of the same norm.
 
     Returns:
-        The columns ``success_8bit``, ``noise_success``, ``confirmed`` and ``in_bounds``, one value per clip.
+        The columns ``success_8bit`` (of sounds ``success_16bit``), ``noise_success``, ``confirmed`` and ``in_bounds``,
+        one value per clip.
     """
     lower, upper = attack.bounds
     adversarial = outcome.adversarial
@@ -97,12 +114,14 @@ def judged_again(
     inside &= is_within(getattr(outcome, attack.norm), attack.radii(inputs), inputs, attack.norm)
     noisy = noise_of_equal_norm(inputs, outcome, attack.norm, ids=clips, seed=seed, bounds=attack.bounds)
     singles = outcome.per_target or (outcome,)
-    # A map that only rounding pushes over the decision boundary is not a success of the attack.
-    rounded = [
-        one.success & success(victim(round_to_8bit(one.adversarial, attack.bounds)), one.labels) for one in singles
-    ]
+
+    def rounded(adversarials: Tensor) -> Tensor:
+        return round_to_8bit(adversarials, attack.bounds) if space == MAP else round_to_16bit(adversarials)
+
+    # Still fooled: an input that only rounding pushes over the boundary is not a success of the attack.
+    kept = [one.success & success(victim(rounded(one.adversarial)), one.labels) for one in singles]
     return {
-        "success_8bit": np.mean([numbers(one) for one in rounded], axis=0),
+        space.rounded: np.mean([numbers(one) for one in kept], axis=0),
         "noise_success": numbers(success(victim(noisy), outcome.labels)),
         "confirmed": (alone == outcome.logits_adversarial.argmax(dim=1)).cpu().numpy(),
         "in_bounds": inside.cpu().numpy(),

@@ -15,7 +15,7 @@ files belongs in ``storage``, and presenting numbers in ``reporting``.
 from metrics.auc import auc, auc_budget, auc_ovr
 from metrics.cost import batch_gradients, cost_auc90, reporting_batch
 from metrics.distances import l0_distance, l2_distance, linf_distance, snr_db
-from metrics.success import confident_success, round_to_8bit, success, target_hit
+from metrics.success import confident_success, round_to_8bit, round_to_16bit, success, target_hit
 
 __all__ = [
     "auc",
@@ -29,6 +29,7 @@ __all__ = [
     "linf_distance",
     "reporting_batch",
     "round_to_8bit",
+    "round_to_16bit",
     "snr_db",
     "success",
     "target_hit",

@@ -20,7 +20,7 @@ from metrics.cost import (
     gradients_by_batch,
     mean_cost,
 )
-from metrics.distances import median_over_all, median_over_successes
+from metrics.distances import allowed_amplitude, median_over_all, median_over_successes
 from metrics.intervals import Interval, SourceResampling, rate_interval, share_interval
 from storage.summaries import (
     AttackedFoldNumbers,
@@ -34,13 +34,18 @@ from storage.summaries import (
 THE_SIX = ("fgsm", "deepfool", "bim_a", "bim_b", "jsma", "cwa")
 """The attacks of the paper's Tables I to IV, over which every mean over attacks is taken."""
 
-MEANS = ("fooling_rate", "success_65", "success_8bit", "target_rate", "fooling_rate_all", "auc_ovr")
-"""Plain means over the budgets of an attack; the target rate is None for an attack without targets."""
+MEANS = (
+    *("fooling_rate", "success_65", "success_8bit", "success_16bit"),
+    *("target_rate", "fooling_rate_all", "auc_ovr"),
+)
+"""Plain means over the budgets of an attack; the target rate is None for an attack without targets. Maps are rounded to
+8 bits, sounds to 16, so one of the two rates after rounding does not exist."""
 
 RATES = {
     "fooling_rate": "success",
     "success_65": "success_65",
     "success_8bit": "success_8bit",
+    "success_16bit": "success_16bit",
 }
 MEDIANS = {"median_l2": "l2", "median_linf": "linf", "median_l0": "l0", "median_snr_db": "snr_db"}
 COSTS = {"batch_gradients": "gradients", "full_jacobian_batch_gradients": "full_jacobian_gradients"}
@@ -66,7 +71,7 @@ def _budget_row(attacked: AttackedFold, budget: int, resampling: SourceResamplin
     row: dict[str, Any] = {"fold": attacked.fold, "attack": attacked.attack, "budget_index": budget}
     row |= {"budget": attacked.budgets[budget], "n": len(attacked), "n_test": tested}
     row["recordings"] = len(set(attacked.recordings))
-    row |= {name: float(attacked.rate(column, budget)) for name, column in RATES.items()}
+    row |= {name: float(attacked.rate(column, budget)) for name, column in RATES.items() if column in columns}
     row["target_rate"] = attacked.target_rate(budget)
     row["fooling_rate_all"] = (float(columns["success"].sum()) + tested - len(attacked)) / tested
     row |= _ends("fooling_rate", rate_interval(columns["success"], resampling), method=True)
@@ -95,11 +100,11 @@ def attack_row(attacked: AttackedFold, rows: Sequence[BudgetNumbers]) -> AttackN
     """
     entry: dict[str, Any] = {"fold": attacked.fold, "attack": attacked.attack, "n": len(attacked), "budgets": len(rows)}
     entry["recordings"] = len(set(attacked.recordings))
-    entry |= {name: _mean(_values(rows, name)) for name in (*MEANS, "auc")}
+    entry |= {name: _mean(_values(rows, name)) for name in (*MEANS, "auc") if name in rows[0]}
     for name, column in COSTS.items():
         spent = [gradients_by_batch(values, attacked.batches) for values in attacked.columns[column]]
         entry[name] = float(budget_mean(torch.stack([one.gradients for one in spent]), spent[0].clips))
-    entry["auc_budget"] = _area_over_delta(rows)
+    entry["auc_budget"] = _area_over_size(rows)
     aucs, gradients = _column(rows, "auc"), _column(rows, "batch_gradients")
     entry["cost_auc90"] = vars(cost_auc90(aucs, gradients))
     entry["cost_auc90_bounded"] = vars(cost_auc90_bounded(aucs, gradients, _column(rows, "median_snr_db")))
@@ -121,7 +126,7 @@ def mean_over_folds(
         Means and standard deviations over folds, with intervals of the fooling rate and the AUC.
     """
     mean: dict[str, Any] = {"folds": len(entries), **_distinct(folds)}
-    for name in (*MEANS, "auc", *COSTS, "auc_budget"):
+    for name in (one for one in (*MEANS, "auc", *COSTS, "auc_budget") if one in entries[0]):
         values = _values(entries, name)
         mean[name] = _mean(values)
         # np.std propagates NaN, a missing number; statistics.stdev would not.
@@ -193,15 +198,15 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return statistics.fmean(present) if present and len(present) == len(values) else None
 
 
-def _area_over_delta(rows: Sequence[BudgetNumbers]) -> float | None:
-    """``auc_budget`` of an attack whose budgets differ in delta, else None; the most steps count at each delta."""
+def _area_over_size(rows: Sequence[BudgetNumbers]) -> float | None:
+    """``auc_budget`` of budgets that differ in delta or SNR, else None; the most steps count at each size."""
     largest: dict[float, BudgetNumbers] = {}
     for row in rows:
-        delta = row["budget"].get("delta")
-        if delta is not None and delta > 0:
-            kept = largest.get(delta)
+        size = allowed_amplitude(row["budget"])
+        if size is not None and size > 0:
+            kept = largest.get(size)
             if kept is None or row["budget"].get("steps", 0) >= kept["budget"].get("steps", 0):
-                largest[delta] = row
+                largest[size] = row
     if len(largest) < 2:
         return None
     rates = torch.tensor([row["fooling_rate"] for row in largest.values()], dtype=torch.float64)

@@ -1,5 +1,8 @@
 """Size of a perturbation: l_2, l_inf and l_0 distances and signal-to-noise ratio per clip, and their medians."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -44,6 +47,21 @@ def snr_db(clean: Tensor, adversarial: Tensor) -> Tensor:
     signal = clean.detach().flatten(1).cpu().double().square().sum(dim=1)
     ratio = 10 * (signal.log10() - noise.log10())
     return torch.where(noise == 0, torch.inf, ratio)
+
+
+def allowed_amplitude(budget: Mapping[str, Any]) -> float | None:
+    r"""How large a perturbation a budget allows, so that the sizes of an attack's budgets can be ordered and compared.
+
+    Args:
+        budget: settings of the budget.
+
+    Returns:
+        Its ``delta``, or :math:`10^{-SNR/20}`, the share of the signal's amplitude, for its ``snr_db``; None for a
+        budget that sets no size.
+    """
+    if budget.get("delta") is not None:
+        return float(budget["delta"])
+    return None if budget.get("snr_db") is None else float(10.0 ** (-budget["snr_db"] / 20.0))
 
 
 def consistency(shown: Tensor, adversarial: Tensor, clean: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ CONFIDENCE = 0.65
 """The confidence above which the paper calls an adversarial successful."""
 
 LEVELS_8BIT = 255
+FULL_SCALE_16BIT = 2**15
 
 
 def success(logits: Tensor, labels: Tensor) -> Tensor:
@@ -76,6 +77,22 @@ def round_to_8bit(adversarial: Tensor, bounds: tuple[float, float] = (0.0, 1.0))
         raise ValueError(f"expected bounds in increasing order, got {bounds}")
     levels = torch.round((adversarial - low) * (LEVELS_8BIT / (high - low)))
     return low + levels * ((high - low) / LEVELS_8BIT)
+
+
+def round_to_16bit(sounds: Tensor) -> Tensor:
+    r"""Sounds after storage with 16 bits: :math:`\min(\mathrm{round}(32768\,x'),\, 32767) / 32768`.
+
+    ``success_16bit`` is :func:`success` of the victim's logits on what this returns; a WAV file of the adversarial
+    holds exactly these samples.
+
+    Args:
+        sounds: samples in [-1, 1], any shape.
+
+    Returns:
+        The same shape, each sample one of 65,536 levels.
+    """
+    levels = torch.round(sounds * FULL_SCALE_16BIT).clamp(-FULL_SCALE_16BIT, FULL_SCALE_16BIT - 1)
+    return levels / FULL_SCALE_16BIT
 
 
 def _require_one_per_clip(logits: Tensor, classes: Tensor) -> None:

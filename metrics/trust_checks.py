@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.attacked_fold import AttackedFold
+from metrics.distances import allowed_amplitude
 from storage.summaries import CheckRecord
 
 TOLERANCE = 0.02
@@ -104,18 +105,18 @@ def _bim_pair(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
 
 def _bim_beats_fgsm(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
     for single in UNTARGETED_FGSM:
-        deltas = (
-            {settings.get("delta"): k for k, settings in enumerate(attacks[single].budgets)}
+        sizes = (
+            {allowed_amplitude(settings): k for k, settings in enumerate(attacks[single].budgets)}
             if single in attacks
             else {}
         )
-        if "bim_a" not in attacks or not deltas:
+        if "bim_a" not in attacks or not sizes:
             continue
         iterated, one_step = attacks["bim_a"], attacks[single]
         worst, where = -np.inf, ""
         for k, settings in enumerate(iterated.budgets):
-            if settings.get("delta") in deltas:
-                other = deltas[settings["delta"]]
+            if allowed_amplitude(settings) in sizes:
+                other = sizes[allowed_amplitude(settings)]
                 rate = float(one_step.rate("success", other) - iterated.rate("success", k))
                 area = float(one_step.area(other) - iterated.area(k))
                 if max(rate, area) > worst:
@@ -131,14 +132,14 @@ def _strength(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
         by_steps: dict[Any, list[tuple[float, float]]] = {}
         for k, settings in enumerate(attacked.budgets):
             rate = float(attacked.rate("success", k))
-            by_steps.setdefault(settings.get("steps"), []).append((settings["delta"], rate))
+            by_steps.setdefault(settings.get("steps"), []).append((allowed_amplitude(settings) or 0.0, rate))
         falls = [
             earlier[1] - later[1]
             for curve in by_steps.values()
             for earlier, later in zip(sorted(curve)[:-1], sorted(curve)[1:], strict=True)
         ]
         fall = max([0.0, *falls])
-        found = f"the fooling rate falls by at most {fall:.3f} from one delta to the next"
+        found = f"the fooling rate falls by at most {fall:.3f} from one size to the next"
         yield Check("rate_rises_with_delta", "soft", fall <= _slack(attacked), attacked.fold, "bim_b", found, MASKED)
     if UNBOUNDED in attacks:
         attacked = attacks[UNBOUNDED]
@@ -176,14 +177,15 @@ def _square(attacks: dict[str, AttackedFold]) -> Iterator[Check]:
     blind, seeing = attacks[SQUARE], attacks["bim_b"]
     shared = np.isin(seeing.clips.numpy(), blind.clips.numpy())
     rates = {
-        s.get("delta"): float(c[shared].mean()) for s, c in zip(seeing.budgets, seeing.columns["success"], strict=True)
+        allowed_amplitude(settings): float(fooled[shared].mean())
+        for settings, fooled in zip(seeing.budgets, seeing.columns["success"], strict=True)
     }
-    worst, where = -np.inf, "no common delta"
+    worst, where = -np.inf, "no common size"
     for k, settings in enumerate(blind.budgets):
-        delta = settings["eps"]
-        if delta in rates and float(blind.rate("success", k)) - rates[delta] > worst:
-            worst = float(blind.rate("success", k)) - rates[delta]
-            where = f"at delta {delta}: {float(blind.rate('success', k)):.1%} against {rates[delta]:.1%} of bim_b"
+        size = allowed_amplitude({"delta": settings["eps"]} if "eps" in settings else settings)
+        if size in rates and float(blind.rate("success", k)) - rates[size] > worst:
+            worst = float(blind.rate("success", k)) - rates[size]
+            where = f"at {settings}: {float(blind.rate('success', k)):.1%} against {rates[size]:.1%} of bim_b"
     found = f"Square attack, 200 queries, {len(blind)} clips, {where}"
     yield Check("black_box_beats_no_gradient", "soft", worst <= _slack(blind), blind.fold, "bim_b", found, MASKED)
 

@@ -13,9 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from storage import SCHEMA_VERSION, DataError, read_json, write_atomically, write_json
+from storage.adversarial_sounds import AdversarialSounds
 from storage.folder_lock import alone_in
 from storage.rows import read_rows, with_label_names, write_rows
 from storage.schema import require_readable
+from storage.sound_file import SoundFormat
+from storage.space import MAP, Space
 
 ROW_KEY = ["fold", "attack", "budget_index", "clip"]
 """Columns that together identify a row of outcomes."""
@@ -29,7 +32,9 @@ REMEDY = "choose another --output, or --overwrite to attack anew"
 
 
 class AttackStore:
-    """``runs/<name>/attacks/``: settings, outcomes, clean predictions, summary and, on request, adversarial maps.
+    """``runs/<name>/attacks/``: settings, outcomes, clean predictions, summary and, on request, adversarials.
+
+    Attacks on sounds have a folder of their own, ``attacks-sound/``, of the same form.
 
     During a run, each attacked batch is a file in ``parts/``; at the end of a fold the parts are merged into
     ``outcomes.parquet`` and ``clips.parquet``. Files are written atomically, so the parts that exist are those that are
@@ -37,10 +42,14 @@ class AttackStore:
 
     Args:
         path: the folder; it need not exist.
+        space: what was attacked; maps are kept in ``adversarials/``, sounds in ``sounds/``.
+        sound_format: what adversarial sounds are written in.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, space: Space = MAP, sound_format: SoundFormat = "wav") -> None:
         self.path = Path(path)
+        self.space = space
+        self.sounds = AdversarialSounds(self.path, sound_format)
 
     @property
     def settings_file(self) -> Path:
@@ -118,8 +127,9 @@ class AttackStore:
         for group in ("common", "attacks", "checkpoints"):
             before, now = stored.get(group, {}), json.loads(json.dumps(settings[group]))
             if group == "common" and "precision" in now:
-                # Folders that were started before the precision was stored.
-                before = {"precision": DEFAULT_PRECISION, **before}
+                # Folders that were started before these were stored.
+                before = {"precision": DEFAULT_PRECISION, "space": MAP.name, **before}
+                now = {"space": MAP.name, **now}
             for key in before.keys() & now.keys() if group != "common" else before.keys() | now.keys():
                 if key == "clips" and grows(before.get(key), now.get(key)):
                     continue
@@ -176,19 +186,30 @@ class AttackStore:
 
         Args:
             fold: number of the fold.
-            with_adversarials: count only clips whose adversarial maps are stored too.
+            with_adversarials: count only clips whose adversarials are stored too.
         """
         finished: dict[str, set[int]] = {}
-        for rows in self._frames(self.outcomes_file, ["fold", "attack", "clip"], clean=False):
-            rows = rows[rows["fold"] == fold]
-            for attack, clips in rows.groupby("attack")["clip"]:
-                kept = [
-                    clip
-                    for clip in set(clips.tolist())
-                    if not with_adversarials or self.adversarials_file(fold, str(attack), clip).is_file()
-                ]
-                finished.setdefault(str(attack), set()).update(kept)
+        columns = ["fold", "attack", "clip"]
+        if with_adversarials and self.space != MAP:
+            columns += ["name", "budget_index"]
+        for rows in self._frames(self.outcomes_file, columns, clean=False):
+            for attack, of_attack in rows[rows["fold"] == fold].groupby("attack"):
+                clips = set(of_attack["clip"].tolist())
+                if with_adversarials:
+                    clips -= self._without_adversarials(fold, str(attack), of_attack)
+                finished.setdefault(str(attack), set()).update(clips)
         return finished
+
+    def _without_adversarials(self, fold: int, attack: str, rows: pd.DataFrame) -> set[int]:
+        """Clips of which the adversarial at some budget is not kept, or the clean sound beside it."""
+        if self.space == MAP:
+            return {clip for clip in rows["clip"].tolist() if not self.adversarials_file(fold, attack, clip).is_file()}
+        absent = set()
+        for clip, name, budget in rows[["clip", "name", "budget_index"]].itertuples(index=False, name=None):
+            wanted = ((CLEAN, None), (attack, budget))
+            if any(self.sounds.find(fold, one, index, clip, name) is None for one, index in wanted):
+                absent.add(clip)
+        return absent
 
     def outcomes(self) -> pd.DataFrame:
         """All rows of all attacks, each once, sorted by fold, attack, budget and clip; empty before the first."""

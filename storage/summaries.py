@@ -80,7 +80,8 @@ class _Rates(TypedDict):
 
     fooling_rate: Annotated[float, "mean success over S", "share"]
     success_65: Annotated[float, "mean `success_65` over S", "share"]
-    success_8bit: Annotated[float, "mean `success_8bit` over S", "share"]
+    success_8bit: NotRequired[Annotated[float, "of maps: mean `success_8bit` over S", "share"]]
+    success_16bit: NotRequired[Annotated[float, "of sounds: mean `success_16bit` over S", "share"]]
     target_rate: Annotated[Number, "mean `target_hit` over S; null for an attack without targets", "share"]
     fooling_rate_all: Annotated[float, "share of the test clips misclassified after the attack", "share"]
     auc: Annotated[Number, "AUC of -log p(label); 0.5 means no effect"]
@@ -134,7 +135,7 @@ class AttackNumbers(_Rates, _Prices):
     n: Annotated[int, "clips of S", "clips"]
     budgets: Annotated[int, "number of budgets", "count"]
     recordings: Annotated[int, "distinct recordings of the clips of S", "recordings"]
-    auc_budget: Annotated[Number, "area under the fooling rate over log delta, divided by its width", "share"]
+    auc_budget: Annotated[Number, "area under the fooling rate over log delta or SNR, divided by its width", "share"]
     cost_auc90: Annotated[CostNumbers, "cheapest budget that reaches AUC > 0.9"]
     cost_auc90_bounded: Annotated[CostNumbers, "the same among budgets with a median SNR of at least 20 dB"]
     seconds: Annotated[float, "running time of the attack", "s"]
@@ -151,7 +152,8 @@ class MeanNumbers(_Rates, _Prices, _RateEnds):
         Number, "sample standard deviation of `fooling_rate` over folds; null with one fold", "share"
     ]
     success_65_std: Annotated[Number, "the same for `success_65`", "share"]
-    success_8bit_std: Annotated[Number, "the same for `success_8bit`", "share"]
+    success_8bit_std: NotRequired[Annotated[Number, "the same for `success_8bit`", "share"]]
+    success_16bit_std: NotRequired[Annotated[Number, "the same for `success_16bit`", "share"]]
     target_rate_std: Annotated[Number, "the same for `target_rate`", "share"]
     fooling_rate_all_std: Annotated[Number, "the same for `fooling_rate_all`", "share"]
     auc_std: Annotated[Number, "the same for `auc`"]
@@ -214,9 +216,11 @@ class AttackNumbersOfRun(TypedDict):
 
 
 class AttackSummary(AttackNumbersOfRun):
-    """``attacks/summary.json``: every number of the attacks on one run."""
+    """``attacks/summary.json``, of sounds ``attacks-sound/summary.json``: every number of the attacks on one run."""
 
     schema_version: Annotated[int, "version of the results schema"]
+    space: NotRequired[Annotated[Literal["map", "sound"], "what was attacked; maps where it is missing"]]
+    silent: NotRequired[Annotated[int, "of sounds: distinct clips of zeros, left out of all other numbers", "clips"]]
     corpus: Annotated[str, "name of the corpus"]
     num_classes: Annotated[int, "classes of the corpus' table", "count"]
     class_names: Annotated[list[str], "names of the classes, by label"]

@@ -3,7 +3,7 @@
 A column is ``Annotated[type, meaning]`` or ``Annotated[type, meaning, unit]``.
 """
 
-from typing import Annotated, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class OutcomeRow(_Place):
     """``attacks/outcomes.parquet``: one row per fold, attack, budget and clip of S.
 
     Each setting of a budget (``delta``, ``steps``, ...) is a column too, unless it has the name of one of these.
+    Attacks on sounds have the table in ``attacks-sound``.
     """
 
     seed: Annotated[int, "seed of targets and of all other random numbers"]
@@ -40,7 +41,12 @@ class OutcomeRow(_Place):
     logits_adversarial: Annotated[Logits, "logits of the adversarial `(classes,)`"]
     success: Annotated[float, "class of the adversarial differs from the label", "0 or 1; a share over targets"]
     success_65: Annotated[float, "success with a probability of at least 0.65", "0 or 1; a share over targets"]
-    success_8bit: Annotated[float, "success that survives rounding to 256 levels", "0 or 1; a share over targets"]
+    success_8bit: NotRequired[
+        Annotated[float, "of maps: success that survives rounding to 256 levels", "0 or 1; a share over targets"]
+    ]
+    success_16bit: NotRequired[
+        Annotated[float, "of sounds: success that survives rounding to 16 bits", "0 or 1; a share over targets"]
+    ]
     target_hit: Annotated[float, "the adversarial's class is the target label", "0 or 1; a share over targets"]
     noise_success: Annotated[float, "success of random noise of the perturbation's norm", "0 or 1"]
     iterations: Annotated[float, "updates of the iterate", "count"]
@@ -48,19 +54,22 @@ class OutcomeRow(_Place):
     full_jacobian_gradients: Annotated[float, "the same with one row per class for each Jacobian", "count"]
     zero_gradients: Annotated[float, "gradients that are exactly zero", "count"]
     forward_rows: Annotated[float, "forward passes of the clip", "count"]
-    l2: Annotated[float, "Euclidean norm of the perturbation", "units of the map"]
-    linf: Annotated[float, "largest change of a value", "units of the map"]
+    l2: Annotated[float, "Euclidean norm of the perturbation", "units of the map; of full scale in sound"]
+    linf: Annotated[float, "largest change of a value", "units of the map; of full scale in sound"]
     l0: Annotated[float, "values that changed by more than 1e-6", "count"]
-    snr_db: Annotated[float, "signal-to-noise ratio of the map", "dB"]
+    snr_db: Annotated[float, "signal-to-noise ratio of the map, or of the sound", "dB"]
     confirmed: Annotated[bool, "whether the adversarial gets the same class when evaluated again alone"]
-    in_bounds: Annotated[bool, "the adversarial lies in [0, 1] and within delta"]
+    in_bounds: Annotated[bool, "the adversarial lies within the bounds and the size that the budget allows"]
     hook_agrees: Annotated[bool, "whether the gradients reported for the batch are those that the hook counted"]
     reporting_batch: Annotated[int, "reporting batch of the clip, from 0"]
     seconds: Annotated[float, "the clip's share of the time of its batch, over budgets too", "s"]
 
 
 class CleanRow(TypedDict):
-    """``attacks/clips.parquet``: one row per fold and attacked test clip, including those misclassified when clean."""
+    """``attacks/clips.parquet``: one row per fold and attacked test clip, including those misclassified when clean.
+
+    Attacks on sounds have it in ``attacks-sound``.
+    """
 
     fold: Annotated[int, "number of the fold, from 1"]
     clip: Annotated[int, "position of the clip in the fold's record, from 0"]
@@ -71,7 +80,8 @@ class CleanRow(TypedDict):
     prediction: Annotated[int, "class of the clean clip"]
     prediction_name: Annotated[str | None, "its name"]
     clean_correct: Annotated[bool, "whether the two are the same: the clip belongs to S"]
-    logits_clean: Annotated[Logits, "logits of the clean map `(classes,)`"]
+    logits_clean: Annotated[Logits, "logits of the clean map or sound `(classes,)`"]
+    silent: NotRequired[Annotated[bool, "of sounds: every sample is 0; left out of all numbers"]]
     reporting_batch: Annotated[int, "reporting batch of the clip, from 0"]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +13,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import torch
 
 import attack
+import transfer
 from commands.errors import UsageError
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
+from storage.adversarial_sounds import AdversarialSounds
 from storage.attack_store import AttackStore
 from tests.trained_run_fixture import write_trained_run
 
@@ -33,12 +37,20 @@ lbfgs: {search_steps: 1, iterations: 5}
 """
 
 
+SOUND_BUDGETS = """
+fgsm: {snr_db: [40, 10]}
+bim_b: {snr_db: [10], steps: 2}
+deepfool: {iterations: [1, 2]}
+"""
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with a trained run of two folds, its corpus, and small budgets."""
     folder = tmp_path_factory.mktemp("trained")
     write_trained_run(folder, "tones")
     (folder / "budgets.yaml").write_text(BUDGETS)
+    (folder / "sound_budgets.yaml").write_text(SOUND_BUDGETS)
     return folder
 
 
@@ -49,6 +61,13 @@ def flags(trained, output, *more):
         # In float32 a batch of another size rounds differently, and the sign of a tiny gradient may flip.
         *("--trainer.precision", "64-true", *more),
     ]
+
+
+def sound_flags(trained, output, *more):
+    """Attacks on the sounds of four clips of the first fold."""
+    attacks = ("--attacks", "fgsm", "bim_b", "deepfool", "--clips", "4", "--save-adversarials")
+    budgets = str(trained / "sound_budgets.yaml")
+    return [*flags(trained, output), "--space", "sound", *attacks, "--budgets", budgets, *more]
 
 
 def rows_of(output):
@@ -66,6 +85,24 @@ def attacked(trained, tmp_path_factory):
     output = tmp_path_factory.mktemp("attacked")
     summary = attack.main([*flags(trained, output), "--folds", "all", "--save-adversarials"])
     return output, summary["tones"]
+
+
+@pytest.fixture(scope="module")
+def attacked_sounds(trained, tmp_path_factory):
+    """Results of attacks on sounds."""
+    output = tmp_path_factory.mktemp("attacked sounds")
+    return output, attack.main(sound_flags(trained, output))["tones"]
+
+
+@pytest.fixture
+def asked(request, trained):
+    """Flags and whole results of attacks in a space."""
+    flags_of = {"map": flags, "sound": sound_flags}[request.param]
+    output, _ = request.getfixturevalue({"map": "attacked", "sound": "attacked_sounds"}[request.param])
+    return lambda output, *more: flags_of(trained, output, *more), rows_of(output).query("fold == 1"), output
+
+
+BOTH_SPACES = pytest.mark.parametrize("asked", ["map", "sound"], indirect=True)
 
 
 def test_the_fixture_is_a_classifier(attacked):
@@ -172,20 +209,21 @@ def same_rows(first, second):
     np.testing.assert_allclose(first["l2"], second["l2"], atol=1e-6)
 
 
-def test_the_batch_size_changes_nothing(trained, attacked, tmp_path):
-    attack.main([*flags(trained, tmp_path), "--data.batch_size", "3"])
-    rows = rows_of(attacked[0])
-    same_rows(rows[rows["fold"] == 1], rows_of(tmp_path))
+@BOTH_SPACES
+def test_the_batch_size_changes_nothing(asked, tmp_path):
+    arguments, rows, _ = asked
+    attack.main(arguments(tmp_path, "--data.batch_size", "3"))
+    same_rows(rows, rows_of(tmp_path))
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_rows_of_one(trained, attacked, tmp_path):
-    arguments = flags(trained, tmp_path, "--trainer.strategy", "ddp", "--trainer.devices", "2")
-    command, environment = script(arguments)
+@BOTH_SPACES
+def test_two_processes_give_the_rows_of_one(asked, tmp_path):
+    arguments, rows, _ = asked
+    command, environment = script(arguments(tmp_path, "--trainer.strategy", "ddp", "--trainer.devices", "2"))
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    rows = rows_of(attacked[0])
-    same_rows(rows[rows["fold"] == 1], rows_of(tmp_path))
+    same_rows(rows, rows_of(tmp_path))
 
 
 @pytest.mark.slow
@@ -205,13 +243,15 @@ def test_sigterm_ends_an_evaluation_after_the_attack_in_progress(trained, attack
     assert len(attacks) < 1 + rows_of(attacked[0])["attack"].nunique()
 
 
-def test_a_killed_evaluation_continues_without_repeating_finished_batches(trained, attacked, tmp_path):
-    arguments = flags(trained, tmp_path, "--data.batch_size", "4")
+@BOTH_SPACES
+def test_a_killed_evaluation_continues_without_repeating_finished_batches(asked, tmp_path):
+    flags_of, expected, whole = asked
+    arguments = flags_of(tmp_path, "--data.batch_size", "3")
     command, environment = script(arguments)
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     parts = tmp_path / "parts"
     deadline = time.monotonic() + 120
-    while len(list(parts.glob("fold1-deepfool-*"))) < 2 and time.monotonic() < deadline:
+    while not list(parts.glob("fold1-deepfool-*")) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -226,9 +266,60 @@ def test_a_killed_evaluation_continues_without_repeating_finished_batches(traine
     marked = rows[rows["seconds"] == 12345.0]
     assert set(marked["attack"]) == {"deepfool"}
     assert len(marked) == sum(len(pd.read_parquet(path)) for path in kept if path.exists()) or not parts.exists()
-    expected = rows_of(attacked[0])
-    same_rows(expected[expected["fold"] == 1], rows)
+    same_rows(expected, rows)
     assert not parts.exists()
+    assert {file.name for file in tmp_path.rglob("*.wav")} == {file.name for file in whole.rglob("*.wav")}
+
+
+def test_sounds_are_attacked_kept_and_judged_as_they_are_kept(trained, attacked_sounds):
+    output, summary = attacked_sounds
+    rows = rows_of(output)
+    assert not {"success_8bit"} & {*rows.columns, *summary["means"]["fgsm"]}
+    assert (summary["space"], summary["silent"], summary["n_test"]) == ("sound", 0, 4)
+    assert json.loads((output / "settings.json").read_text())["common"]["space"] == "sound"
+    assert all(check["passed"] for check in summary["checks"] if check["kind"] == "hard")
+    assert rows["success"].any()
+    classifier = load_classifier(trained / "runs" / "tones" / "fold1" / "best.ckpt")
+    data, sounds = classifier.data(cache_dir=str(trained / "cache")), AdversarialSounds(output)
+    for row in rows.groupby("attack").sample(2, random_state=0).itertuples():
+        clean, rate = sounds.read(1, "clean", None, row.clip, row.name)
+        made, _ = sounds.read(1, row.attack, row.budget_index, row.clip, row.name)
+        assert rate == 8000
+        np.testing.assert_allclose(clean, data.waveforms.read(row.clip, 0), atol=2**-15)
+        assert np.linalg.norm(made.astype(float) - clean) == pytest.approx(row.l2, abs=2**-15 * len(made) ** 0.5)
+        with torch.no_grad():
+            maps = data.representation(torch.from_numpy(made).double()[None, None])
+            fools = classifier.model.double()(maps).argmax().item() != row.label
+        if row.attack == "fgsm":
+            radius = np.sqrt(np.mean(clean.astype(float) ** 2)) * 10 ** (-json.loads(row.budget)["snr_db"] / 20)
+            assert row.linf == pytest.approx(radius, rel=1e-2)
+        assert row.success_16bit == float(row.success > 0 and fools)
+        assert row.snr_db == pytest.approx(20 * np.log10(np.linalg.norm(clean.astype(float)) / row.l2), abs=0.01)
+    with pytest.raises(DataError, match=r"expected a sound in .*lbfgs-0.wav, found none; attack.py --save-advers"):
+        sounds.read(1, "lbfgs", 0, int(rows["clip"].iloc[0]), rows["name"].iloc[0])
+
+
+def test_maps_and_sounds_never_share_a_folder(trained, attacked_sounds):
+    output, _ = attacked_sounds
+    with pytest.raises(UsageError, match=r"got another space \('map' instead of 'sound'\); choose another --output"):
+        attack.main([*sound_flags(trained, output), "--space", "map", "--attacks", "deepfool"])
+    with pytest.raises(UsageError, match=r"expected an snr_db in every budget of bim_b, .* got {'delta': 0.01"):
+        attack.main([*sound_flags(trained, output), "--budgets", str(trained / "budgets.yaml")])
+    with pytest.raises(UsageError, match=r"expected --space map from transfer.py"):
+        transfer.main(["--checkpoints", str(trained / "runs" / "tones"), "--space", "sound"])
+
+
+def test_a_silent_clip_is_left_out_and_counted(trained, tmp_path):
+    shutil.copytree(trained / "corpus", tmp_path / "corpus")
+    for file in (tmp_path / "corpus" / "audio").glob("1-*-A-*.wav"):
+        soundfile.write(file, np.zeros(40_000), 8000)
+    place = ("--data.root", str(tmp_path / "corpus"), "--data.cache_dir", str(tmp_path / "cache"))
+    arguments = sound_flags(trained, tmp_path / "out", "--attacks", "fgsm", "--clips", "20", *place)
+    summary = attack.main(arguments)["tones"]
+    clips = pd.read_parquet(tmp_path / "out" / "clips.parquet")
+    assert summary["silent"] == clips["silent"].sum() == 10
+    assert summary["n_test"] == len(clips) - 10
+    assert set(rows_of(tmp_path / "out")["clip"]) == set(clips[clips["clean_correct"] & ~clips["silent"]]["clip"])
 
 
 def test_a_finished_attack_is_not_repeated_and_others_are_added(trained, tmp_path, monkeypatch):

@@ -66,7 +66,9 @@ def test_a_profile_may_hold_budgets_of_a_named_attack():
     assert plan.budgets == ({"delta": 0.03, "alpha": 0.01},)
     attack = plan.build(nn.Identity()).with_settings(**plan.budgets[0])
     assert attack.arguments == {"eps": 0.03, "alpha": 0.01, "steps": 10, "random_start": True}
-    with pytest.raises(ValueError, match=r"a profile without a delta: add torchattacks.PGD: \{eps: \[0.01, 0.1\]\}"):
+    with pytest.raises(
+        ValueError, match=r"a profile without a delta or an snr_db: add torchattacks.PGD: \{eps: \[0.01, 0.1\]\}"
+    ):
         plan_attack("torchattacks.PGD", {"jsma": [{"iterations": 3}]})
 
 

@@ -19,12 +19,14 @@ from commands.flags import SEVEN
 from datamodules.metadata import ClipTable
 from datamodules.splits import stratified_subset
 from lightning_modules.attack_rows import attack_batch
+from storage.space import MAP, SOUND
 from tests.victims import TinyConvolution
 
 
+@pytest.mark.parametrize("space", [MAP, SOUND])
 @pytest.mark.parametrize("name", ["smoke", "reduced", "paper"])
-def test_every_attack_accepts_every_profile(name):
-    profile = read_profile(name)
+def test_every_attack_accepts_every_profile(name, space):
+    profile = read_profile(name, space)
     assert list(profile) == list(ATTACKS)
     for attack in ATTACKS:
         plan_attack(attack, profile)
@@ -43,6 +45,9 @@ def test_the_profiles_hold_the_budgets_of_the_paper_and_its_reductions():
     assert [budget["delta"] for budget in reduced["bim_b"]] == pytest.approx([0.001 * 2**k for k in (0, 2, 4, 6, 8)])
     assert reduced["cwa"] == [{"search_steps": s, "iterations": i} for s in (1, 3) for i in (25, 100)]
     assert [budget["delta"] for budget in smoke["fgsm"]] == pytest.approx([0.008, 0.064])
+    for name in ("fgsm", "fgsm_l2", "bim_a", "bim_b", "bim_a_l2", "bim_b_l2"):
+        ratios = [[budget["snr_db"] for budget in read_profile(size, SOUND)[name]] for size in ("reduced", "smoke")]
+        assert ratios == [[70, 60, 50, 40, 30, 20, 10], [40, 20]]
     assert smoke["lbfgs"] == [{"search_steps": 1, "iterations": 20}]
 
 

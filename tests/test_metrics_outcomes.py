@@ -1,7 +1,10 @@
 import math
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,11 +32,13 @@ from metrics.success import (
     confident_success,
     fooling_rate,
     round_to_8bit,
+    round_to_16bit,
     success,
     target_hit,
     target_rate,
 )
 from metrics.transfer_ratio import mean_transfer_ratio, transfer_counts, transfer_ratio
+from storage.sound_file import write_sound
 
 maps = hnp.arrays(np.float64, (3, 1, 2, 4), elements=st.floats(0, 1, width=32))
 
@@ -68,6 +73,15 @@ def test_8bit_rounding_lands_on_a_level_moves_half_a_level_at_most_and_is_idempo
     assert torch.allclose(round_to_8bit(rounded), rounded, atol=0)
     other = round_to_8bit(inputs * 4 - 2, bounds=(-2.0, 2.0))
     assert torch.allclose(other, rounded * 4 - 2, atol=1e-9)
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=20))
+def test_16bit_rounding_gives_what_a_file_of_16_bits_holds(samples):
+    sound = np.array(samples, np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        write_sound(Path(folder) / "sound.wav", sound, 8000)
+        held, _ = soundfile.read(Path(folder) / "sound.wav", dtype="float32")
+    assert round_to_16bit(torch.from_numpy(sound)).tolist() == held.tolist()
 
 
 def test_8bit_rounding_refuses_bounds_out_of_order():

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 import torch
 
@@ -124,7 +125,7 @@ def test_combinations_that_do_not_fit_are_refused_in_a_sentence():
 
 
 @pytest.mark.slow
-def test_a_net_on_waveforms_is_trained_and_attacks_on_its_maps_are_refused(tmp_path, monkeypatch):
+def test_a_net_on_waveforms_is_trained_and_attacked_in_sound_only(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.chdir(tmp_path)
     flags = [
@@ -142,3 +143,9 @@ def test_a_net_on_waveforms_is_trained_and_attacks_on_its_maps_are_refused(tmp_p
         UsageError, match=r"expected a classifier of maps to attack maps, found .*--space sound attacks"
     ):
         attack.main(["--checkpoints", "runs/m5", "--attacks", "fgsm", "--budgets", "smoke", "--clips", "2"])
+    in_sound = ("--attacks", "fgsm", "bim_a", "--budgets", "smoke", "--space", "sound", "--clips", "10")
+    attacked = attack.main(["--checkpoints", "runs/m5", *in_sound, "--wandb.mode", "disabled"])["m5"]
+    assert set(attacked["means"]) == {"fgsm", "bim_a"}
+    rows = pd.read_parquet("runs/m5/attacks-sound/outcomes.parquet")
+    assert rows["in_bounds"].all()
+    assert (rows["snr_db"] > 19.9).all()
