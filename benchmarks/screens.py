@@ -2,7 +2,7 @@
 
 python benchmarks/screens.py --output screens
 
-Trains a small network on the embedded corpus, attacks it, and keeps what stood on the screen at the end of each command,
+Trains a small network on the embedded corpus, attacks it, and keeps what was on the screen at the end of each command,
 and of the longer ones while they were running, as text files ``<command>-<columns>.txt``. Lines that are wider than the
 screen are named.
 """
@@ -37,7 +37,7 @@ def commands(runs: Path) -> dict[str, str]:
         "train": f"train.py {small} --name run{{columns}}",
         "attack-help": "attack.py --help",
         "attack": f"attack.py --checkpoints {run} {few}",
-        "train-other": f"train.py {small} --name other{{columns}} --seed 1",
+        "train-other": f"train.py {small} --name other{{columns}} --model.architecture sb_cnn",
         "transfer": f"transfer.py --checkpoints {run} {other} {few}",
         "sweep-help": "sweep.py --help",
     }
