@@ -19,8 +19,9 @@ from reporting.figures.spectrograms import spectrogram_figure
 from reporting.runs import read_run
 from reporting.selection import select_runs
 from reporting.sounds import sound_pairs
-from reporting.tables.sound import fragility_table, round_trip_table
+from reporting.tables.sound import fragility_table, round_trip_table, sound_attacks_table
 from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
+from storage.rows import write_rows
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PDFTOTEXT = shutil.which("pdftotext")
@@ -312,6 +313,7 @@ def test_figure_6_shows_the_cheapest_budget_that_fooled(runs):
 
 def test_tables_of_sounds_hold_what_survives_beside_the_clean_control(tmp_path):
     path = write_run(tmp_path, "one", STFT, attacks=THE_SIX)
+    assert sound_attacks_table([read_run(path)]).rows == ()
     assert round_trip_table([read_run(path)]).rows == fragility_table([read_run(path)]).rows == ()
     rows, fragile, clean = write_sound_results(path)
     table = round_trip_table([read_run(path)])
@@ -324,6 +326,15 @@ def test_tables_of_sounds_hold_what_survives_beside_the_clean_control(tmp_path):
         assert found["survives"] == pytest.approx(fooled["sound_success"].mean(), nan_ok=True)
         assert found["SNR in dB"] == pytest.approx(fooled["snr_db"].median())
         assert found["target hits survive"] is None
+    (path / "attacks-sound").mkdir()
+    heard = pd.read_parquet(path / "attacks" / "outcomes.parquet").drop(columns="success_8bit")
+    write_rows(path / "attacks-sound" / "outcomes.parquet", heard.assign(success_16bit=0.0))
+    table = sound_attacks_table([read_run(path)])
+    assert len(table.rows) == len(heard[["attack", "budget_index"]].drop_duplicates())
+    first = dict(zip(table.plain_headings, table.plain_rows[0], strict=True))
+    part = heard[(heard["attack"] == heard["attack"].min()) & (heard["budget_index"] == 0)]
+    assert first["SNR in dB"] == pytest.approx(part.loc[part["success"] > 0, "snr_db"].median())
+    assert (first["fooled"], first["fooled at 16 bits"]) == (pytest.approx((part["success"] > 0).mean()), 0)
     table = fragility_table([read_run(path)])
     for budget, line in enumerate(table.plain_rows):
         found = dict(zip(table.plain_headings, line, strict=True))

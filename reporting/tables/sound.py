@@ -4,10 +4,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
+from metrics.survival import median_among, share_among
 from reporting.names import NAMES
 from reporting.runs import REMEDY, Run
 from reporting.tables.plain import PlainTable
 from storage import in_this_version, read_json
+from storage.rows import read_rows
+from storage.space import SOUND
 
 
 def round_trip_table(runs: Sequence[Run]) -> PlainTable:
@@ -42,6 +47,52 @@ def round_trip_table(runs: Sequence[Run]) -> PlainTable:
         "SNR: median over the clips that the map fools; a higher one is a quieter change. Consistency: how much of the "
         "change of the map is missing from the map of the sound (0 nothing, 1 as much as the change itself). Brackets: "
         "95 % over recordings, none below ten.",
+        ("run", "map", "attack", "budget", "n", *kinds),
+        tuple(rows),
+        (
+            *("run", "map", "attack", "budget", "clips", "recordings"),
+            *(f"{kind}{end}" for kind in kinds for end in ("", ", low", ", high", ", n")),
+        ),
+        tuple(plain),
+    )
+
+
+def sound_attacks_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
+    """How loud a change of the sound has to be for each attack to fool each run: ``attack.py --space sound``.
+
+    Args:
+        runs: all runs that were read.
+        seed: seed of the resampling.
+    """
+    rows, plain = [], []
+    for run in runs:
+        file = run.path / SOUND.folder / "outcomes.parquet"
+        if not file.is_file():
+            continue
+        columns = ("attack", "budget_index", "budget", "fold", "clip", "recording", "success", "snr_db", SOUND.rounded)
+        outcomes = read_rows(file, REMEDY, columns)
+        for (attack, _), part in outcomes.groupby(["attack", "budget_index"], sort=True):
+            recordings, everyone = part["recording"].astype(str), pd.Series(True, index=part.index)
+            fooled = part["success"] > 0
+            shares = [
+                share_among(fooled, everyone, recordings, seed=seed),
+                share_among(part[SOUND.rounded] > 0, everyone, recordings, seed=seed),
+            ]
+            loudness = median_among(part["snr_db"], fooled, recordings, seed=seed)
+            place = (run.name, run.representation, NAMES.get(str(attack), str(attack)))
+            budget = str(part["budget"].iloc[0])
+            clips = (len(part), recordings.nunique())
+            counted = f"{clips[0]} clips of {clips[1]} recordings"
+            rows.append((*place, _budget({"budget": budget}), counted, _median(loudness, 1), *map(_share, shares)))
+            numbers = [*loudness.values(), *(value for share in shares for value in share.values())]
+            plain.append((*place, budget, *clips, *numbers))
+    kinds = ("SNR in dB", "fooled", "fooled at 16 bits")
+    return PlainTable(
+        "sound_attacks",
+        "Decibels to fool",
+        "Attacks on the sound itself, through the representation. SNR: median over the clips that are fooled, of clip "
+        "to change; the lower it is, the louder the change had to be. One unit for all representations, "
+        "but only numbers with like shares of fooled clips compare. Brackets: 95 % over recordings, none below ten.",
         ("run", "map", "attack", "budget", "n", *kinds),
         tuple(rows),
         (
