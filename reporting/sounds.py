@@ -1,12 +1,13 @@
 """Pairs of sounds to listen to, of a clean clip and of its adversarial map, for runs that have stored sounds."""
 
 import wave
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reporting.runs import Run
 from storage import DataError
+from storage.space import SOUND
 
 MOST_PAIRS = 6
 LARGEST_BYTES = 2_000_000
@@ -35,35 +36,50 @@ class SoundPair:
 
 
 def sound_pairs(runs: Sequence[Run]) -> list[SoundPair]:
-    """Find sounds that ``round_trip.py --sounds wav`` has written: one clip per run and attack, at most six pairs.
+    """Find WAV files of attacks on sound and of ``round_trip.py --sounds wav``: a clip per run and attack, six at most.
 
-    For each attack, the last budget is used, which changes the sound most.
+    Of each attack the last budget is taken, which changes the sound most.
 
     Raises:
-        DataError: if a file is not a WAV file.
+        DataError: if a file is no WAV.
     """
     pairs: list[SoundPair] = []
     for run in runs:
-        heard: set[str] = set()
-        for adversarial in sorted((run.path / "round-trip" / "sounds").glob("fold*/*/*/*.wav"), key=_last_budget_first):
-            clean = adversarial.parents[2] / "clean" / adversarial.name
-            attack = adversarial.parents[1].name
-            if attack in heard or not clean.is_file():
-                continue
-            if max(file.stat().st_size for file in (clean, adversarial)) > LARGEST_BYTES:
-                continue
-            heard.add(attack)
-            seconds = min(_seconds(clean), _seconds(adversarial))
-            pairs.append(SoundPair(run.name, adversarial.stem, attack, clean, adversarial, seconds))
-            if len(pairs) == MOST_PAIRS:
-                return pairs
+        for places in (_attacked(run.path / SOUND.folder / "sounds"), _of_maps(run.path / "round-trip" / "sounds")):
+            heard: set[str] = set()
+            for _, attack, _, clip, clean, adversarial in sorted(places):
+                if attack in heard or not clean.is_file():
+                    continue
+                if max(file.stat().st_size for file in (clean, adversarial)) > LARGEST_BYTES:
+                    continue
+                heard.add(attack)
+                seconds = min(_seconds(clean), _seconds(adversarial))
+                pairs.append(SoundPair(run.name, clip, attack, clean, adversarial, seconds))
+                if len(pairs) == MOST_PAIRS:
+                    return pairs
     return pairs
 
 
-def _last_budget_first(path: Path) -> tuple[str, str, int, str]:
-    """Order of ``fold1/fgsm/0/1-100032-A-0.wav``: by fold, attack, budget from the last, and name."""
-    fold, attack, budget = path.parents[2].name, path.parents[1].name, path.parent.name
-    return fold, attack, -int(budget) if budget.isdigit() else 0, path.name
+Place = tuple[str, str, int, str, Path, Path]
+"""Fold, attack, budget (negative: the last comes first), clip, and the files of the clean and the attacked sound."""
+
+
+def _attacked(folder: Path) -> Iterator[Place]:
+    """``fold1/3-1-100032-A-0/fgsm-0.wav`` beside ``clean.wav``."""
+    for file in folder.glob("fold*/*/*-*.wav"):
+        attack, _, budget = file.stem.rpartition("-")
+        if budget.isdigit():
+            clip = file.parent.name.partition("-")[2]
+            yield file.parents[1].name, attack, -int(budget), clip, file.with_name("clean.wav"), file
+
+
+def _of_maps(folder: Path) -> Iterator[Place]:
+    """``fold1/fgsm/0/1-100032-A-0.wav`` and ``fold1/clean/1-100032-A-0.wav``."""
+    for file in folder.glob("fold*/*/*/*.wav"):
+        budget = file.parent.name
+        if budget.isdigit():
+            clean = file.parents[2] / "clean" / file.name
+            yield file.parents[2].name, file.parents[1].name, -int(budget), file.stem, clean, file
 
 
 def _seconds(path: Path) -> float:
@@ -71,4 +87,4 @@ def _seconds(path: Path) -> float:
         with wave.open(str(path)) as file:
             return file.getnframes() / file.getframerate()
     except (OSError, EOFError, wave.Error) as error:
-        raise DataError(f"expected a WAV file in {path}, found {error}; run round_trip.py again") from error
+        raise DataError(f"expected a WAV file in {path}, found {error}; run its command again") from error

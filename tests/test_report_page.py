@@ -352,6 +352,11 @@ def test_a_broken_map_or_sound_is_named(tmp_path):
         file.write_bytes(b"no map")
     with pytest.raises(DataError, match=r"expected maps .* in .*cwa"):
         spectrogram_figure(select_runs([read_run(path)]))
+    kept = path / "attacks-sound" / "sounds" / "fold1" / "3-x.wav"
+    for name in ("clean", "fgsm-0", "fgsm-1"):
+        write_sound(kept / f"{name}.wav", 0.1)
+    (pair,) = sound_pairs([read_run(path)])
+    assert (pair.attack, pair.clip, pair.adversarial.name) == ("fgsm", "x.wav", "fgsm-1.wav")
     sounds = path / "round-trip" / "sounds" / "fold1"
     write_sound(sounds / "clean" / "x.wav", 0.1)
     (sounds / "fgsm" / "0").mkdir(parents=True)
