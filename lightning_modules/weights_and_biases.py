@@ -298,7 +298,7 @@ def attack_numbers(summary: Mapping[str, Any]) -> dict[str, float]:
         summary: content of the attack run's ``summary.json``.
     """
     numbers: dict[str, Any] = {}
-    for attack, mean in {**summary["means"], "six": summary["six"] or {}}.items():
+    for attack, mean in {**summary.get("means", {}), "six": summary.get("six") or {}}.items():
         numbers |= {f"attack/{attack}/{name}": mean.get(name) for name in LOGGED}
         cost = mean.get("cost_auc90") or {}
         numbers[f"attack/{attack}/cost_auc90"] = cost.get("gradients")

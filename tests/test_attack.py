@@ -237,7 +237,8 @@ def test_sigterm_ends_an_evaluation_after_the_attack_in_progress(trained, attack
     process.terminate()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "error: ended by SIGTERM; the same command continues" in errors
+    assert "error: ended by SIGTERM; " in errors
+    assert "; the same command continues where this one stopped" in errors
     attacks = {path.name.split("-")[1] for path in parts.glob("fold1-*.parquet")}
     assert "fgsm" in attacks
     assert len(attacks) < 1 + rows_of(attacked[0])["attack"].nunique()

@@ -66,7 +66,7 @@ def test_the_learning_rate_ends_near_zero_unless_it_is_constant():
 
 
 def test_alexnet_learns_at_a_lower_rate_unless_one_is_given(monkeypatch):
-    monkeypatch.setattr("lightning_modules.sound_classifier.build_classifier", lambda *_: MeanClassifier())
+    monkeypatch.setattr("lightning_modules.sound_classifier.build_classifier", lambda *_, **__: MeanClassifier())
     rates = [
         SoundClassifier(num_classes=3, architecture=architecture, learning_rate=rate).hparams["learning_rate"]
         for architecture, rate in (("alexnet", None), ("resnet18", None), ("alexnet", 1e-3))

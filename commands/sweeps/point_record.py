@@ -105,10 +105,10 @@ def point_numbers(point: Point) -> dict[str, float]:
             prefix = f"test/{architecture}/" if len(point.runs) > 1 else "test/"
             numbers |= _present(
                 {
-                    f"{prefix}accuracy": summary["accuracy_mean"],
-                    f"{prefix}accuracy_std": summary["accuracy_std"],
-                    f"{prefix}parameters": summary["parameters"],
-                    f"{prefix}seconds": sum(row["seconds"] for row in summary["folds"]),
+                    f"{prefix}accuracy": summary.get("accuracy_mean"),
+                    f"{prefix}accuracy_std": summary.get("accuracy_std"),
+                    f"{prefix}parameters": summary.get("parameters"),
+                    f"{prefix}seconds": sum(row.get("seconds", 0.0) for row in summary.get("folds", [])),
                 }
             )
     if point.settings["transfer"]:
