@@ -79,7 +79,8 @@ class UnitTimes:
             name: {key: _rounded(value) for key, value in group.items()} if isinstance(group, dict) else _rounded(group)
             for name, group in asdict(self).items()
         }
-        command = f"# python -m commands.sweeps.paper_cost --measure {path}"
+        # The path of this machine says nothing on another one.
+        command = f"# python -m commands.sweeps.paper_cost --measure configs/unit_times/{path.name}"
         said = "# Seconds per clip; on a CPU those of one core, other programs left out."
         write_text(path, f"{command}\n{said}\n" + yaml.safe_dump(content, sort_keys=False))
 
