@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from commands.round_trip_run import CLIPS_IN_A_PART, COPIED, attacked_sounds
+from commands.round_trip_run import CLIPS_IN_A_PART, attacked_sounds
 from commands.stored_adversarials import StoredFold
 from datamodules.disturbances import Disturbance, UnsupportedError
 from datamodules.progress import progress_bar
@@ -174,11 +174,11 @@ def _attacked_sounds(fold: StoredFold, attack: str, clip: int) -> SoundsOfClip:
     outcomes = fold.outcomes
     rows = outcomes[(outcomes["attack"] == attack) & (outcomes["clip"] == clip)].sort_values("budget_index")
     made = attacked_sounds(fold, attack, clip)[0]
-    return SoundsOfClip(made[rows["budget_index"].tolist()], rows[COPIED])
+    return SoundsOfClip(made[rows["budget_index"].tolist()], fold.copied(rows))
 
 
 def _clean_sound(fold: StoredFold, clip: int) -> SoundsOfClip:
     clips = fold.store.clips()
     row = clips[(clips["fold"] == fold.fold) & (clips["clip"] == clip)]
     row = row.assign(attack=CLEAN, budget_index=0, budget="{}", target_label=-1)
-    return SoundsOfClip(fold.sound(clip), row[COPIED])
+    return SoundsOfClip(fold.sound(clip), fold.copied(row))

@@ -15,7 +15,6 @@ from storage.row_store import RowStore
 from storage.sound_file import SoundFormat, write_sound
 
 KEY = ("fold", "attack", "budget_index", "clip")
-COPIED = ["fold", "attack", "budget_index", "budget", "clip", "name", "recording", "label", "target_label"]
 CLIPS_IN_A_PART = 16
 
 
@@ -109,7 +108,7 @@ def _rows_of_clip(fold: StoredFold, attack: str, clip: int, folder: Path, sounds
         for budget, one in zip(budgets, made, strict=True):
             path = sound_file(folder, fold.fold, attack, budget, name, sounds)
             write_sound(path, one[0].cpu().numpy(), fold.sample_rate)
-    return rows[COPIED].assign(
+    return fold.copied(rows).assign(
         map_prediction=rows["prediction"],
         map_success=rows["success"] > 0,
         map_target_hit=rows["target_hit"] > 0,

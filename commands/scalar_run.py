@@ -13,7 +13,7 @@ from torch import Tensor
 from attacks.scalar_test import GAINS_DB, scalar_test
 from commands.errors import UsageError
 from commands.named_runs import named_runs
-from commands.round_trip_run import COPIED, attacked_sounds
+from commands.round_trip_run import attacked_sounds
 from commands.sound_commands import folds_of, open_store, percent, summary_of
 from commands.sound_flags import ScalarFlags
 from commands.stored_adversarials import StoredFold
@@ -82,7 +82,7 @@ def _of_clip(fold: StoredFold, attack: str, clip: int, rows: pd.DataFrame, seed:
     }
     labels = torch.tensor(rows["label"].tolist(), device=maps.device)
     ids = torch.full((len(budgets),), clip)
-    frames = []
+    frames, copied = [], fold.copied(rows)
     for name, (classify, adversarials, clean) in victims.items():
         same = clean.expand_as(adversarials)
         with torch.no_grad():
@@ -97,7 +97,7 @@ def _of_clip(fold: StoredFold, attack: str, clip: int, rows: pd.DataFrame, seed:
                 scalars = result.scalars[place].tolist() if kind == "draw" else gains
                 one = {"input": name, "kind": kind, "number": range(len(scalars)), "scalar": scalars}
                 one |= {"restored": restored[place].tolist(), "clean_correct": correct[place].tolist()}
-                known = {column: rows[column].iloc[place] for column in COPIED}
+                known = {str(column): values.iloc[place] for column, values in copied.items()}
                 frames.append(pd.DataFrame({**one}).assign(**known, fools=fools[place]))
     return pd.concat(frames, ignore_index=True)
 

@@ -15,8 +15,11 @@ from lightning_modules.trained_classifier import TrainedClassifier, load_classif
 from metrics.attack_summary import CHECK
 from storage import DataError
 from storage.attack_store import AttackStore
+from storage.rows import with_label_names
 from storage.schema import require_readable
 from storage.trained_run import TrainedRun, sha256
+
+COPIED = ["fold", "attack", "budget_index", "budget", "clip", "name", "recording", "label", "target_label"]
 
 HOW_TO_KEEP = "attack.py --save-adversarials keeps them"
 
@@ -57,6 +60,10 @@ class StoredFold:
         self.data.waveforms.prepare(sorted({*self.outcomes["clip"].tolist(), *self.tested}))
         self.trained.model.classifier.to(self.device)
         self.data.representation.to(self.device)
+
+    def copied(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """What rows computed from adversarials keep of the rows of the attacks, with the names of classes."""
+        return with_label_names(rows[COPIED], self.trained.split.class_names)
 
     @property
     def tested(self) -> list[int]:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from classifiers.baselines import Baseline, load_baseline
 from commands.attack_run import AttackRun
+from commands.stored_adversarials import COPIED
 from datamodules.split_record import SplitRecord, named
 from lightning_modules.recorded_split import refuse_learned_clips, split_of_model
 from lightning_modules.sound_classifier import SoundClassifier
@@ -26,7 +27,6 @@ from storage import DataError, read_json
 from storage.rows import with_label_names
 from storage.trained_run import TrainedRun, sha256
 
-COPIED = ["fold", "attack", "budget_index", "budget", "clip", "name", "recording", "label", "target_label"]
 """Columns of the source's outcomes that stand in the rows of a transfer too."""
 
 

@@ -78,6 +78,7 @@ def test_every_row_is_what_the_parts_compute(attacked, tripped):
     asked = outcomes[~outcomes["attack"].str.startswith("check_")]
     assert len(rows) == len(asked)
     assert not set(rows.columns) - set(re.findall(r"`(\w+)`", DOCUMENTED))
+    assert rows["label_name"].notna().all()
     for _, row in rows.groupby(["fold", "attack"]).head(2).iterrows():
         trained = load_classifier(attacked / f"fold{row['fold']}" / "best.ckpt")
         data = trained.data(cache_dir=str(attacked.parent.parent / "cache"))
@@ -156,6 +157,7 @@ def test_attacks_and_folds_are_added_to_what_is_there(copied, tripped):
 def test_disturbed_rows_are_what_the_parts_compute(attacked, disturbed):
     _, rows = disturbed
     assert not set(rows.columns) - set(re.findall(r"`(\w+)`", DOCUMENTED))
+    assert rows["label_name"].notna().all()
     clips = pd.read_parquet(attacked / "attacks" / "clips.parquet").query("fold == 1")
     kinds = disturbances(["gain", "noise", "bits", "shift"])
     assert (rows["attack"] == "clean").sum() == len(clips) * len(kinds)
