@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Sequence
 
-import wandb
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
@@ -12,15 +11,10 @@ from commands.attack_run import AttackRun
 from commands.attack_table import show_attacks, show_checks
 from commands.errors import interruptible, quieten
 from commands.flags import AttackFlags
+from commands.loggers import record_attacks
 from commands.outlook import cache_size, numbers, say
 from lightning_modules.progress import AttackProgress
-from lightning_modules.weights_and_biases import (
-    attack_logger,
-    config_of,
-    log_attacks,
-    save_examples,
-    set_config,
-)
+from lightning_modules.weights_and_biases import save_examples
 from storage.summaries import AttackSummary
 
 
@@ -74,12 +68,7 @@ def finish(cli: AttackCLI, name: str, run: AttackRun) -> AttackSummary:
     """Write, log and print a run's summary."""
     summary = run.write_summary()
     save_examples(run.store.path, run.examples)
-    settings = cli.settings["wandb"]
-    logger = attack_logger(name, run.store.path, project=settings["project"], mode=settings["mode"])
-    if logger is not None:
-        set_config(logger.experiment, config_of(summary), {"settings": run.store.stored_settings()})
-        log_attacks(logger.experiment, summary, run.store.path)
-        wandb.finish()
+    record_attacks(cli.settings, name, run.store.path, summary, run.store.stored_settings())
     console = Console()
     show_attacks(console, name, summary, run.lines())
     show_checks(console, summary["checks"])

@@ -6,6 +6,7 @@ representations, models and Lightning's Trainer are the arguments of their const
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,8 @@ from commands.errors import (
     require_number,
 )
 from storage.space import SpaceName
+
+LoggerName = Literal["wandb", "tensorboard", "none"]
 
 SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")
 """The attacks that are run where none are named."""
@@ -71,6 +74,7 @@ class TrainFlags:
         test_only: checkpoint to test again instead of training.
         allow_import: packages whose classes checkpoints may name; importing one runs its code, so name only what you
             trust.
+        logger: what records settings, curves and results: Weights & Biases, TensorBoard or nothing.
         early_stopping: when training ends early.
         weight_average: the moving average of the weights.
         wandb: Weights & Biases.
@@ -83,6 +87,7 @@ class TrainFlags:
     overwrite: bool = False
     test_only: str | None = None
     allow_import: list[str] = field(default_factory=list)
+    logger: LoggerName = "wandb"
     early_stopping: EarlyStoppingFlags = field(default_factory=EarlyStoppingFlags)
     weight_average: WeightAverageFlags = field(default_factory=WeightAverageFlags)
     wandb: WandbFlags = field(default_factory=WandbFlags)
@@ -147,6 +152,7 @@ class AttackFlags:
         checks: full adds the Square attack on 20 clips to the trust checks.
         allow_import: packages whose classes checkpoints and files of attacks may name; importing one runs its code, so
             name only what you trust.
+        logger: what records settings and results: Weights & Biases, TensorBoard or nothing.
         data: where the corpus lies on this machine.
         wandb: Weights & Biases.
         trainer: what is computed on.
@@ -165,6 +171,7 @@ class AttackFlags:
     sound_format: Literal["wav", "flac"] = "wav"
     checks: Literal["basic", "full"] = "basic"
     allow_import: list[str] = field(default_factory=list)
+    logger: LoggerName = "wandb"
     data: PlaceFlags = field(default_factory=PlaceFlags)
     wandb: WandbFlags = field(default_factory=WandbFlags)
     trainer: DeviceFlags = field(default_factory=DeviceFlags)
@@ -182,6 +189,7 @@ class AttackFlags:
         require_folder("--data.cache_dir", self.data.cache_dir)
         require_folder("--output", self.output)
         packages_to_import(self.allow_import)
+        check_logger(self.logger)
         refuse_deletion_by_many(self.overwrite)
 
 
@@ -247,6 +255,7 @@ class SweepFlags:
         budgets: instead of the sweep's own.
         clips: clips of each test part, instead of all.
         runs_dir: folder of all runs.
+        logger: what records every point: Weights & Biases (default), TensorBoard or nothing.
         unit_times: file by which the time left of a study is estimated; configs/unit_times/one_core.yaml by default.
     """
 
@@ -257,6 +266,7 @@ class SweepFlags:
     budgets: str | None = None
     clips: int | None = None
     runs_dir: str | None = None
+    logger: LoggerName | None = None
     unit_times: str | None = None
 
 
@@ -310,6 +320,14 @@ def check_attack_numbers(attacks: Sequence[str], clips: int | None) -> None:
     together = next((name for name in attacks if "," in name and not Path(name).is_file()), None)
     if together is not None:
         raise UsageError(f"expected spaces between attacks, --attacks {together.replace(',', ' ')}, got {together!r}")
+
+
+def check_logger(name: LoggerName) -> None:
+    """Raise ``UsageError`` if TensorBoard is asked for and not installed."""
+    if name == "tensorboard" and find_spec("tensorboard") is None:
+        raise UsageError(
+            "expected TensorBoard for --logger tensorboard, found none; install it with: pip install '.[tensorboard]'"
+        )
 
 
 def require_plain_name(name: str, hint: str) -> None:

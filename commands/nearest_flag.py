@@ -27,6 +27,7 @@ ELSEWHERE = {
     **dict.fromkeys(("resume", "resume-from", "force"), "overwrite"),
     **dict.fromkeys(("kfold", "cv", "fold", "k"), "folds"),
     **dict.fromkeys(("test", "eval", "evaluate"), "test_only"),
+    **dict.fromkeys(("log", "loggers", "report-to", "tensorboard", "tb", "no-wandb"), "logger"),
     **dict.fromkeys(("parallel", "processes", "workers", "n-jobs"), "jobs"),
 }
 """What users of other tools type, and what it is called here; a name counts where the command has it."""

@@ -21,7 +21,7 @@ from commands.errors import (
     require_folder,
     require_number,
 )
-from commands.flags import TrainFlags, chosen_folds, require_plain_name
+from commands.flags import TrainFlags, check_logger, chosen_folds, require_plain_name
 from commands.outlook import device
 from commands.parser import CHOICES, OneSentenceParser, check_names, reason_of
 from commands.train_flags import TRAINER_DEFAULTS
@@ -255,6 +255,9 @@ class TrainCLI(LightningCLI):
         require_number("--seed", settings["seed"], 0, LARGEST_SEED)
         require_number("--early_stopping.patience", settings["early_stopping"]["patience"], 0)
         packages_to_import(settings["allow_import"])
+        check_logger(settings["logger"])
+        if settings["trainer"]["logger"] is not None:
+            raise UsageError("expected --logger wandb, tensorboard or none, got --trainer.logger")
         require_folder("--runs_dir", settings["runs_dir"])
         weights = settings["model"]["weights"]
         if weights is not None and not Path(weights).is_file():

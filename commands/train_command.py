@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 import wandb
 from pytorch_lightning import Callback
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.table import Table
 from classifiers.baselines import BASELINES
 from commands.baseline_training import train_baseline
 from commands.errors import interruptible, packages_to_import, quieten
+from commands.loggers import training_logger
 from commands.outlook import cache_size, numbers, say
 from commands.retest import retest
 from commands.train_cli import TrainCLI
@@ -26,7 +27,6 @@ from lightning_modules.progress import CrossValidationProgress
 from lightning_modules.recorded_split import refuse_changed_table
 from lightning_modules.trained_classifier import load_classifier, read_checkpoint
 from lightning_modules.weight_average import WeightAverage
-from lightning_modules.weights_and_biases import WandbRecord, fold_logger
 from storage import RunFolder
 from storage.summaries import RetestRecord, RunSummary
 
@@ -146,9 +146,7 @@ def train_fold(cli: TrainCLI, fold: int, run: RunFolder, shared: list[Callback])
     stopping = [EarlyStopping("val/loss", patience=cli.settings["early_stopping"]["patience"])] if validates else []
     decay = cli.settings["weight_average"]["decay"]
     average = [WeightAverage(decay)] if decay else []
-    wandb_settings = cli.settings["wandb"]
-    logger = fold_logger(run, fold, project=wandb_settings["project"], mode=wandb_settings["mode"])
-    recorded = [WandbRecord(run, cli.settings), LearningRateMonitor("step")] if logger is not None else []
+    logger, recorded = training_logger(cli.settings, run, fold)
     trainer = cli.build_trainer(
         logger=logger or False,
         default_root_dir=folder,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import wandb
 from pytorch_lightning.utilities import rank_zero_only
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,12 +12,12 @@ from commands.attack_command import outlook
 from commands.attack_run import AttackRun
 from commands.errors import interruptible, quieten
 from commands.flags import TransferFlags
+from commands.loggers import record_transfer
 from commands.outlook import say
 from commands.transfer_cli import TransferCLI
 from commands.transfer_run import refuse_trained_judges, transfer_rows
 from commands.transfer_store import TransferStore
 from lightning_modules.progress import AttackProgress
-from lightning_modules.weights_and_biases import attack_logger, config_of, log_transfer, set_config
 from storage.summaries import TransferCell, TransferSummary
 from storage.trained_run import TrainedRun
 
@@ -65,12 +64,7 @@ def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequenc
     store = TransferStore(run.path / "transfer" / cli.name)
     crafted = source.write_summary()
     summary = store.write(transfer_rows(source, run, targets, cli.allowed), crafted)
-    settings = cli.settings["wandb"]
-    logger = attack_logger(run.name, store.path, project=settings["project"], mode=settings["mode"], kind="transfer")
-    if logger is not None:
-        set_config(logger.experiment, config_of(summary), {"source_run": run.name})
-        log_transfer(logger.experiment, summary)
-        wandb.finish()
+    record_transfer(cli.settings, run.name, store.path, summary)
     return summary
 
 

@@ -1,6 +1,5 @@
 """Logging of training, attack and transfer runs to Weights & Biases, online or offline."""
 
-import math
 import netrc
 import os
 import re
@@ -14,13 +13,14 @@ import pandas as pd
 import wandb
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from datamodules import Batch, SoundDataModule
 from lightning_modules.attack_example import AttackExample
 from lightning_modules.cross_validation import data_of
+from lightning_modules.run_values import FoldLog, attack_numbers, transfer_numbers
 from storage import RunFolder, write_text
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
@@ -46,60 +46,6 @@ def _stored_key() -> bool:
         return netrc.netrc(os.environ.get("NETRC")).authenticators("api.wandb.ai") is not None
     except (OSError, netrc.NetrcParseError):
         return False
-
-
-def run_config(
-    *,
-    corpus: str,
-    split: str,
-    representation: Mapping[str, Any],
-    architecture: str,
-    seed: int,
-    fold: int | None = None,
-    profile: str | None = None,
-    space: str | None = None,
-) -> dict[str, Any]:
-    """Settings by which runs of every job type are filtered and grouped: flat, with the same keys everywhere.
-
-    Args:
-        corpus: name of the corpus.
-        split: name of the split protocol.
-        representation: class name under ``class``, and the settings of the representation.
-        architecture: name of the classifier.
-        seed: seed of the run.
-        fold: fold from 1; None for a run on several folds.
-        profile: name of the profile of budgets; None for a run without attacks.
-        space: where the perturbation acts, ``map`` or ``sound``; None for a run without attacks.
-
-    Returns:
-        ``corpus``, ``split``, ``representation``, ``architecture``, ``seed``, ``fold``, ``budget_profile``, ``space``,
-        and a key for each setting of the representation, ``sample_rate`` among them.
-    """
-    settings = {name: value for name, value in representation.items() if name != "class"}
-    return {
-        **settings,
-        "corpus": corpus,
-        "split": split,
-        "representation": representation["class"],
-        "architecture": architecture,
-        "seed": seed,
-        "fold": fold,
-        "budget_profile": profile,
-        "space": space,
-    }
-
-
-def config_of(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """:func:`run_config` computed from the ``summary.json`` of a trained run, of its attacks or of a transfer."""
-    return run_config(
-        corpus=summary["corpus"],
-        split=summary["split"],
-        representation=summary["representation"],
-        architecture=summary.get("architecture") or summary["source_architecture"],
-        seed=summary["seed"],
-        profile=summary.get("profile"),
-        space=summary.get("space", "map") if "profile" in summary else None,
-    )
 
 
 def run_tags(config: Mapping[str, Any]) -> list[str]:
@@ -169,47 +115,27 @@ def wandb_id(folder: Path) -> str:
     return new
 
 
-class WandbRecord(Callback):
+class WandbRecord(FoldLog):
     """Logs settings, example maps, the best validation epoch, the confusion matrix and the checkpoint of a fold.
-
-    The best epoch is the one with the lowest validation loss, whose weights are tested.
 
     Args:
         run: folder of the run.
-        config: resolved settings, logged under a key of their own.
+        settings: every flag of the command line, resolved; logged under a key of their own.
         examples: number of example maps to show.
     """
 
-    def __init__(self, run: RunFolder, config: Mapping[str, Any], *, examples: int = 10) -> None:
-        self.run = run
-        self.config = dict(config)
+    def __init__(self, run: RunFolder, settings: Mapping[str, Any], *, examples: int = 10) -> None:
+        super().__init__(run, settings)
         self.examples = examples
         self.shown = False
-        self.best: dict[str, float] = {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The numbers of the best epoch so far, for a resumed fold."""
-        return {"best": self.best}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore :meth:`state_dict`."""
-        self.best = dict(state_dict["best"])
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the settings at the start, so that a killed run has them too."""
         experiment = self._experiment(trainer)
         if experiment is not None:
             data = data_of(trainer)
-            config = run_config(
-                corpus=data.corpus,
-                split=data.split_protocol,
-                representation=data.representation.settings,
-                architecture=self.config["model"]["architecture"],
-                seed=self.config["seed"],
-                fold=data.fold,
-            )
-            more = {"settings": self.config, "leakage": data.leakage, "parameters": pl_module.parameter_count}
-            set_config(experiment, config, more)
+            more = {"settings": self.settings, "leakage": data.leakage, "parameters": pl_module.parameter_count}
+            set_config(experiment, self.config(data), more)
 
     def on_validation_batch_end(
         self,
@@ -234,11 +160,7 @@ class WandbRecord(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the numbers of the best validation epoch to the summary, where W&B itself keeps only the last ones."""
-        numbers = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-        if "val/loss" not in numbers or numbers["val/loss"] >= self.best.get("best/val_loss", math.inf):
-            return
-        self.best = {name.replace("val/", "best/val_"): value for name, value in numbers.items()}
-        self.best["best/epoch"] = float(trainer.current_epoch)
+        super().on_validation_end(trainer, pl_module)
         experiment = self._experiment(trainer)
         if experiment is not None:
             experiment.summary.update(self.best)
@@ -250,7 +172,8 @@ class WandbRecord(Callback):
             return
         data = data_of(trainer)
         log_test(experiment, self.run, data)
-        artifact = wandb.Artifact(f"{self.run.path.name}-fold{data.fold}", type="model", metadata=self.config)
+        experiment.summary.update(self.record(data))
+        artifact = wandb.Artifact(f"{self.run.path.name}-fold{data.fold}", type="model", metadata=self.settings)
         # The file does not change after the test, so W&B can read it in place without keeping a copy.
         artifact.add_file(str(self.run.checkpoint(data.fold)), policy="immutable", skip_cache=True)
         experiment.log_artifact(artifact)
@@ -274,7 +197,7 @@ def set_config(experiment: Any, config: Mapping[str, Any], more: Mapping[str, An
 
 
 def log_test(experiment: Any, run: RunFolder, data: SoundDataModule) -> None:
-    """Log a fold's confusion matrix and record from its files."""
+    """Log a fold's confusion matrix from its predictions."""
     predictions = pd.read_csv(run.fold(data.fold) / "predictions.csv")
     experiment.log(
         {
@@ -285,27 +208,6 @@ def log_test(experiment: Any, run: RunFolder, data: SoundDataModule) -> None:
             )
         }
     )
-    experiment.summary.update({f"record/{key}": value for key, value in (run.record(data.fold) or {}).items()})
-
-
-LOGGED = ("fooling_rate", "auc", "auc_ovr", "target_rate", "batch_gradients", "full_jacobian_batch_gradients")
-
-
-def attack_numbers(summary: Mapping[str, Any]) -> dict[str, float]:
-    """The means of an attack run as ``attack/<name>/<number>``, and as ``attack/six/<number>`` if all six ran.
-
-    Args:
-        summary: content of the attack run's ``summary.json``.
-    """
-    numbers: dict[str, Any] = {}
-    for attack, mean in {**summary.get("means", {}), "six": summary.get("six") or {}}.items():
-        numbers |= {f"attack/{attack}/{name}": mean.get(name) for name in LOGGED}
-        cost = mean.get("cost_auc90") or {}
-        numbers[f"attack/{attack}/cost_auc90"] = cost.get("gradients")
-        numbers[f"attack/{attack}/cost_auc90_censored"] = cost.get("censored")
-    numbers |= {"attack/accuracy": summary.get("accuracy_on_attacked"), "attack/n": summary.get("n")}
-    numbers["attack/checks_failed"] = sum(not check["passed"] for check in summary.get("checks", []))
-    return {name: value for name, value in numbers.items() if value is not None}
 
 
 def log_attacks(experiment: Any, summary: Mapping[str, Any], folder: Path) -> None:
@@ -370,13 +272,7 @@ def log_transfer(experiment: Any, summary: Mapping[str, Any]) -> None:
         summary: content of the transfer's ``summary.json``.
     """
     cells = [cell for cell in summary["rows"] if cell["fold"] is None]
-    numbers = {}
-    for cell in cells:
-        place = f"transfer/{cell['attack'] or 'six'}/{cell['target_architecture']}"
-        for name in ("ratio", "auc_on_target", "denominator", "source_auc", "source_batch_gradients"):
-            if cell.get(name) is not None:
-                numbers[f"{place}/{name}"] = cell[name]
-    experiment.summary.update(numbers)
+    experiment.summary.update(transfer_numbers(summary))
     frame = pd.DataFrame(summary["rows"]).fillna({"attack": "six"})
     experiment.log({"transfer/cells": wandb.Table(dataframe=frame), "transfer/heat_map": wandb.Image(heat_map(cells))})
 

@@ -27,7 +27,7 @@ from commands.sweeps.local_runner import Grid, GridPoint, last_line
 from commands.sweeps.point import Point
 from commands.sweeps.point_cli import PointCLI, setting
 from commands.sweeps.point_record import point_numbers
-from lightning_modules.weights_and_biases import attack_numbers
+from lightning_modules.run_values import attack_numbers
 from storage import DataError, write_json, write_text
 from tests.corpus_fixtures import write_esc_corpus
 

@@ -22,7 +22,7 @@ EXAMPLES = (
     ),
 )
 # Given to every point as they stand.
-FORWARDED = ("attacks", "budgets", "clips", "runs_dir")
+FORWARDED = ("attacks", "budgets", "clips", "runs_dir", "logger")
 
 
 @dataclass

@@ -18,7 +18,7 @@ from storage import RunFolder, read_json
 # What training and attacking have in common of the flags: where things lie and what they run on.
 PLACES = (
     *("data.root", "data.cache_dir", "trainer.accelerator", "trainer.devices", "trainer.strategy"),
-    *("trainer.num_nodes", "wandb.project", "wandb.mode"),
+    *("trainer.num_nodes", "logger", "wandb.project", "wandb.mode"),
 )
 
 

@@ -1,4 +1,4 @@
-"""What a point shows in Weights & Biases: one run, whose summary holds the numbers of all its steps."""
+"""What a logger records of a point: one run, whose summary holds the numbers of all its steps."""
 
 import os
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from typing import Any
 import wandb
 
 from commands.sweeps.point import Point, finished_json
+from lightning_modules.run_values import attack_numbers, config_of
+from lightning_modules.tensorboard import log_summary
 from lightning_modules.weights_and_biases import (
-    attack_numbers,
-    config_of,
     log_attacks,
     log_transfer,
     resolve_mode,
@@ -24,10 +24,10 @@ AGENT_VARIABLES = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH", "
 
 
 class PointRecord:
-    """A point's W&B run, open while it is trained and attacked.
+    """A point's own run in Weights & Biases or TensorBoard, open while the point is trained and attacked.
 
-    Under an agent the run is the one that the agent asks for. What the point starts (a run a fold, a run an attack)
-    logs offline into its own folder, so that the sweep's page has one run a point.
+    Under an agent of W&B the run is the one that the agent asks for. What the point starts (a run per fold and per
+    folder of attacks) logs offline into its own folder, so that the page of the sweep has one run per point.
 
     Args:
         point: the point.
@@ -35,9 +35,15 @@ class PointRecord:
 
     def __init__(self, point: Point) -> None:
         self.point = point
+        self.run: Any = None
 
     def __enter__(self) -> "PointRecord":
-        """Start the W&B run."""
+        """Start the W&B run, if that is what records the point."""
+        if self.point.settings["logger"] == "wandb":
+            self.run = self._start()
+        return self
+
+    def _start(self) -> Any:
         settings = self.point.settings
         mode = resolve_mode(settings["wandb"]["mode"])
         folder = self.point.path
@@ -45,7 +51,7 @@ class PointRecord:
         if mode == "offline":
             os.environ.setdefault("WANDB_SILENT", "true")
         sweep = "WANDB_SWEEP_ID" in os.environ
-        self.run = wandb.init(
+        run = wandb.init(
             # An agent's run already has a project, and W&B warns of another.
             project=None if sweep else settings["wandb"]["project"],
             name=self.point.name,
@@ -56,8 +62,8 @@ class PointRecord:
             dir=str(folder),
             mode=mode,
         )
-        self.run.config.update({"settings": settings, "run": self.point.name}, allow_val_change=True)
-        return self
+        run.config.update({"settings": settings, "run": self.point.name}, allow_val_change=True)
+        return run
 
     def log(self) -> dict[str, float]:
         """Write what the files say by now into the run's configuration and summary.
@@ -66,15 +72,27 @@ class PointRecord:
             The numbers by name.
         """
         numbers = point_numbers(self.point)
-        trained = finished_json(next(iter(self.point.runs.values())).summary_file)
-        if trained is not None:
-            config = {**config_of(trained), "budget_profile": self.point.settings["budgets"], "space": "map"}
-            set_config(self.run, config, {"parameters": trained["parameters"], "leakage": trained["leakage"]})
-        self.run.summary.update(numbers)
+        if self.run is not None:
+            trained = self._trained()
+            if trained is not None:
+                more = {name: trained[name] for name in ("parameters", "leakage")}
+                set_config(self.run, self._config(trained), more)
+            self.run.summary.update(numbers)
         return numbers
 
+    def _trained(self) -> dict[str, Any] | None:
+        return finished_json(next(iter(self.point.runs.values())).summary_file)
+
+    def _config(self, trained: Mapping[str, Any]) -> dict[str, Any]:
+        return {**config_of(trained), "budget_profile": self.point.settings["budgets"], "space": "map"}
+
     def log_results(self) -> None:
-        """Log the tables and pictures of what the point attacked, once it is finished."""
+        """Log the tables and pictures of what the point attacked, once it is finished; TensorBoard gets numbers."""
+        trained = self._trained()
+        if self.point.settings["logger"] == "tensorboard" and trained is not None:
+            log_summary(self.point.path, self._config(trained), point_numbers(self.point), "point")
+        if self.run is None:
+            return
         for source in self.point.architectures if self.point.settings["transfer"] else ():
             transfer = self.point.transfer_summary(source)
             if transfer is not None:
@@ -87,7 +105,8 @@ class PointRecord:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the W&B run, failed where the point did."""
-        self.run.finish(exit_code=0 if kind is None else 1)
+        if self.run is not None:
+            self.run.finish(exit_code=0 if kind is None else 1)
 
 
 def environment_of_steps() -> dict[str, str]:
