@@ -7,7 +7,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
 from commands.attack_cli import AttackCLI
-from commands.attack_run import AttackRun
+from commands.attack_run import AttackRun, kept
 from commands.attack_table import show_attacks, show_checks
 from commands.errors import interruptible, quieten
 from commands.flags import AttackFlags
@@ -42,7 +42,7 @@ def attack(flags: AttackFlags) -> dict[str, AttackSummary]:
         progress = AttackProgress(sum(map(len, pending.values())))
         for name, run in runs.items():
             for fold in pending[name]:
-                with interruptible(run.kept):
+                with interruptible(lambda: kept(runs.values())):
                     run.attack_fold(fold, cli.build_trainer(logger=False, callbacks=[progress]))
             summaries[name] = finish(cli, name, run)
     finished = {name: summary for name, summary in summaries.items() if summary is not None}
@@ -58,8 +58,8 @@ def outlook(name: str, run: AttackRun, pending: Sequence[int]) -> list[str]:
     lines = [f"{name}: {model}; {len(data.tested)} test clips of {data.corpus}, {numbers(list(run.data))}"]
     if not pending:
         lines.append(f"{name}: everything is finished already; what follows is computed from {run.store.path}")
-    elif kept := run.kept():
-        lines.append(f"{name}: goes on from what was {kept}")
+    elif before := kept([run]):
+        lines.append(f"{name}: goes on from what was {before}")
     return [*lines, f"caches in {cache_size(data.cache_dir)}"]
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any, cast
@@ -218,14 +218,14 @@ class AttackRun:
         """What each attack did at each budget, over all folds."""
         return budget_lines(*self._rows())
 
-    def kept(self) -> str:
-        """How much of the work is on disk; empty where nothing is."""
+    def progress(self) -> tuple[int, int]:
+        """Number of clips that are attacked and on disk, summed over attacks and folds, and of all that may be."""
         done = wanted = 0
         for fold, data in self.data.items():
             finished = self.store.finished(fold, with_adversarials=self.save_adversarials)
             done += sum(len(finished.get(plan.name, ())) for plan in self.plans)
             wanted += sum(min(len(data.tested), self.limits.get(plan.name, len(data.tested))) for plan in self.plans)
-        return f"kept: {done} of at most {wanted} attacked clips, in {self.store.path}" if done else ""
+        return done, wanted
 
     def _rows(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Outcomes of whole attacks, and clips, of the folds whose clips are all those that are wanted now."""
@@ -248,6 +248,14 @@ class AttackRun:
         return set(clips["clip"]) >= set(tested) and all(
             finished.get(plan.name, set()) >= correct & set(tested[: self.limits.get(plan.name)]) for plan in self.plans
         )
+
+
+def kept(runs: Collection[AttackRun]) -> str:
+    """How much of the attacks on some runs is on disk, in a few words; empty where nothing is."""
+    counts = [run.progress() for run in runs]
+    done, wanted = (sum(numbers) for numbers in zip(*counts, strict=True))
+    places = ", ".join(str(run.store.path) for run in runs) if len(runs) <= 3 else f"{len(runs)} folders of results"
+    return f"kept: {done} of at most {wanted} attacked clips, in {places}" if done else ""
 
 
 def whole_attacks(outcomes: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:

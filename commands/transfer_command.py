@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.attack_command import outlook
-from commands.attack_run import AttackRun
+from commands.attack_run import AttackRun, kept
 from commands.errors import interruptible, quieten
 from commands.flags import TransferFlags
 from commands.loggers import record_transfer
@@ -40,18 +40,21 @@ def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
     runs = cli.comparable_runs()
     sources = {run.name: cli.attack_run(run, save_adversarials=True) for run in runs if not run.is_baseline}
     refuse_trained_judges(sources, runs)
-    summaries = {}
+    summaries: dict[str, TransferSummary] = {}
     with cli.opened(sources.values()):
         pending = {name: source.pending() for name, source in sources.items()}
         say(f"on {cli.device}", *(line for name, run in sources.items() for line in outlook(name, run, pending[name])))
         progress = AttackProgress(sum(map(len, pending.values())))
         for name, source in sources.items():
             for fold in pending[name]:
-                with interruptible(source.kept):
+                with interruptible(lambda: kept(sources.values())):
                     source.attack_fold(fold, cli.build_trainer(logger=False, callbacks=[progress]))
         for run in runs:
-            # Every process but the first gets None.
-            summary = judge(cli, run, sources[run.name], runs) if run.name in sources else None
+            if run.name not in sources:
+                continue
+            with interruptible(lambda: f"{kept(sources.values())}, {len(summaries)} of {len(sources)} sources judged"):
+                # Every process but the first gets None.
+                summary = judge(cli, run, sources[run.name], runs)
             if summary is not None:
                 summaries[run.name] = summary
     show(summaries)

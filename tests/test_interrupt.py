@@ -1,6 +1,8 @@
 """Ctrl-C as a terminal sends it: one line, what is kept, how to go on, and never a traceback."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import train
+from storage import write_json
+from tests.light_sweep import write_light_programs, write_light_sweep
 from tests.trained_run_fixture import write_trained_run
 
 PROJECT = Path(train.__file__).parent
@@ -23,17 +27,21 @@ def start(script, *arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A terminal sends SIGINT to a command and to all that it has started.
+        start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
 def interrupted(process):
     """Send SIGINT; the lines of standard error behind the first one."""
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    return errors.splitlines()
+    lines = errors.splitlines()
+    assert [line for line in lines if line.startswith(("error: ", "interrupted"))] == lines[-1:]
+    return lines
 
 
 def wait_for(process, reached):
@@ -51,9 +59,15 @@ def trained(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("seconds", [0.0, 0.8])
 @pytest.mark.parametrize(
-    ("script", "arguments"), [("train.py", ["--runs_dir", "RUNS"]), ("attack.py", ["--checkpoints", "RUNS/none"])]
+    ("script", "arguments"),
+    [
+        ("train.py", ["--runs_dir", "RUNS"]),
+        ("attack.py", ["--checkpoints", "RUNS/none"]),
+        ("transfer.py", ["--checkpoints", "RUNS/none"]),
+        ("sweep.py", [str(PROJECT / "configs" / "sweeps" / "demo.yaml"), "--runs_dir", "RUNS"]),
+    ],
 )
 def test_while_libraries_are_imported(tmp_path, script, arguments, seconds):
     process = start(script, *(word.replace("RUNS", str(tmp_path / "runs")) for word in arguments))
@@ -112,3 +126,44 @@ def test_while_attacking_says_how_many_clips_are_kept(trained, tmp_path):
     lines = interrupted(process)
     assert "interrupted; kept: " in lines[-1]
     assert f"attacked clips, in {tmp_path / 'out'}; the same command continues" in lines[-1]
+
+
+@pytest.mark.slow
+def test_while_attacking_for_a_transfer_says_how_many_clips_of_all_sources_are_kept(trained, tmp_path):
+    sources = [tmp_path / name for name in ("first", "second")]
+    for source in sources:
+        shutil.copytree(trained / "runs" / "tones", source)
+    process = start(
+        *("transfer.py", "--checkpoints", *sources, "--folds", "1", "--attacks", "fgsm", "--budgets", "paper"),
+        *("--logger", "none", "--data.cache_dir", trained / "cache", "--data.root", trained / "corpus"),
+    )
+    wait_for(process, lambda: list((sources[1] / "attacks" / "parts").glob("fold1-fgsm-*")))
+    line = interrupted(process)[-1]
+    places = ", ".join(re.escape(str(source / "attacks")) for source in sources)
+    said = re.fullmatch(
+        rf"error: interrupted; kept: (\d+) of at most (\d+) attacked clips, in {places}; "
+        "the same command continues where this one stopped",
+        line,
+    )
+    assert said is not None, line
+    assert 0 < int(said[1]) <= int(said[2])
+
+
+@pytest.mark.slow
+def test_while_a_sweep_runs_says_how_many_points_are_kept_and_leaves_no_process(tmp_path, monkeypatch):
+    monkeypatch.setenv("FOLD_SECONDS", "600")
+    runs = tmp_path / "runs"
+    sweep_file = write_light_sweep(tmp_path / "light.yaml", write_light_programs(tmp_path / "scripts"))
+    write_json(runs / "esc10-stft" / "summary.json", {"folds": [{"fold": 1}], "folds_finished": 1, "folds_in_all": 1})
+    attacks = {"profile": "smoke", "seed": 0, "clips": None, "attacks": [{"fold": 1, "attack": "fgsm"}]}
+    write_json(runs / "esc10-stft" / "attacks" / "summary.json", attacks)
+    process = start("sweep.py", sweep_file, "--runs_dir", runs, "--logger", "none")
+    work = runs / "work.log"
+    wait_for(process, lambda: work.is_file() and work.read_text().endswith("\n"))
+    assert interrupted(process)[-1] == (
+        "error: interrupted; kept: 1 of 2 finished points, and what others have begun; "
+        "the same command continues where this one stopped"
+    )
+    *_, train, point = work.read_text().split()
+    for started in (train, point):
+        assert not Path(f"/proc/{started}").exists()
