@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from commands.errors import UsageError
-from commands.flags import PointFlags, TrainFlags
+from commands.flags import TrainFlags
 from commands.help import Example, Group, help_text
 from commands.nearest_flag import unknown_flag
 from commands.parser import CHOICES, OneSentenceParser, check_names, groups
@@ -209,8 +209,3 @@ def show_help(program: str, names: TrainNames, *, trainer: bool) -> NoReturn:
 def _is_name(choice: str) -> bool:
     """Whether a class is named shortly, as one of the project's own."""
     return choice in {*CHOICES["--data"], *CHOICES["--data.representation"]}
-
-
-def point_flags() -> list[str]:
-    """The flags of a point that are not train.py's, without hyphens."""
-    return [flag.name for flag in dataclass_flags(PointFlags)]
