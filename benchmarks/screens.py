@@ -1,10 +1,11 @@
 """Screens of each command at 80 and 120 columns, captured from a real terminal (tmux): what a user sees.
 
 python benchmarks/screens.py --output screens
+python benchmarks/screens.py --output screens --only train-help sweep
 
-Trains a small network on the embedded corpus, attacks it, and keeps what was on the screen at the end of each command,
-and of the longer ones while they were running, as text files ``<command>-<columns>.txt``. Lines that are wider than the
-screen are named.
+Trains small networks on the embedded corpus, attacks them, measures transfer, runs a sweep, and keeps what was on
+the screen at the end of each command, and of the longer ones while they were running, as text files
+``<command>-<columns>.txt``. Lines that are wider than the screen are named.
 """
 
 import argparse
@@ -26,11 +27,11 @@ def commands(runs: Path) -> dict[str, str]:
     small = (
         "--data.representation STFT --data.representation.sample_rate 8000 --data.representation.resize 16 "
         "--data.augmentation none --model.architecture resnet56 --trainer.max_epochs 3 --trainer.accelerator cpu "
-        f"--wandb.mode disabled --runs_dir {shlex.quote(str(runs))} --folds 1,2"
+        f"--logger none --runs_dir {shlex.quote(str(runs))} --folds 1,2"
     )
     run = shlex.quote(str(runs / "run{columns}"))
     other = shlex.quote(str(runs / "other{columns}"))
-    few = "--attacks fgsm bim_b deepfool jsma --budgets smoke --clips 60 --wandb.mode disabled"
+    few = "--attacks fgsm bim_b deepfool jsma --budgets smoke --clips 60 --logger none"
     return {
         "train-help": "train.py --help",
         "train-wrong-flag": "train.py --epochs 2",
@@ -40,7 +41,26 @@ def commands(runs: Path) -> dict[str, str]:
         "train-other": f"train.py {small} --name other{{columns}} --model.architecture sb_cnn",
         "transfer": f"transfer.py --checkpoints {run} {other} {few}",
         "sweep-help": "sweep.py --help",
+        "sweep": f"sweep.py {shlex.quote(str(write_sweep(runs)))} --jobs 2 --runs_dir {run}-sweep -- --folds 1",
     }
+
+
+def write_sweep(folder: Path) -> Path:
+    """Write a sweep over two sizes of the Fourier transform, with a transfer between two small networks."""
+    settings = folder / "small.yaml"
+    settings.write_text(
+        "data:\n  class_path: SyntheticSounds\n  init_args:\n    augmentation: none\n    representation:\n"
+        "      class_path: STFT\n      init_args: {sample_rate: 8000, resize: 16}\n"
+        "model: {architecture: resnet56}\ntrainer: {max_epochs: 3, accelerator: cpu}\nlogger: none\n"
+    )
+    sweep = folder / "sweep.yaml"
+    sweep.write_text(
+        "program: sweep.py\nname: screens\nmethod: grid\n"
+        f"parameters:\n  config: {{value: {settings}}}\n  data.representation.n_fft: {{values: [512, 1024]}}\n"
+        'command: ["${env}", "${interpreter}", "${program}", point, --attacks, fgsm, bim_b, --budgets, smoke,\n'
+        '          --clips, "60", --transfer, resnet56, sb_cnn, "${args}"]\n'
+    )
+    return sweep
 
 
 def tmux(*arguments: str) -> str:
@@ -72,11 +92,15 @@ def main() -> None:
     """Capture every command at both widths."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("screens"))
-    output: Path = parser.parse_args().output
+    parser.add_argument("--only", nargs="+", default=[], help="names of commands, such as train-help")
+    arguments = parser.parse_args()
+    output: Path = arguments.output
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         for columns in (80, 120):
             for name, command in commands(Path(folder)).items():
+                if arguments.only and name not in arguments.only:
+                    continue
                 line = f"{shlex.quote(sys.executable)} {command.format(columns=columns)}"
                 wide = capture(line, columns, output, f"{name}-{columns}")
                 print(f"{name}, {columns} columns: {len(wide)} lines are wider than the screen", flush=True)

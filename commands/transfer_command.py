@@ -1,5 +1,6 @@
 """The work of transfer.py: attack every ConvNet, evaluate every classifier on the adversarials, show the ratios."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
         for run in runs:
             if run.name not in sources:
                 continue
+            say(f"{run.name}: {len(runs)} classifiers judge its adversarials")
             with interruptible(lambda: f"{kept(sources.values())}, {len(summaries)} of {len(sources)} sources judged"):
                 # Every process but the first gets None.
                 summary = judge(cli, run, sources[run.name], runs)
@@ -73,27 +75,32 @@ def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequenc
 
 @rank_zero_only
 def show(summaries: dict[str, TransferSummary]) -> None:
-    """Print the matrix: rows are sources, columns targets, means over attacks and folds with denominators."""
+    """Print the matrix: rows are sources, columns targets; means over the six attacks, or each attack without them."""
     targets = list(dict.fromkeys(cell["target_run"] for one in summaries.values() for cell in one["rows"]))
     console = Console()
     console.print(
         "Of the adversarials that fool the source (row), the share that also fools the target (column), in % [95 %]; "
-        "below it the adversarials of all attacks, budgets and folds together.",
+        "below it the numbers of adversarials, of all budgets and folds together.",
         highlight=False,
     )
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), collapse_padding=True, pad_edge=False)
     # Names of runs often differ at their end only, which a narrow terminal would cut.
     table.add_column("source", overflow="fold")
+    table.add_column("attack", overflow="fold")
     for target in targets:
         table.add_column(target, justify="right", overflow="fold")
     for source, summary in summaries.items():
-        cells = {c["target_run"]: c for c in summary["rows"] if c["fold"] is None and c["attack"] is None}
-        table.add_row(source, *(_cell(cells.get(target)) for target in targets))
+        cells = {(c["attack"], c["target_run"]): c for c in summary["rows"] if c["fold"] is None}
+        attacks = list(dict.fromkeys(attack for attack, _ in cells))
+        table.add_section()
+        for attack in [None] if None in attacks else attacks:
+            row = (_cell(cells.get((attack, target))) for target in targets)
+            table.add_row(source, attack or "mean of\nthe six", *row)
     console.print(table)
     for name, summary in summaries.items():
         console.print(f"{name}: results in {summary['path']}", soft_wrap=True, highlight=False)
     if summaries:
-        folder = Path(next(iter(summaries.values()))["path"]).parents[2]
+        folder = shlex.quote(str(Path(next(iter(summaries.values()))["path"]).parents[2]))
         console.print(f"next: python report.py {folder} --output report", soft_wrap=True, highlight=False)
 
 

@@ -1,5 +1,6 @@
 """Sweeps: W&B's schema, grid and agent on every file, what a point runs and finds finished, and kill -9 of the grid."""
 
+import io
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import sweep
 from commands.errors import UsageError
 from commands.flags import SEVEN
 from commands.sweeps.cli import SweepCLI, matches
+from commands.sweeps.end_table import show_points
 from commands.sweeps.file import SweepFile
 from commands.sweeps.flags import read_sweep_command
 from commands.sweeps.local_runner import Grid, GridPoint, last_line
@@ -524,6 +526,37 @@ def test_a_point_of_the_real_programs_is_trained_and_attacked(tmp_path, monkeypa
     parser.read(flags)
     assert Point(parser).is_finished()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "corpus", "runs", "tiny.yaml"]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_end_table_shows_what_each_classifier_of_a_point_has_found(parser, point_flags, columns):
+    parser.read([*point_flags, "--attacks", "fgsm", "--transfer", "resnet18", "googlenet"])
+    point = Point(parser)
+    whole = {"fold": None, "attack": "fgsm", "source_auc": None, "auc_on_target": None}
+    for architecture, run in point.runs.items():
+        folds = {"folds": [{"fold": 1}], "folds_finished": 1, "folds_in_all": 1}
+        write_json(run.summary_file, {**folds, "accuracy_mean": 0.625})
+        write_json(run.path / "attacks" / "summary.json", {"means": {"fgsm": {"fooling_rate": 0.75}}})
+        targets = {name: other.path.name for name, other in point.runs.items()}
+        rows = [
+            {**whole, "fold": fold, "target_run": run, "target_architecture": name, "ratio": ratio}
+            for fold, ratio in ((1, 0.5), (None, 1.0 if architecture == "resnet18" else 0.125))
+            for name, run in targets.items()
+            if name != architecture
+        ]
+        rows += [{**whole, "target_run": run.path.name, "target_architecture": architecture, "ratio": 1.0}]
+        write_json(run.path / "transfer" / "all" / "summary.json", {"profile": "smoke", "seed": 0, "rows": rows})
+    output = io.StringIO()
+    show_points(Console(file=output, width=columns), [point])
+    lines = [line.split() for line in output.getvalue().splitlines()]
+    assert ["esc10-stft", "resnet18", "62.5", "75.0", "1", "100.0"] in lines
+    assert ["googlenet", "62.5", "75.0", "1", "12.5"] in lines
+    (point.path / "transfer" / "all" / "summary.json").unlink()
+    (point.path / "attacks" / "summary.json").unlink()
+    show_points(Console(file=output, width=columns), [point])
+    assert ["esc10-stft", "resnet18", "62.5", "-", "-", "-"] in [
+        line.split() for line in output.getvalue().splitlines()
+    ]
 
 
 def test_numbers_of_attacks_leave_out_what_is_missing(parser, point_flags):

@@ -11,6 +11,7 @@ import torch
 import transfer
 from classifiers.baselines import load_baseline
 from commands.errors import UsageError
+from commands.transfer_command import show
 from lightning_modules.trained_classifier import load_classifier
 from metrics.attack_summary import THE_SIX
 from metrics.transfer_summary import summarise_transfer
@@ -279,3 +280,17 @@ def test_a_mean_over_attacks_is_no_surer_than_its_weakest_attack_and_clips_count
     cell = summarise_transfer(pd.concat(budgets))[0]
     assert (cell["numerator"], cell["denominator"]) == (60, 60)
     assert cell["ratio_low"] == pytest.approx(0.05 ** (1 / 12), abs=1e-6)
+
+
+@pytest.mark.parametrize(("attacks", "shown"), [(("fgsm", "cwa"), ["fgsm", "cwa"]), (("fgsm", None), ["mean"])])
+def test_the_end_table_shows_each_attack_unless_there_is_a_mean_of_the_six(capsys, attacks, shown):
+    ends = {"ratio_low": None, "ratio_high": None, "numerator": 1, "denominator": 4}
+    rows = [
+        {"fold": fold, "attack": attack, "target_run": "judge", "ratio": 0.25 if fold is None else 0.5, **ends}
+        for fold in (None, 1)
+        for attack in attacks
+    ]
+    show({"made": {"path": "runs/made/transfer/smoke", "rows": rows}})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[1] for line in lines if line[:1] == ["made"] and line[-1] == "25.0"] == shown
+    assert "50.0" not in [word for line in lines for word in line]

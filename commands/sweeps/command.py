@@ -6,19 +6,18 @@ from contextlib import ExitStack
 from typing import Any
 
 from filelock import FileLock, Timeout
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from commands.errors import interruptible, quieten
 from commands.sweeps.child_process import end, start_bound
 from commands.sweeps.cli import SweepCLI
+from commands.sweeps.end_table import show_points
 from commands.sweeps.flags import SweepCommand
 from commands.sweeps.listing import Listing
 from commands.sweeps.local_runner import Grid
 from commands.sweeps.point import Point
 from commands.sweeps.point_cli import PointCLI
-from commands.sweeps.point_record import PointRecord, environment_of_steps, point_numbers
+from commands.sweeps.point_record import PointRecord, environment_of_steps
 from storage import DataError
 
 
@@ -85,30 +84,6 @@ def run_sweep(command: SweepCommand) -> dict[str, Any]:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in failed.items())
         raise DataError(f"expected {len(listing.points)} finished points, found {len(failed)} that failed: {reasons}")
     return {"finished": [*finished, *(point.name for point in points)], "failed": {}, "pending": []}
-
-
-def show_points(console: Console, points: Sequence[Point]) -> None:
-    """Print what each point has found so far, and what may follow."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), collapse_padding=True, pad_edge=False)
-    table.add_column("point", overflow="fold")
-    for heading in ("accuracy\n%", "fooled %,\nmean", "attacks", "transfer\n%"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for point in points:
-        found = point_numbers(point)
-        rates = [
-            rate for name, rate in found.items() if name.endswith("/fooling_rate") and not name.startswith("attack/six")
-        ]
-        accuracies = [value for name, value in found.items() if name.endswith("accuracy")]
-        table.add_row(
-            point.name,
-            f"{100 * sum(accuracies) / len(accuracies):.1f}" if accuracies else "-",
-            f"{100 * sum(rates) / len(rates):.1f}" if rates else "-",
-            str(len(rates)) if rates else "-",
-            f"{100 * found['transfer/ratio']:.1f}" if "transfer/ratio" in found else "-",
-        )
-    console.print(table)
-    folder = points[0].path.parent
-    console.print(f"next: python report.py {shlex.quote(str(folder))} --output report", soft_wrap=True, highlight=False)
 
 
 def _wait_for(held: ExitStack, lock: FileLock) -> None:
