@@ -1,4 +1,4 @@
-"""Attack trained classifiers and count every gradient: checkpoints + attacks + budgets -> outcome of every clip.
+"""Attack trained classifiers and count every gradient: checkpoints + attacks + budgets -> the outcome for every clip.
 
 python attack.py --checkpoints runs/esc10-stft --attacks fgsm bim_a bim_b deepfool jsma cwa lbfgs --budgets reduced
 """
@@ -23,10 +23,10 @@ def main(args: Sequence[str] | None = None) -> "dict[str, AttackSummary]":
         The content of each run's ``attacks/summary.json``, by the name of the run.
 
     Raises:
-        UsageError: if a flag or a combination of flags is impossible.
+        UsageError: if a flag or a combination of flags is invalid.
         DataError: if a checkpoint or a recording is missing or broken.
     """
-    # PyTorch takes seconds to import: the flags are checked before, and something is said meanwhile.
+    # PyTorch takes seconds to import: the flags are checked and a first line is printed before that.
     with starting():
         from commands.start import read_attack_flags
 

@@ -22,7 +22,7 @@ def main(args: Sequence[str] | None = None) -> "list[Heard]":
         What was heard in each usable file.
 
     Raises:
-        UsageError: if a flag is impossible.
+        UsageError: if a flag is invalid.
         DataError: if the checkpoint cannot be used; or, after the others are classified, if a file cannot.
     """
     # PyTorch takes seconds to import: the flags are checked before, and something is said meanwhile.

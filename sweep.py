@@ -21,11 +21,11 @@ def main(args: Sequence[str] | None = None) -> dict[str, Any]:
         Names of the points that are finished, that failed and that were only listed; or the numbers of the one point.
 
     Raises:
-        UsageError: if a flag, a combination of flags or the sweep's file is impossible.
+        UsageError: if a flag, a combination of flags or the sweep's file is invalid.
         DataError: if a point failed.
     """
     arguments = list(sys.argv[1:] if args is None else args)
-    # PyTorch takes seconds to import: the flags are checked before, and something is said meanwhile.
+    # PyTorch takes seconds to import: the flags are checked and a first line is printed before that.
     if arguments[:1] == ["point"]:
         with starting():
             from commands.start import look_at_point_flags

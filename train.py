@@ -23,10 +23,10 @@ def main(args: Sequence[str] | None = None) -> "RunSummary | RetestRecord":
         The content of the run's ``summary.json``, or the result of ``--test-only``.
 
     Raises:
-        UsageError: if a flag or a combination of flags is impossible.
+        UsageError: if a flag or a combination of flags is invalid.
         DataError: if a recording or a checkpoint is missing or broken.
     """
-    # PyTorch takes seconds to import: the flags are checked before, and something is said meanwhile.
+    # PyTorch takes seconds to import: the flags are checked and a first line is printed before that.
     with starting():
         from commands.start import look_at_train_flags
 

@@ -23,10 +23,10 @@ def main(args: Sequence[str] | None = None) -> "dict[str, TransferSummary]":
         The content of each source's ``transfer/<name>/summary.json``, by the name of the source.
 
     Raises:
-        UsageError: if a flag or a combination of flags is impossible, or the runs are not of one setting.
+        UsageError: if a flag or a combination of flags is invalid, or the runs are not of one setting.
         DataError: if a checkpoint or a recording is missing or broken, or a run was trained on another's test clips.
     """
-    # PyTorch takes seconds to import: the flags are checked before, and something is said meanwhile.
+    # PyTorch takes seconds to import: the flags are checked and a first line is printed before that.
     with starting():
         from commands.start import read_transfer_flags
 

@@ -7,7 +7,7 @@ import platform
 M_TRIM_THRESHOLD = -1
 M_TOP_PAD = -2
 M_MMAP_MAX = -4
-# Grown by so much at once; blocks of a training step are of 1 to 32 MiB.
+# By how much the heap grows at once; the blocks of a training step are of 1 to 32 MiB.
 TOP_PAD_BYTES = 64 * 2**20
 
 

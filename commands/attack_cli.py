@@ -47,7 +47,7 @@ class AttackCLI:
         flags: the flags, checked (:meth:`AttackFlags.check`).
 
     Raises:
-        UsageError: if an attack, its budgets or the Trainer's settings are impossible.
+        UsageError: if an attack, its budgets or the Trainer's settings are invalid.
     """
 
     def __init__(self, flags: AttackFlags) -> None:
@@ -72,11 +72,11 @@ class AttackCLI:
         return runs
 
     def attack_run(self, run: TrainedRun, *, save_adversarials: bool | None = None) -> AttackRun:
-        """Load a run's checkpoints and say what is to be done with them.
+        """Load a run's checkpoints and plan the attacks on them.
 
         Args:
             run: the run.
-            save_adversarials: keep every adversarial; by default what the flag says.
+            save_adversarials: store every adversarial; the value of the flag by default.
 
         Raises:
             DataError: if a checkpoint cannot be used.
@@ -121,7 +121,7 @@ class AttackCLI:
 
     @rank_zero_only
     def write_config(self, run: AttackRun) -> None:
-        """Write the flags that repeat all attacks of a folder of results, earlier commands' too, into ``config.yaml``.
+        """Write ``config.yaml``: the flags that repeat all attacks in a folder of results, earlier commands' too.
 
         Raises:
             UsageError: if the file of an earlier command cannot be read.
@@ -136,7 +136,7 @@ class AttackCLI:
         checkpoints = [str(trained.path) for _, trained in sorted(run.trained.items())]
         settings["checkpoints"] = list(dict.fromkeys([*earlier.get("checkpoints", []), *checkpoints]))
         settings["attacks"] = list(dict.fromkeys([*earlier.get("attacks", []), *settings["attacks"]]))
-        # A repetition goes where its own command says.
+        # Where a repetition writes its results is decided by its own command line.
         write_text(file, as_yaml({**settings, "folds": "all", "output": None}))
 
     def build_trainer(self, **settings: Any) -> Trainer:
@@ -181,7 +181,7 @@ def read_plans(
         space: what is attacked.
 
     Raises:
-        UsageError: if one of them is impossible.
+        UsageError: if one of them is invalid.
     """
     try:
         profile = read_profile(budgets, space)
@@ -193,7 +193,7 @@ def read_plans(
 def checks_beside(
     plans: Sequence[AttackPlan], *, full: bool, space: Space = MAP
 ) -> tuple[list[AttackPlan], dict[str, int]]:
-    """Attacks that the trust checks need beside those that were asked for.
+    """Attacks that the trust checks need in addition to those that were asked for.
 
     Args:
         plans: the attacks that are run.
@@ -201,7 +201,7 @@ def checks_beside(
         space: what is attacked.
 
     Returns:
-        Plans, and for some by name the number of clips.
+        Plans, and the number of clips, by name, for attacks that are not run on all.
     """
     chosen = {plan.name: plan for plan in plans}
     beside = []

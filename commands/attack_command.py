@@ -28,7 +28,7 @@ def attack(flags: AttackFlags) -> dict[str, AttackSummary]:
         The content of each run's ``attacks/summary.json``, by the name of the run.
 
     Raises:
-        UsageError: if a flag or a combination of flags is impossible.
+        UsageError: if a flag or a combination of flags is invalid.
         DataError: if a checkpoint or a recording is missing or broken.
     """
     quieten()
@@ -52,7 +52,7 @@ def attack(flags: AttackFlags) -> dict[str, AttackSummary]:
 
 
 def outlook(name: str, run: AttackRun, pending: Sequence[int]) -> list[str]:
-    """What is about to happen to a run: its model, clips and caches, and what of it is finished."""
+    """Lines about a run to print before it is attacked: model, clips, caches and what is finished."""
     trained, data = next(iter(run.trained.values())), next(iter(run.data.values()))
     model = f"{trained.model.hparams['architecture']}, {trained.model.parameter_count:,} parameters"
     lines = [f"{name}: {model}; {len(data.tested)} test clips of {data.corpus}, {numbers(list(run.data))}"]

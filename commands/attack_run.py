@@ -1,4 +1,4 @@
-"""Attacking one trained run: its folds one after another, and the summary of all."""
+"""Attacks on one trained run, fold by fold, and the summary over all folds."""
 
 import hashlib
 import json
@@ -41,14 +41,14 @@ class AttackRun:
         store: where results are kept; its space says whether maps or sounds are attacked.
         plans: the attacks that were asked for.
         beside: attacks that are run for the trust checks only.
-        limits: for some of these, by name, on how many test clips.
+        limits: number of test clips for attacks that are not run on all, by name.
         budgets: name of the profile of budgets.
         clips: size of the stratified subset of each test part; None means all.
         seed: seed of everything random.
         data: settings of the DataModule that this machine replaces, ``root`` for example; None keeps the checkpoint's.
         save_adversarials: keep every adversarial.
-        precision: what the Trainer computes in; results of another are never joined.
-        allowed: packages that checkpoints may name classes of, beside the project's own.
+        precision: precision of the Trainer; results of different precisions are never combined.
+        allowed: packages whose classes checkpoints may name, in addition to the project's own.
 
     Raises:
         DataError: if a checkpoint cannot be used.
@@ -115,7 +115,7 @@ class AttackRun:
         }
 
     def alone(self) -> AbstractContextManager[None]:
-        """Keep other commands away from the folder of results; the first of several processes does so for all.
+        """Lock the folder of results against other commands; the first of several processes does so for all.
 
         Raises:
             DataError: if another command works on it.
@@ -146,7 +146,7 @@ class AttackRun:
         return [fold for fold in self.data if not self._is_finished(fold)]
 
     def victim(self, fold: int) -> nn.Module:
-        """What is attacked of a fold: its classifier, of sounds together with the representation."""
+        """The module that is attacked: the fold's classifier, for sounds behind its representation."""
         classifier = self.trained[fold].model.classifier
         return classifier if self.space == MAP else SoundVictim(self.data[fold].representation, classifier)
 
@@ -215,7 +215,7 @@ class AttackRun:
         return cast(AttackSummary, summary)
 
     def lines(self) -> list[BudgetLine]:
-        """What each attack did at each budget, over all folds."""
+        """One line per attack and budget of the table at the end of attack.py, over all folds."""
         return budget_lines(*self._rows())
 
     def progress(self) -> tuple[int, int]:
@@ -259,7 +259,7 @@ def kept(runs: Collection[AttackRun]) -> str:
 
 
 def whole_attacks(outcomes: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
-    """Leave out what a killed run has begun and nobody has finished: an attack on some of a fold's clips.
+    """Leave out attacks that a killed run has finished on only some of a fold's clips.
 
     Args:
         outcomes: one row per fold, attack, budget and clip.
@@ -269,7 +269,7 @@ def whole_attacks(outcomes: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     kept = []
     for (fold, attack), rows in outcomes.groupby(["fold", "attack"], sort=False):
         finished, wanted = rows["clip"].nunique(), len(right.get(fold, set()))
-        # The Square attack is made on some clips on purpose.
+        # The Square attack is run on some clips only, on purpose.
         if finished == wanted or attack == SQUARE:
             kept.append(rows)
         else:

@@ -1,4 +1,4 @@
-"""What attack.py prints at its end: a line per attack and budget, the means of each attack, and the trust checks."""
+"""The tables at the end of attack.py: a line per attack and budget, means per attack, and the trust checks."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def show_attacks(console: Console, name: str, summary: AttackSummary, lines: Seq
         console: where to print.
         name: name of the run.
         summary: content of ``attacks/summary.json``.
-        lines: what each budget did.
+        lines: outcome of each attack and budget, over all folds.
     """
     console.print(
         f"{name}: {summary['corpus']}, {summary['architecture']}; clean accuracy "
@@ -128,11 +128,11 @@ def own_norm(attack: str, settings: dict[str, Any]) -> str:
 
 
 def _settings(budgets: Sequence[dict[str, Any]]) -> tuple[list[str], str]:
-    """What tells an attack's budgets apart, one text each, and what they have in common."""
+    """The settings in which an attack's budgets differ, one text per budget, and those that they share."""
     first = budgets[0]
     same = [key for key in first if len(budgets) > 1 and all(one.get(key) == first[key] for one in budgets)]
     shown = [", ".join(_setting(key, value) for key, value in one.items() if key not in same) for one in budgets]
-    return [text or "as it is" for text in shown], ", ".join(_setting(key, first[key]) for key in same)
+    return [text or "default" for text in shown], ", ".join(_setting(key, first[key]) for key in same)
 
 
 def _setting(name: str, value: Any) -> str:

@@ -23,31 +23,31 @@ TERMINATED = 143
 
 
 class UsageError(Exception):
-    """A command that cannot be carried out as it was given; ends with exit code 2."""
+    """An invalid command line; the command ends with exit code 2."""
 
 
 class Terminated(BaseException):
     """SIGTERM, raised in commands that have to clean up before they end; exit code 143."""
 
 
-# What a user can mend about a file or a disk; any other error of the operating system is a fault of the program.
-MENDABLE = (
+# Errors of files and disks that a user can fix; any other error of the operating system is a bug in the program.
+FIXABLE = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
 )
 NEEDED_MEMORY = "memory for what was asked for (a smaller --data.batch_size, representation or model needs less)"
 LARGEST_SEED = 2**32 - 1
-"""What every generator of random numbers takes; NumPy's takes no larger ones."""
+"""The largest seed that every random number generator accepts; it is NumPy's limit."""
 
 # Warnings of Lightning about intended behaviour, or about its own code.
 NOISE = (".*isinstance\\(treespec, LeafSpec\\).*", "The `.*_dataloader` does not have many workers")
 
 
 def quieten(*more: str) -> None:
-    """Keep what Lightning says of devices and of itself out of a command's output, and a warning on one line.
+    """Suppress Lightning's messages about devices and itself, and print each warning on one line.
 
     Args:
-        more: patterns of warnings that a command does not want to show either.
+        more: regular expressions of further warnings to suppress.
     """
     for message in (*NOISE, *more):
         warnings.filterwarnings("ignore", message)
@@ -57,7 +57,7 @@ def quieten(*more: str) -> None:
 
 
 def refuse_deletion_by_many(overwrite: bool) -> None:
-    """Raise ``UsageError`` if several processes, none of them before the others, are to delete what one has begun."""
+    """Raise ``UsageError`` if processes that started together were to delete what one of them has begun."""
     from storage.provenance import is_one_of_many
 
     if overwrite and is_one_of_many():
@@ -75,12 +75,12 @@ def require_number(flag: str, value: float, lowest: float, highest: float = floa
 
 
 def require_folder(flag: str, path: str | Path | None) -> None:
-    """Raise ``UsageError`` if what a flag names as a folder is a file, or lies below one; nothing is made."""
+    """Raise ``UsageError`` if the folder that a flag names is a file, or lies below one; nothing is created."""
     if path is None:
         return
     place = Path(path).expanduser()
     try:
-        # The nearest thing that exists decides whether the rest can be made.
+        # The nearest existing parent decides whether the folder can be created.
         existing = next((one for one in (place, *place.parents) if one.exists()), None)
     except (OSError, ValueError) as error:
         raise UsageError(f"expected {flag} to be a folder, got {str(path)[:80]!r}: {error}") from error
@@ -89,10 +89,10 @@ def require_folder(flag: str, path: str | Path | None) -> None:
 
 
 def packages_to_import(names: Sequence[str] | None) -> tuple[str, ...]:
-    """Packages that files may name classes of, from ``--allow-import``.
+    """Packages whose classes files may name, from ``--allow-import``.
 
     Raises:
-        UsageError: for something that is no package's name.
+        UsageError: if a name is not that of a package.
     """
     from storage.untrusted import allowed_packages
 
@@ -106,8 +106,8 @@ def packages_to_import(names: Sequence[str] | None) -> tuple[str, ...]:
 def starting() -> Iterator[None]:
     """While the block imports what a command needs, Ctrl-C ends the program at once.
 
-    An interrupt in the middle of an import would come out of a library as whatever that makes of it, after its own
-    traceback; nothing is begun yet that would have to be kept.
+    A library that is interrupted during its import may print a traceback and raise an error of its own; nothing has
+    begun yet that would have to be kept.
     """
 
     def leave(number: int, frame: object) -> NoReturn:
@@ -126,10 +126,10 @@ def starting() -> Iterator[None]:
 
 @contextmanager
 def interruptible(kept: Callable[[], str]) -> Iterator[None]:
-    """While the block runs, Ctrl-C and SIGTERM say what the command has kept.
+    """Within the block, Ctrl-C and SIGTERM report what the command has kept.
 
     Args:
-        kept: called after the interruption; what is finished, in a few words.
+        kept: called after the interruption; returns what is finished, in a few words.
     """
     try:
         yield
@@ -141,7 +141,7 @@ def interruptible(kept: Callable[[], str]) -> Iterator[None]:
 
 
 def end_at_sigterm() -> None:
-    """Turn SIGTERM into an exception, so that what the command has started is ended before it is."""
+    """Turn SIGTERM into an exception, so that the command ends its child processes before it exits."""
 
     def end(number: int, frame: object) -> NoReturn:
         raise Terminated
@@ -170,21 +170,21 @@ def run_command(command: Callable[[], Any]) -> None:
         kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()) if note)
         _exit(f"{said}{kept}; the same command continues where this one stopped", code)
     except Exception as error:
-        mended = mendable(error)
-        if mended is None:
+        message = fixable_message(error)
+        if message is None:
             raise
-        _exit(mended, DATA_ERROR)
+        _exit(message, DATA_ERROR)
 
 
-def mendable(error: Exception) -> str | None:
-    """The sentence about an error that the user can mend; None for a fault of the program."""
+def fixable_message(error: Exception) -> str | None:
+    """The message of an error that the user can fix, in one sentence; None for a bug in the program."""
     from storage import DataError
 
     if isinstance(error, DataError):
         return str(error)
     if isinstance(error, OSError):
         place = f"expected to write to {error.filename or 'the disk'}, found: {error.strerror}"
-        return place if error.errno in MENDABLE else None
+        return place if error.errno in FIXABLE else None
     if isinstance(error, MemoryError):
         return f"expected {NEEDED_MEMORY}, found: {error or 'none left'}"
     if isinstance(error, RuntimeError):
@@ -209,7 +209,7 @@ def _signal(error: BaseException) -> int | None:
 
 
 def _one_line(message: Warning | str, *place: object, **more: object) -> str:
-    # Where in the program a warning is raised is no matter of the command's user.
+    # Users do not need to know which line of the program raised a warning.
     return f"warning: {' '.join(str(message).split())}\n"
 
 
@@ -217,6 +217,6 @@ def _exit(message: object, code: int) -> NoReturn:
     # The message is kept on one line: other programs' error texts may hold several.
     print(f"error: {' '.join(str(message).split())}", file=sys.stderr)
     if threading.current_thread() is threading.main_thread() and code in (INTERRUPTED, TERMINATED):
-        # Whoever presses Ctrl-C once more while libraries end their threads would see their tracebacks.
+        # A second Ctrl-C while libraries stop their threads would print their tracebacks.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise SystemExit(code)

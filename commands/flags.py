@@ -1,7 +1,7 @@
-"""The flags of every command that are not a class's own, as dataclasses: name, type, default and meaning.
+"""The flags of the commands as dataclasses: name, type, default and meaning.
 
-jsonargparse reads them (:meth:`commands.parser.OneSentence.add_flags`), and so does ``--help``. The flags of corpora,
-representations, models and Lightning's Trainer are the arguments of their constructors.
+jsonargparse reads them (:meth:`commands.parser.OneSentenceParser.add_flags`), and so does ``--help``. The flags of
+corpora, representations, models and Lightning's Trainer are the arguments of their constructors.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from storage.space import SpaceName
 LoggerName = Literal["wandb", "tensorboard", "none"]
 
 SEVEN = ("fgsm", "bim_a", "bim_b", "deepfool", "jsma", "cwa", "lbfgs")
-"""The attacks that are run where none are named."""
+"""The attacks that are run if none are named."""
 
 
 @dataclass
@@ -52,10 +52,10 @@ class EarlyStoppingFlags:
 
 @dataclass
 class WeightAverageFlags:
-    """The moving average of the weights, which is what is tested.
+    """The moving average of the weights; the averaged weights are tested.
 
     Args:
-        decay: share of the average that each step keeps; 0 turns it off.
+        decay: decay of the average per step; 0 turns it off.
     """
 
     decay: float = 0.99
@@ -69,7 +69,7 @@ class TrainFlags:
         name: name of the run, its folder in --runs_dir; corpus, representation and architecture by default.
         runs_dir: folder of all runs.
         folds: all, or the numbers of some folds, such as 1 or 1,2.
-        seed: decides split, weights, order and augmentation together.
+        seed: seed of the split, the initial weights, the order of clips and augmentation.
         overwrite: delete a run of this name first.
         test_only: checkpoint to test again instead of training.
         allow_import: packages whose classes checkpoints may name; importing one runs its code, so name only what you
@@ -95,12 +95,12 @@ class TrainFlags:
 
 @dataclass
 class PlaceFlags:
-    """Where a checkpoint's corpus lies on this machine, and how many clips fit into it at once.
+    """Where a checkpoint's corpus lies on this machine, and how many clips are processed at once.
 
     Args:
         root: folder of the corpus on this machine; the one that the checkpoint names by default.
         cache_dir: folder of the caches on this machine; the user's cache folder by default.
-        batch_size: clips at once; it changes no result.
+        batch_size: clips per batch; results do not depend on it.
     """
 
     root: str | None = None
@@ -110,17 +110,17 @@ class PlaceFlags:
 
 @dataclass
 class DeviceFlags:
-    """What Lightning's Trainer computes on, and how exactly.
+    """Devices and precision of Lightning's Trainer.
 
     Args:
-        accelerator: cpu, gpu or another of Lightning's; the best that is there by default.
-        strategy: how several devices work together, ddp for example.
+        accelerator: cpu, gpu or another accelerator of Lightning; the best available by default.
+        strategy: how several devices are used together, ddp for example.
         devices: how many devices, or which; all by default.
         num_nodes: number of machines.
-        precision: 32-true (default), bf16-mixed, 64-true or another of Lightning's.
-        deterministic: refuse operations that are not deterministic (true), or warn of them.
-        benchmark: let cuDNN look for the fastest algorithms.
-        profiler: where the time goes, simple or advanced.
+        precision: 32-true (default), bf16-mixed, 64-true or another precision of Lightning.
+        deterministic: refuse nondeterministic operations (true), or warn about them (warn).
+        benchmark: let cuDNN select the fastest algorithms.
+        profiler: Lightning's profiler, simple or advanced.
     """
 
     accelerator: str = "auto"
@@ -138,24 +138,24 @@ class AttackFlags:
     """What attack.py does with trained checkpoints.
 
     Args:
-        checkpoints: checkpoints, or folders of runs, which stand for all their folds.
-        space: attack the map that the classifier sees, or the sound that it is made of.
+        checkpoints: checkpoint files, or folders of runs, which stand for all their folds.
+        space: attack the map that the classifier sees, or the sound that the map is computed from.
         attacks: names of attacks, torchattacks.CLASS, adv_lib.FUNCTION, or YAML files that describe one.
-        budgets: how much each attack may spend: smoke, reduced, paper, or a YAML file.
+        budgets: budgets of the attacks: smoke, reduced, paper, or a YAML file.
         clips: size of the stratified subset of each test part that is attacked; all clips by default.
         folds: all, or the numbers of some folds, such as 1 or 1,2.
-        seed: seed of random targets and of everything random.
+        seed: seed of the random target labels and of every other random choice.
         output: folder of the results; in the run by default.
         overwrite: delete results of other settings first.
-        save_adversarials: keep every adversarial, sounds beside their clean clips with 16 bits.
-        sound_format: what kept sounds are written in.
+        save_adversarials: store every adversarial; sounds with 16 bits, beside their clean clips.
+        sound_format: file format of stored sounds.
         checks: full adds the Square attack on 20 clips to the trust checks.
         allow_import: packages whose classes checkpoints and files of attacks may name; importing one runs its code, so
             name only what you trust.
         logger: what records settings and results: Weights & Biases, TensorBoard or nothing.
         data: where the corpus lies on this machine.
         wandb: Weights & Biases.
-        trainer: what is computed on.
+        trainer: devices and precision.
     """
 
     checkpoints: list[str]
@@ -177,7 +177,7 @@ class AttackFlags:
     trainer: DeviceFlags = field(default_factory=DeviceFlags)
 
     def check(self) -> None:
-        """Refuse what can be told from the flags alone.
+        """Check the flags on their own, before anything is read.
 
         Raises:
             UsageError: if a number lies outside its range, or a folder is a file.
@@ -211,7 +211,7 @@ class TransferFlags(AttackFlags):
         return self.name or Path(self.budgets).stem
 
     def check(self) -> None:
-        """Refuse what can be told from the flags alone.
+        """Check the flags on their own, before anything is read.
 
         Raises:
             UsageError: as :meth:`AttackFlags.check`, for sounds, and if the name is not that of a folder.
@@ -229,10 +229,10 @@ class PointFlags:
 
     Args:
         attacks: attacks, as attack.py takes them.
-        budgets: how much each attack may spend: smoke, reduced, paper, or a YAML file.
+        budgets: budgets of the attacks: smoke, reduced, paper, or a YAML file.
         clips: size of the stratified subset of each test part that is attacked; all clips by default.
-        transfer: architectures, or ARCHITECTURE:EPOCHS; each is trained, and the adversarials of each are judged by
-            all, instead of attacking one.
+        transfer: architectures, or ARCHITECTURE:EPOCHS; each is trained and attacked, and all are evaluated on the
+            adversarials of each.
         scripts: folder of train.py, attack.py and transfer.py; this checkout by default.
     """
 
@@ -245,18 +245,19 @@ class PointFlags:
 
 @dataclass
 class SweepFlags:
-    """What sweep.py does with the points of a sweep; what follows -- on its command line is for every point.
+    """What sweep.py does with the points of a sweep; flags behind -- on its command line go to every point.
 
     Args:
         jobs: how many points run at once.
         dry_run: list the commands, one line per point, and stop.
-        only: run the points that have KEY=VALUE, data=ESC10 for example.
-        attacks: instead of the sweep's own.
-        budgets: instead of the sweep's own.
-        clips: clips of each test part, instead of all.
+        only: run only the points with KEY=VALUE, such as data=ESC10.
+        attacks: attacks that replace those of the sweep.
+        budgets: budgets that replace those of the sweep.
+        clips: number of clips of each test part to attack, instead of all.
         runs_dir: folder of all runs.
         logger: what records every point: Weights & Biases (default), TensorBoard or nothing.
-        unit_times: file by which the time left of a study is estimated; configs/unit_times/one_core.yaml by default.
+        unit_times: file of unit times, from which the time left of a study is estimated;
+            configs/unit_times/one_core.yaml by default.
     """
 
     jobs: int = 1
@@ -272,16 +273,16 @@ class SweepFlags:
 
 @dataclass
 class PredictFlags:
-    """How predict.py reads sound files and says what it hears.
+    """How predict.py classifies sound files.
 
     Args:
         top: how many classes are named for each file, the most probable first.
         windows: which part of a file longer than the classifier's clips is used; all is judged by the mean of the
             windows' log-probabilities.
-        each_window: also say what each window of a file holds.
-        format: how the results are written.
+        each_window: also list the classes of each window.
+        format: format of the results.
         output: file for the results; standard output by default.
-        device: what is computed on, cpu or cuda for example; a GPU by default where there is one.
+        device: cpu or cuda for example; a GPU by default if there is one.
         allow_import: packages whose classes the checkpoint may name; importing one runs its code, so name only what you
             trust.
     """
@@ -314,7 +315,7 @@ def chosen_folds(value: str | int | Sequence[int]) -> list[int] | None:
 
 
 def check_attack_numbers(attacks: Sequence[str], clips: int | None) -> None:
-    """Raise ``UsageError`` for no clips at all, and for attacks with commas between them."""
+    """Raise ``UsageError`` if ``--clips`` is below 1, or attacks are separated by commas."""
     if clips is not None:
         require_number("--clips", clips, 1)
     together = next((name for name in attacks if "," in name and not Path(name).is_file()), None)

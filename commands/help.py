@@ -16,7 +16,7 @@ WIDEST = 120
 
 @dataclass(frozen=True)
 class Example:
-    """A command line and what it does, in a few words."""
+    """A command line, and what it does in a few words."""
 
     command: str
     meaning: str
@@ -37,14 +37,14 @@ def help_text(
     groups: Sequence[Group],
     positional: Sequence[Flag] = (),
 ) -> str:
-    """The whole text.
+    """The text of ``--help``, wrapped to the width of the terminal.
 
     Args:
         program: the command, train.py for example.
         description: what it does, in a sentence.
         examples: command lines that work as they stand.
         groups: the flags, in order.
-        positional: what stands on the command line without a flag in front of it.
+        positional: arguments without a flag in front of them.
     """
     width = max(40, min(WIDEST, shutil.get_terminal_size().columns) - 1)
     lines = [*textwrap.wrap(f"{program}: {description}", width)]
@@ -52,7 +52,7 @@ def help_text(
         lines += ["", "examples:"]
         for example in examples:
             lines += textwrap.wrap(example.meaning, width, initial_indent="  # ", subsequent_indent="  # ")
-            # A command that is broken would have to be put together again; the backslash does that.
+            # With backslashes a command that is wrapped over several lines can still be pasted.
             parts = textwrap.wrap(example.command, width - 8, break_long_words=False, break_on_hyphens=False)
             lines += [f"  {parts[0]}", *(f"      {part}" for part in parts[1:])]
             lines[-len(parts) :] = [*(f"{line} \\" for line in lines[-len(parts) : -1]), lines[-1]]

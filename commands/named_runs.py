@@ -26,7 +26,7 @@ def named_runs(checkpoints: Sequence[str], folds: str | int | list[int]) -> list
         lost = [path for fold, path in run.checkpoints.items() if known.checkpoints.get(fold, path) != path]
         if lost:
             raise UsageError(
-                f"expected one checkpoint a fold in {run.path}, got a second, {lost[0].name}; "
+                f"expected one checkpoint per fold in {run.path}, got a second, {lost[0].name}; "
                 "give the others a folder of their own"
             )
         known.checkpoints.update(run.checkpoints)

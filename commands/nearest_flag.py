@@ -1,4 +1,4 @@
-"""What was probably meant by a name that there is not."""
+"""Suggestions for misspelt flags and names."""
 
 import difflib
 from collections.abc import Collection
@@ -30,15 +30,15 @@ ELSEWHERE = {
     **dict.fromkeys(("log", "loggers", "report-to", "tensorboard", "tb", "no-wandb"), "logger"),
     **dict.fromkeys(("parallel", "processes", "workers", "n-jobs"), "jobs"),
 }
-"""What users of other tools type, and what it is called here; a name counts where the command has it."""
+"""Names that other tools use, and the flag here; a suggestion is made only if the command has that flag."""
 
 
 def unknown_flag(flag: str, names: Collection[str], program: str) -> str:
-    """The sentence about a flag that there is not, with the nearest one that there is.
+    """The error message for an unknown flag, with the nearest known one.
 
     Args:
         flag: the flag as it was written.
-        names: dotted names of the flags that there are, without hyphens.
+        names: dotted names of the known flags, without hyphens.
         program: the command.
     """
     written = flag.split("=", 1)[0]
@@ -48,10 +48,10 @@ def unknown_flag(flag: str, names: Collection[str], program: str) -> str:
 
 
 def nearest_flag(name: str, names: Collection[str]) -> str | None:
-    """The flag that was probably meant; None where none is near.
+    """The flag that was probably meant; None if none is close.
 
-    Looked for, in this order: the same name with another spelling, what other tools call so, the same last part, a name
-    that is nearly the same, a last part that is nearly the same.
+    Candidates, in this order: the same name in another spelling, the flag that other tools call by this name, the same
+    last part, a similar name, a similar last part.
     """
     plain = {one: one.replace("-", "_").lower() for one in names}
     wanted = name.replace("-", "_").lower()
@@ -71,7 +71,7 @@ def nearest_flag(name: str, names: Collection[str]) -> str | None:
 
 
 def meant(value: str, allowed: Collection[str]) -> str:
-    """``; did you mean ESC10?``, or nothing where no allowed name is near."""
+    """``; did you mean ESC10?``, or an empty string if no allowed name is close."""
     spelt = {one.lower(): one for one in allowed}
     near = difflib.get_close_matches(value.lower().replace("-", "").replace("_", ""), spelt, n=1, cutoff=0.6)
     return f"; did you mean {spelt[near[0]]}?" if near else ""

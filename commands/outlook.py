@@ -1,4 +1,4 @@
-"""What is about to happen, said before long work: on which device, with which model, on how many clips, kept where."""
+"""What commands print before long work: the device, the model, the number of clips and where caches lie."""
 
 import os
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ GIB, MIB = 2**30, 2**20
 
 
 def device(trainer: Trainer) -> str:
-    """What a Trainer computes on: ``cpu`` or ``2 cuda devices``, and in which precision."""
+    """Devices and precision of a Trainer as text: ``cpu, 32-true`` or ``2 cuda devices, bf16-mixed``."""
     kind = trainer.strategy.root_device.type
     count = trainer.world_size
     return f"{kind if count == 1 else f'{count} {kind} devices'}, {trainer.precision}"
 
 
 def cache_size(folder: Path) -> str:
-    """A cache folder and how much lies in it: ``/home/me/.cache/sound-robustness (1.2 GiB)``."""
+    """A cache folder and its size as text: ``/home/me/.cache/sound-robustness (1.2 GiB)``."""
     size, waiting = 0, [folder]
     while waiting:
         try:
@@ -37,13 +37,13 @@ def cache_size(folder: Path) -> str:
 
 
 def numbers(values: Sequence[int]) -> str:
-    """``fold 1``, ``folds 1, 2``."""
+    """Numbers of folds as text: ``fold 1``, ``folds 1, 2``."""
     return f"fold{'s' if len(values) > 1 else ''} {', '.join(map(str, values))}"
 
 
 @rank_zero_only
 def say(*lines: str) -> None:
-    """Print lines as they are, one process for all."""
+    """Print lines unchanged, from the first process only."""
     console = Console()
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

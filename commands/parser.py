@@ -25,14 +25,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "--data.representation": keys_of("representations", "REPRESENTATIONS"),
     "--model.architecture": (*keys_of("classifiers", "ARCHITECTURES"), *keys_of("classifiers.baselines", "BASELINES")),
 }
-"""The names that a flag takes, beside import paths of somebody's own classes."""
+"""The names that a flag takes, beside import paths of users' own classes."""
 
 
 class BadValueError(UsageError):
-    """A value that a flag does not take; a parser inside another one says so to the outer one.
+    """An invalid value of a flag; a parser inside another one reports it to the outer one.
 
     Args:
-        names: the flag's name, cut at the borders of parsers.
+        names: parts of the flag's dotted name, one from each parser.
         reason: what was expected and what was got.
     """
 
@@ -45,7 +45,7 @@ class OneSentenceParser(ArgumentParser):
     """Takes its flags from dataclasses; hyphens count as underscores, and an error is one sentence."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # A flag that is cut short or misspelt at its end must not start hours of another job.
+        # An abbreviated or truncated flag must not start hours of a different job.
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
         self.switches: set[str] = set()
         self.lists: set[str] = set()
@@ -121,7 +121,7 @@ class OneSentenceParser(ArgumentParser):
         raise BadValueError(names, message if ex is None else reason_of(ex)) from None
 
     def unknown(self, arguments: str) -> str:
-        """The sentence about words of a command line that no flag takes."""
+        """The error message for words of a command line that belong to no flag."""
         words = arguments.split()
         flag = next((word for word in words if word.startswith("-")), None)
         if flag is not None:
@@ -150,7 +150,7 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error of jsonargparse is about, in the words of this project: ``expected int, got x``.
+    """The message of an error of jsonargparse, worded like those of this project: ``expected int, got x``.
 
     A value that fits none of several types, or a class that refuses its settings, is told in a page around the first
     reason; that is the error's cause.
@@ -205,7 +205,7 @@ def read_flags(
         examples: command lines that work as they stand.
 
     Raises:
-        UsageError: if a flag is impossible.
+        UsageError: if a flag is invalid.
         SystemExit: after ``--help``.
     """
     parser = OneSentenceParser(prog=program)

@@ -1,4 +1,4 @@
-"""The command line of predict.py, read before anything heavy is imported."""
+"""The command line of predict.py, parsed before any slow import."""
 
 import sys
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def read_predict_command(args: Sequence[str] | None) -> PredictCommand:
     """Read and check the command line of predict.py.
 
     Raises:
-        UsageError: if a flag is impossible.
+        UsageError: if a flag is invalid.
     """
     quieten()
     parser = OneSentenceParser(prog="predict.py")

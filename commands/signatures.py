@@ -1,7 +1,8 @@
-"""The flags that a class or a dataclass stands for: read from source, so that PyTorch need not be imported for them.
+"""The flags that follow from a class or a dataclass, read from source code without importing PyTorch.
 
 Importing PyTorch and Lightning takes seconds; what a constructor is called with, which types its arguments have and
-what its docstring says of them is text, which takes milliseconds to read. Nothing here is a copy that could grow old.
+what its docstring says about them is text, which takes milliseconds to read. Nothing here is a copy that could become
+outdated.
 """
 
 import ast
@@ -70,7 +71,7 @@ def dataclass_flags(settings: type) -> list[Flag]:
 
 
 def constructor_flags(module: str, name: str) -> list[Flag]:
-    """Arguments of a class's constructor, those that it hands on to its base classes included.
+    """Arguments of a class's constructor, those that it passes on to its base classes included.
 
     Args:
         module: dotted name of the module; it is not imported.
@@ -213,7 +214,7 @@ def _tree(module: str) -> ast.Module:
 
 @cache
 def _source(module: str) -> Path | None:
-    """File of a module of the project, or of a package of somebody else's, of which nothing is imported."""
+    """File of a module of the project, or of of a third-party package, without importing it."""
     package, *inner = module.split(".")
     folders = [PROJECT / package]
     if not folders[0].is_dir():

@@ -1,4 +1,4 @@
-"""The beginning of every command: its flags are read, and its first line is said, before anything heavy is imported."""
+"""The start of every command: its flags are parsed and a first line is printed before any slow import."""
 
 import os
 import sys
@@ -12,23 +12,23 @@ from commands.sweeps.flags import SweepCommand, read_sweep_command
 from commands.train_flags import look_at
 
 ATTACK_EXAMPLES = (
-    Example("python attack.py --checkpoints runs/esc10-stft --attacks fgsm deepfool --budgets smoke", "a minute"),
+    Example("python attack.py --checkpoints runs/esc10-stft --attacks fgsm deepfool --budgets smoke", "takes a minute"),
     Example(
         "python attack.py --checkpoints runs/esc10-stft/fold1/best.ckpt --attacks deepfool cwa_untargeted --clips 20",
-        "the nearest adversarials of 20 clips",
+        "minimal adversarial perturbations of 20 clips",
     ),
 )
 TRANSFER_EXAMPLES = (
     Example("python transfer.py --checkpoints runs/esc10-stft runs/esc10-stft-googlenet --folds 1,2", ""),
     Example(
         "python transfer.py --checkpoints runs/esc10-stft runs/esc10-svm --attacks fgsm cwa --budgets smoke",
-        "an SVM judges what was made for a ConvNet",
+        "evaluate an SVM on adversarials of a ConvNet",
     ),
 )
 
 
 def say(line: str) -> None:
-    """Say what begins, once however many processes do it; results are what stands on standard output."""
+    """Print what starts, from the first process only, to standard error; standard output is for results."""
     if "LOCAL_RANK" not in os.environ and os.environ.get("SLURM_PROCID", "0") == "0":
         print(line, file=sys.stderr, flush=True)
 
@@ -37,7 +37,7 @@ def read_attack_flags(args: Sequence[str] | None) -> AttackFlags:
     """Read and check the flags of attack.py.
 
     Raises:
-        UsageError: if one is impossible.
+        UsageError: if one is invalid.
     """
     flags = read_flags(
         AttackFlags,
@@ -55,13 +55,13 @@ def read_transfer_flags(args: Sequence[str] | None) -> TransferFlags:
     """Read and check the flags of transfer.py.
 
     Raises:
-        UsageError: if one is impossible.
+        UsageError: if one is invalid.
     """
     flags = read_flags(
         TransferFlags,
         "transfer.py",
         args,
-        description="Let classifiers judge the adversarials that were made for one another.",
+        description="Evaluate classifiers on the adversarials crafted for one another.",
         examples=TRANSFER_EXAMPLES,
     )
     flags.check()
@@ -71,20 +71,20 @@ def read_transfer_flags(args: Sequence[str] | None) -> TransferFlags:
 
 
 def look_at_train_flags(args: Sequence[str] | None) -> None:
-    """Look at the command line of train.py; Lightning's parser reads it again.
+    """Check the command line of train.py without importing PyTorch; Lightning's parser parses it again.
 
     Raises:
-        UsageError: if a flag is impossible.
+        UsageError: if a flag is invalid.
     """
     names = look_at("train.py", args)
     say(f"train.py: {names.what}")
 
 
 def look_at_point_flags(args: Sequence[str]) -> None:
-    """Look at the command line of a sweep's point; Lightning's parser reads it again.
+    """Check the command line of a sweep's point without importing PyTorch; Lightning's parser parses it again.
 
     Raises:
-        UsageError: if a flag is impossible.
+        UsageError: if a flag is invalid.
     """
     names = look_at("sweep.py point", args, PointFlags)
     say(f"sweep.py point: {names.what}")
@@ -94,7 +94,7 @@ def read_sweep_flags(args: Sequence[str]) -> SweepCommand:
     """Read and check the flags of sweep.py.
 
     Raises:
-        UsageError: if one is impossible.
+        UsageError: if one is invalid.
     """
     command = read_sweep_command(args)
     say(f"sweep.py: reading the points of {command.file}")

@@ -38,7 +38,7 @@ from storage.trained_run import sha256
 # Settings that say where and how fast, not what: a run may be continued with others.
 INCIDENTAL = ("root", "csv", "fold", "num_workers", "cache_dir", "cache_maps", "download")
 
-# What the ConvNets are trained with and a baseline, fitted once on maps as they are, has no use for; each with "off".
+# Settings without a meaning for baselines, which are fitted once on the maps as they are; each with the value for off.
 NOT_OF_BASELINES: dict[str, Any] = {
     "--model.frequency_masks": 0,
     "--model.time_masks": 0,
@@ -123,7 +123,7 @@ class TrainCLI(LightningCLI):
             recorded = recipe["data"]["init_args"]
             init_args = {name: value for name, value in recorded.items() if name not in ("seed", *NOT_FROM_A_FILE)}
             init_args["fold"] = self.checkpoint["fold"]
-            # Where weights once came from is nothing to read again.
+            # The checkpoint holds the weights; the file that they came from need not be read again.
             linked = ("num_classes", "input_shape", "seed", "weights", "pretrained")
             model = {key: value for key, value in recipe["model"].items() if key not in linked}
             parser.set_defaults(
@@ -147,7 +147,7 @@ class TrainCLI(LightningCLI):
         model.pop("allow_import", None)
         self._check_architecture()
         if model["learning_rate"] is None:
-            # The record of a run says the number.
+            # The record of a run holds the value that was used.
             model["learning_rate"] = default_learning_rate(model["architecture"])
 
     def _check_architecture(self) -> None:
@@ -165,7 +165,7 @@ class TrainCLI(LightningCLI):
         if imported and architecture in known and model["weights"] is None:
             raise UsageError(
                 f"expected --model.weights with --trainer.max_epochs 0, got none: a {architecture} that is neither "
-                "trained nor given weights answers at random"
+                "trained nor given weights predicts at random"
             )
         if architecture in BASELINES and model["weights"] is not None:
             raise UsageError(f"expected no --model.weights with {architecture}, which is fitted, not loaded")
@@ -200,7 +200,7 @@ class TrainCLI(LightningCLI):
         launched = is_launched()
         finished = set(self.chosen_folds(number_of_folds)) <= set(run.finished_folds())
         try:
-            # Other settings are said before that the run is finished, which would invite to delete another experiment.
+            # Other settings are reported first: "finished" would invite the user to overwrite a different experiment.
             run.open(
                 {**self.reproducible, "table_digest": table_digest},
                 identity=self.identity,
@@ -224,7 +224,7 @@ class TrainCLI(LightningCLI):
 
     @property
     def reproducible(self) -> dict[str, Any]:
-        """The settings that a run's ``config.yaml`` repeats: all but what a file may not ask for."""
+        """The settings in a run's ``config.yaml``: all except those that only a command line may set."""
         return {name: value for name, value in self.settings.items() if name not in NOT_SETTINGS}
 
     @property
@@ -236,7 +236,7 @@ class TrainCLI(LightningCLI):
         return "-".join(part.rsplit(".", 1)[-1].lower() for part in parts)
 
     def check(self) -> None:
-        """Refuse what can be told from the flags and this machine, before any folder is made or recording read.
+        """Check the flags against each other and this machine, before a folder is created or a recording is read.
 
         Raises:
             UsageError: as :meth:`check_flags`, and if Lightning refuses the Trainer's settings.
@@ -246,7 +246,7 @@ class TrainCLI(LightningCLI):
         self.device = device(check_trainer(self.settings["trainer"]))
 
     def check_flags(self) -> None:
-        """Refuse what can be told from the flags alone.
+        """Check the flags on their own.
 
         Raises:
             UsageError: if a number lies outside its range, a folder is a file, or a class refuses its settings.
@@ -302,7 +302,7 @@ class TrainCLI(LightningCLI):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The settings that decide a run's result; where files lie and how many processes work does not."""
+        """The settings that determine a run's results, without file locations and numbers of processes."""
         data = {key: value for key, value in self.recipe["data"]["init_args"].items() if key not in INCIDENTAL}
         trainer = {key: self.settings["trainer"][key] for key in ("max_epochs", "max_steps", "precision")}
         weights = self.settings["model"]["weights"]

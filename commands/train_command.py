@@ -40,7 +40,7 @@ NOISE = (
 
 
 FEW = 10
-"""With fewer test clips a fold's accuracy says little."""
+"""With fewer test clips, a fold's accuracy is very uncertain."""
 
 
 def train(args: Sequence[str] | None) -> RunSummary | RetestRecord:
@@ -53,7 +53,7 @@ def train(args: Sequence[str] | None) -> RunSummary | RetestRecord:
         The content of the run's ``summary.json``, or the result of ``--test-only``.
 
     Raises:
-        UsageError: if a flag or a combination of flags is impossible.
+        UsageError: if a flag or a combination of flags is invalid.
         DataError: if a recording or a checkpoint is missing or broken.
     """
     quieten(*NOISE)
@@ -92,7 +92,7 @@ def train(args: Sequence[str] | None) -> RunSummary | RetestRecord:
 
 
 def outlook(cli: TrainCLI, data: SoundDataModule, run: RunFolder, pending: Sequence[int]) -> list[str]:
-    """What is about to happen: device, epochs, clips and caches, and what of the run is finished."""
+    """Lines to print before training: what is finished, model, epochs, clips, device and caches."""
     settings = cli.settings
     lines = []
     if before := kept(run):
@@ -113,7 +113,7 @@ def outlook(cli: TrainCLI, data: SoundDataModule, run: RunFolder, pending: Seque
 
 
 def kept(run: RunFolder) -> str:
-    """What of a run is on disk; empty where nothing is."""
+    """The finished folds and epochs of a run, as text; empty if there are none."""
     finished = run.finished_folds()
     parts = [f"{numbers(finished)} finished"] if finished else []
     for fold in run.begun_folds():
@@ -196,7 +196,7 @@ def test_again(args: Sequence[str] | None, checkpoint: str, allowed: Sequence[st
 
 @rank_zero_only
 def show(run: RunFolder, summary: RunSummary, *, attackable: bool) -> None:
-    """Print a table of the folds, their mean and standard deviation, where the run lies, and what may follow."""
+    """Print a table of the folds, their mean and standard deviation, where the run lies, and the next command."""
     console = Console()
     table = Table(
         title=f"{run.path.name}: {summary['corpus']}, split={summary['split']}, {summary['architecture']}, "
@@ -231,7 +231,8 @@ def show(run: RunFolder, summary: RunSummary, *, attackable: bool) -> None:
     of_all = f"{summary['folds_finished']} of {summary['folds_in_all']} folds"
     smallest = min(row["n_test"] for row in summary["folds"])
     if smallest < FEW:
-        say(f"fold tests of {smallest} clips say little: the accuracy moves by {100 / smallest:.0f} points per clip")
+        change = f"{100 / smallest:.0f} percentage points"
+        say(f"a test part of {smallest} clips is small: one clip changes its accuracy by {change}")
     say(f"{of_all} finished; checkpoints and summary.json in {run.path}")
     if attackable:
         say(f"next: python attack.py --checkpoints {shlex.quote(str(run.path))} --budgets smoke")

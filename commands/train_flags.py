@@ -28,16 +28,16 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 # Given by links: the seed decides all of them, the corpus the number of classes and the maps' shape, --folds the fold.
 LINKED = ("data.seed", "model.seed", "model.num_classes", "model.input_shape", "model.allow_import")
-# Flags of jsonargparse itself and whole groups as YAML, which only the second look understands.
+# Flags of jsonargparse itself, and whole groups as YAML, which only Lightning's parser understands.
 LATER = (
     *("config", "print_config", "print_shtab", "data.help", "data.representation.help"),
     *("model", "trainer", "early_stopping", "weight_average", "wandb"),
 )
 EXAMPLES = (
-    Example("python train.py --trainer.max_epochs 5", "the embedded corpus, a minute"),
+    Example("python train.py --trainer.max_epochs 5", "the embedded corpus, takes a minute"),
     Example(
         "python train.py --data ESC10 --data.root DIR --data.representation DWT --model.architecture resnet18",
-        "the real one, five folds",
+        "ESC-10, five folds",
     ),
 )
 POINT_EXAMPLES = (
@@ -69,7 +69,7 @@ class TrainNames:
         self.trainer = [flag.under("trainer") for flag in trainer]
 
     def table(self) -> dict[str, Flag]:
-        """Every flag by its name; one that representations take in different types has none."""
+        """Every flag by its name; the type is ``Any`` where representations take different ones."""
         found = {flag.name: flag for flag in (*self.own, *self.data, *self.model, *self.trainer)}
         for flag in (flag for flags in self.maps.values() for flag in flags):
             known = found.setdefault(flag.name, flag)
@@ -79,7 +79,7 @@ class TrainNames:
 
     @property
     def what(self) -> str:
-        """What a command line chooses, in a few words, as far as it says so itself."""
+        """Corpus, representation and architecture, or files of settings, that a command line names, as a short text."""
         files = [Path(full.partition("=")[2] or " ".join(values)).name for name, full, values in self.given]
         configs = [file for file, (name, *_) in zip(files, self.given, strict=True) if name == "--config"]
         chosen = [self._chosen(flag, "") for flag in CHOICES] if configs else []
@@ -112,7 +112,7 @@ class TrainNames:
 
 
 def look_at(program: str, arguments: Sequence[str] | None, *more: type) -> TrainNames:
-    """Refuse what can be told without importing a class; print the help and end if that is asked for.
+    """Check a command line as far as that needs no import of a class; print the help and exit if it asks for that.
 
     Args:
         program: the command.
@@ -150,16 +150,14 @@ def look_at(program: str, arguments: Sequence[str] | None, *more: type) -> Train
             raise UsageError(unknown_flag(flag, known, program))
     parser.parse_args(looked_at)
     chosen = {name for name, *_ in names.given}
-    one_of_it = next((name for name in chosen if name.startswith("--data.representation.")), None)
-    if one_of_it and one_of_it != "--data.representation.help" and not {"--data.representation", "--config"} & chosen:
-        raise UsageError(
-            f"expected --data.representation, STFT for example, with {one_of_it}, which is a setting of one"
-        )
+    setting = next((name for name in chosen if name.startswith("--data.representation.")), None)
+    if setting and setting != "--data.representation.help" and not {"--data.representation", "--config"} & chosen:
+        raise UsageError(f"expected --data.representation, STFT for example, with {setting}, which is a setting of one")
     return names
 
 
 def show_help(program: str, names: TrainNames, *, trainer: bool) -> NoReturn:
-    """Print the flags, those of Lightning's Trainer alone where they are asked for, and end."""
+    """Print the flags, or only those of Lightning's Trainer, and exit."""
     if trainer:
         flags = [
             Flag(flag.name, flag.annotation, TRAINER_DEFAULTS.get(flag.name.split(".")[1], flag.default), flag.help)
@@ -187,10 +185,10 @@ def show_help(program: str, names: TrainNames, *, trainer: bool) -> NoReturn:
                 *(Group(f"representation {name}", flags) for name, flags in names.maps.items()),
                 Group("model", [architecture, *model]),
                 Group(
-                    "one_of_it in files",
+                    "settings in files",
                     [
                         Flag("config", str, None, "YAML with any of these flags; flags behind it override it"),
-                        Flag("print_config", bool, None, "print all one_of_it as YAML and stop"),
+                        Flag("print_config", bool, None, "print all settings as YAML and stop"),
                     ],
                 ),
                 Group(
@@ -207,5 +205,5 @@ def show_help(program: str, names: TrainNames, *, trainer: bool) -> NoReturn:
 
 
 def _is_name(choice: str) -> bool:
-    """Whether a class is named shortly, as one of the project's own."""
+    """Whether a name is that of a corpus or a representation of this project."""
     return choice in {*CHOICES["--data"], *CHOICES["--data.representation"]}

@@ -161,7 +161,7 @@ def test_while_a_sweep_runs_says_how_many_points_are_kept_and_leaves_no_process(
     work = runs / "work.log"
     wait_for(process, lambda: work.is_file() and work.read_text().endswith("\n"))
     assert interrupted(process)[-1] == (
-        "error: interrupted; kept: 1 of 2 finished points, and what others have begun; "
+        "error: interrupted; kept: 1 of 2 finished points, and the finished folds and epochs of others; "
         "the same command continues where this one stopped"
     )
     *_, train, point = work.read_text().split()

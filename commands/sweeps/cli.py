@@ -1,4 +1,4 @@
-"""What sweep.py is asked for, and which points of a sweep that chooses."""
+"""The request of a sweep.py command line: the sweep or study, and which of its points."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ class SweepCLI:
         command: the flags.
 
     Raises:
-        UsageError: if a file is impossible.
+        UsageError: if a file is invalid.
     """
 
     sweep: SweepFile

@@ -1,4 +1,4 @@
-"""What sweep.py does: run what is not finished of a sweep or a study, or one point."""
+"""The work of sweep.py: run the unfinished points of a sweep or a study, or a single point."""
 
 import shlex
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from storage import DataError
 
 
 def run_point(arguments: Sequence[str]) -> dict[str, float]:
-    """Train and attack one setting, except for what is finished; several processes may try, one works.
+    """Train and attack one setting, except for what is finished; of several processes, one works and the others wait.
 
     Returns:
         The point's numbers, those of its W&B summary.
@@ -51,7 +51,7 @@ def run_point(arguments: Sequence[str]) -> dict[str, float]:
 
 
 def run_sweep(command: SweepCommand) -> dict[str, Any]:
-    """Run what is not finished of a sweep's or a study's points, or list it.
+    """Run the unfinished points of a sweep or a study, or list them.
 
     Args:
         command: the command line of sweep.py.
@@ -77,7 +77,9 @@ def run_sweep(command: SweepCommand) -> dict[str, Any]:
     if finished and points:
         console.print("goes on with the points that are not finished", highlight=False)
     grid = Grid(cli.name, points, finished=len(finished), jobs=cli.jobs, console=console)
-    with interruptible(lambda: f"kept: {grid.finished} of {grid.total} finished points, and what others have begun"):
+    with interruptible(
+        lambda: f"kept: {grid.finished} of {grid.total} finished points, and the finished folds and epochs of others"
+    ):
         failed = grid.run()
     show_points(console, list({listed.point.name: listed.point for listed in listing.points}.values()))
     if failed:

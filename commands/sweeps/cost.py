@@ -1,4 +1,4 @@
-"""How long points of a sweep take, from unit times and without running anything."""
+"""Estimates of how long points of a sweep take, from unit times, without running anything."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from commands.sweeps.unit_times import UnitTimes
 
 COPIES = {"none": 1, "pitch_shift": 5, "time_stretch": 5}
 BASELINE_SECONDS = 60.0
-"""A support vector machine or a forest on the maps of 1200 clips; small beside everything else."""
+"""Fitting a support vector machine or a random forest on the maps of 1200 clips; negligible beside the rest."""
 MEASURED_CLASSES = 10
 """Classes of the corpus on which gradient rows were measured; DeepFool spends one less per iteration."""
 RIGHT_WHEN_CLEAN = 0.85
@@ -41,11 +41,11 @@ CORPORA = {
 
 @dataclass(frozen=True)
 class Hours:
-    """Time for a piece of work.
+    """Estimated time of training and attacks, in seconds.
 
     Attributes:
         training: seconds of training and of making maps.
-        attacks: seconds of attacks, of which those that stop by themselves are counted as they were measured.
+        attacks: seconds of attacks; of those that stop early, as many gradients as were measured.
         attacks_at_most: seconds of attacks if every attack spent all that its budgets allow.
     """
 
@@ -62,7 +62,7 @@ class Hours:
 
     @property
     def seconds(self) -> float:
-        """Training and attacks."""
+        """Seconds of training and attacks together."""
         return self.training + self.attacks
 
 
@@ -81,7 +81,7 @@ def _rows_of(name: str, budget: Mapping[str, Any], classes: int) -> int:
 
 
 class Estimate:
-    """Time that points take, by unit times.
+    """Estimates the time of points from unit times.
 
     Args:
         times: unit times of the machine.
@@ -92,7 +92,7 @@ class Estimate:
         self._rows: dict[tuple[Any, ...], tuple[float, int]] = {}
 
     def of(self, point: Point, planned: set[tuple[Path, int]] | None = None) -> Hours:
-        """Time of what a point has still to do; zero for corpora and architectures that there are no times of.
+        """Time of what is left of a point; zero for corpora and architectures without unit times.
 
         Args:
             point: the setting.
@@ -143,7 +143,7 @@ class Estimate:
         return total
 
     def _rows_per_clip(self, attacks: Sequence[str], budgets: str, classes: int) -> tuple[float, int]:
-        """Rows that are expected, and that are allowed."""
+        """Expected and largest possible number of gradient rows per clip."""
         key = (tuple(attacks), budgets, classes)
         if key not in self._rows:
             plans = read_plans(attacks, budgets)
@@ -172,7 +172,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Pace:
-    """How many times as long as estimated things have taken on this machine; None where nothing is finished.
+    """Ratio of measured to estimated time on this machine; None if nothing is finished.
 
     Attributes:
         training: of the folds that were trained.
@@ -190,7 +190,7 @@ class Pace:
 
 
 def measured_pace(points: Iterable[Point], estimate: Estimate) -> Pace:
-    """Compare what finished folds have taken with what they were estimated to take."""
+    """Compare the durations of finished folds with their estimates."""
     taken, expected = [0.0, 0.0], [0.0, 0.0]
     seen: set[tuple[str, int]] = set()
     for point in points:

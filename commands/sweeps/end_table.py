@@ -28,9 +28,9 @@ def show_points(console: Console, points: Sequence[Point]) -> None:
             table.add_row("" if number else point.name, architecture, *_found(point, architecture))
     console.print(table)
     console.print(
-        "fooled: share of the clips right when clean, mean over attacks and budgets; transferred: of the adversarials "
-        "that fool the classifier, the share that also fools another of the point, mean over those and over attacks; "
-        "-: not measured",
+        "fooled: share of the correctly classified clips, mean over attacks and budgets; transferred: of the "
+        "adversarials that fool the classifier, the share that also fools the other classifiers of the point, mean "
+        "over these and over attacks; -: nothing measured",
         highlight=False,
     )
     folder = points[0].path.parent

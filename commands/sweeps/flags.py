@@ -1,4 +1,4 @@
-"""The command line of sweep.py, read before anything heavy is imported."""
+"""The command line of sweep.py, parsed before any slow import."""
 
 import sys
 from collections.abc import Sequence
@@ -14,14 +14,15 @@ from commands.signatures import Flag
 EXAMPLES = (
     Example("python sweep.py configs/sweeps/demo.yaml --jobs 2", "what `make demo` runs"),
     Example(
-        "python sweep.py configs/study_esc10.yaml --dry-run", "what of a study is finished, and how long the rest takes"
+        "python sweep.py configs/study_esc10.yaml --dry-run",
+        "which points of a study are finished, and how long the rest takes",
     ),
     Example(
         "python sweep.py configs/sweeps/table3_dwt_sampling_rate.yaml --budgets reduced --only data=ESC10 -- --folds 1",
         "behind --: flags of train.py for every point; `sweep.py point --help` lists them",
     ),
 )
-# Given to every point as they stand.
+# Passed on to every point unchanged.
 FORWARDED = ("attacks", "budgets", "clips", "runs_dir", "logger")
 
 
@@ -42,7 +43,7 @@ def read_sweep_command(args: Sequence[str] | None) -> SweepCommand:
     """Read the command line of a sweep; what follows ``--`` is for each point.
 
     Raises:
-        UsageError: if a flag is impossible.
+        UsageError: if a flag is invalid.
     """
     arguments = list(sys.argv[1:] if args is None else args)
     place = arguments.index("--") if "--" in arguments else len(arguments)

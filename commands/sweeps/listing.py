@@ -1,4 +1,4 @@
-"""The points of a sweep or a study: what of each is finished, what is next, and how long the rest will take."""
+"""The points of a sweep or a study: which are finished, which is next, and how long the rest will take."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ from storage import DataError
 
 @dataclass(frozen=True)
 class ListedPoint:
-    """A point, and what is to be done for it.
+    """A point and its state.
 
     Attributes:
         part: the sweep, or the part of the study.
         name: name of its run; in a study with the folds of the pass.
         point: the point.
-        command: how it is run.
-        refused: why it cannot be run; empty where it can.
-        expected: time that it still takes.
+        command: the command line that runs it.
+        refused: why it cannot be run; empty if it can.
+        expected: estimated time left for it.
     """
 
     part: str
@@ -58,7 +58,7 @@ class Listing:
         cli: the command line.
 
     Raises:
-        UsageError: if a point's flags are impossible, two points of a sweep have one name, or there is no point.
+        UsageError: if a point's flags are invalid, two points of a sweep have one name, or there is no point.
     """
 
     def __init__(self, cli: SweepCLI) -> None:
@@ -86,7 +86,7 @@ class Listing:
         return [listed for listed in self.points if not listed.finished]
 
     def time_left(self) -> Hours:
-        """Time for all that is left, as unit times and what is finished here say."""
+        """Estimated time left for all points, from unit times and the durations of finished folds."""
         return self.pace.of(sum((listed.expected for listed in self.pending if not listed.refused), Hours()))
 
     def show(self, console: Console) -> None:
@@ -160,6 +160,6 @@ class Listing:
             refused = f"its checkpoint {lost[0]} is not here; finish it where it is, or train it anew" if lost else ""
             expected = Hours() if done or refused else self.estimate.of(point, self.planned)
         except (DataError, UsageError) as error:
-            # A point whose files are not its own says so itself, and stops no other.
+            # A point whose files belong to another setting is refused on its own and does not stop the others.
             refused, expected = str(error), Hours()
         return ListedPoint(part, name, point, command, refused, expected)

@@ -1,4 +1,4 @@
-"""All points of a sweep on this machine, so many at once, with the time that is left."""
+"""Runs the points of a sweep on this machine, several at once, and shows the time left."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from datamodules.progress import Display, duration
 
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 30.0
-"""How often a log file instead of a terminal is told where each point is."""
+"""How often the progress of each point is printed where the output is not a terminal."""
 TAIL_BYTES = 4096
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -30,7 +30,7 @@ class GridPoint:
         name: name of its run.
         command: how it is started.
         log: file that keeps what it prints.
-        seconds: how long it is expected to take; None where that is not known.
+        seconds: expected duration in seconds; None if unknown.
     """
 
     name: str
@@ -93,14 +93,14 @@ class Grid:
         return self.failed
 
     def time_left(self) -> str:
-        """Time for what is left, in words."""
+        """Estimated time left, as text."""
         seconds = self.seconds_left()
         return "time left unknown until a point is finished" if seconds is None else f"{duration(seconds)} left"
 
     def seconds_left(self) -> float | None:
-        """Seconds for what is left: what was expected, at the pace of the points that this call has finished.
+        """Estimated seconds left: the expected durations, at the pace of the points that this call has finished.
 
-        Where nothing was expected, every point takes as long as the mean of those that are finished; None before the
+        Where no duration was expected, every point is assumed to take the mean of the finished ones; None before the
         first of these.
         """
         mean = sum(self.durations) / len(self.durations) if self.durations else None
@@ -121,10 +121,13 @@ class Grid:
         return sum(seconds for seconds in left if seconds is not None) / self.jobs
 
     def _show(self) -> None:
-        """Draw how many points are finished, and what each running one said last."""
+        """Draw how many points are finished, and the last line that each running one has printed."""
         self.display.update(self.whole, completed=self.finished, left=self.seconds_left())
         failed = f", {len(self.failed)} failed" if self.failed else ""
-        running = [f"  {name}: {last_line(point.log)}" for name, (point, _, _) in self.running.items()]
+        running = [
+            f"  {name}: {last_line(point.log).removeprefix(f'{name}: ')}"
+            for name, (point, _, _) in self.running.items()
+        ]
         self.display.below = [f"{self.finished} of {self.total} points finished{failed}", *running]
 
     def _start(self, point: GridPoint) -> None:
@@ -154,7 +157,7 @@ class Grid:
         )
 
     def _report(self) -> None:
-        """Say now and then what each point said last, where no bar shows it."""
+        """Print the last line of each point now and then, where no bar shows it."""
         if self.display.draws or time.monotonic() - self.reported < REPORT_SECONDS:
             return
         self.reported = time.monotonic()

@@ -247,7 +247,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: command line; that of the process by default.
 
     Raises:
-        UsageError: if a flag or a file is impossible.
+        UsageError: if a flag or a file is invalid.
     """
     settings = read_flags(
         CostFlags,

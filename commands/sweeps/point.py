@@ -1,4 +1,4 @@
-"""One point of a sweep: what is to be trained and attacked, and what of it is finished."""
+"""One point of a sweep: the steps that train and attack it, and which of them are finished."""
 
 import copy
 import os
@@ -15,7 +15,7 @@ from commands.flags import chosen_folds
 from commands.sweeps.point_cli import SCRIPTS, PointCLI, pairs
 from storage import RunFolder, read_json
 
-# What training and attacking have in common of the flags: where things lie and what they run on.
+# Flags that training and attacks share: where data lie, devices and logging.
 PLACES = (
     *("data.root", "data.cache_dir", "trainer.accelerator", "trainer.devices", "trainer.strategy"),
     *("trainer.num_nodes", "logger", "wandb.project", "wandb.mode"),
@@ -36,12 +36,12 @@ class Step:
 
 
 class Point:
-    """Training and attacking one setting; with several architectures, training each and carrying attacks over.
+    """Training and attacks of one setting; with several architectures, training of each and transfer between them.
 
     What is finished is read from the runs' files alone.
 
     Args:
-        cli: the point's flags, as parsed last.
+        cli: the parser, which has read the point's flags.
     """
 
     def __init__(self, cli: PointCLI) -> None:
@@ -78,7 +78,7 @@ class Point:
 
     @property
     def work(self) -> tuple[Any, ...]:
-        """What tells this point from another that is to do something else; equal where nothing more is to be done."""
+        """A key of the work that this point asks for; two points with equal keys need be run only once."""
         settings = self.settings
         runs = tuple(str(run.path) for run in self.runs.values())
         return (runs, *(str(settings[name]) for name in ("attacks", "budgets", "clips", "folds", "seed")))
@@ -107,7 +107,7 @@ class Point:
         return not self.settings["transfer"] and self.architectures[0] not in BASELINES
 
     def steps(self) -> Iterator[Step]:
-        """What is still to be done, each step decided when the one before has ended."""
+        """The steps that are left; each is decided when the one before has ended."""
         for architecture, run in self.runs.items():
             if not self.is_trained(architecture):
                 yield Step(f"train.py for {run.path}", self._train(architecture))
@@ -165,7 +165,7 @@ class Point:
         )
 
     def is_transferred(self) -> bool:
-        """Whether each model's attacks were carried to all others, with these budgets, clips and seed."""
+        """Whether all other models were evaluated on each model's attacks, with these budgets, clips and seed."""
         return all(self.transfer_summary(source) is not None for source in self.architectures)
 
     def transfer_summary(self, source: str) -> dict[str, Any] | None:

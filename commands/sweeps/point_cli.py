@@ -52,7 +52,7 @@ class PointCLI(TrainCLI):
         """Parse the command line of a point, without ``sweep.py point``.
 
         Raises:
-            UsageError: if a flag is impossible.
+            UsageError: if a flag is invalid.
         """
         self._parse(args)
         self.arguments = list(args)

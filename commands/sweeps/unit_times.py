@@ -58,7 +58,7 @@ class UnitTimes:
         """Read what :meth:`write` has written.
 
         Raises:
-            UsageError: if the file is not there or says something else.
+            UsageError: if the file is missing or does not hold unit times.
         """
         try:
             content = read_yaml(path)
@@ -81,7 +81,7 @@ class UnitTimes:
         }
         # The path of this machine says nothing on another one.
         command = f"# python -m commands.sweeps.paper_cost --measure configs/unit_times/{path.name}"
-        said = "# Seconds per clip; on a CPU those of one core, other programs left out."
+        said = "# Seconds per clip; on a CPU, processor time of one core."
         write_text(path, f"{command}\n{said}\n" + yaml.safe_dump(content, sort_keys=False))
 
     def _groups(self) -> list[dict[str, float]]:
@@ -95,7 +95,7 @@ def measure(device: str = "cpu", say: Callable[[str], None] = print) -> UnitTime
 
     Args:
         device: ``cpu``, or ``cuda``.
-        say: told what is measured.
+        say: called with the name of what is being measured.
     """
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
@@ -152,7 +152,7 @@ def _attack_seconds(model: nn.Module, maps: torch.Tensor, labels: torch.Tensor) 
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Median time of a piece of work; the first time, which loads and plans, is not counted."""
+    """Median duration of a function in seconds; the first call, which loads and plans, is not counted."""
     cuda = torch.cuda.is_available()
     clock = time.perf_counter if cuda else time.process_time
     taken = []
