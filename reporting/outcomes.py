@@ -1,6 +1,7 @@
 """The outcomes of a run's attacks on each clip, read once, and the statistics that the page needs."""
 
 import json
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,15 +11,16 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from metrics.attack_summary import CHECK
 from metrics.intervals import FEWEST_RECORDINGS, effective_trials, mid_p_ends
 from metrics.recordings import effective_number
 from reporting.accuracy import Accuracies, TestedFold
 from reporting.estimates import Estimate
 from reporting.runs import Run
+from storage import DataError
 from storage.rows import read_rows
 
-ROWS = ["fold", "attack", "budget_index", "budget", "clip", "name", "recording", "success", "linf", "l2", "snr_db"]
-ROWS += ["gradients"]
+ROWS = ["fold", "attack", "budget_index", "budget", "clip", "success", "linf", "l2", "snr_db"]
 CLIPS = ["fold", "clip", "name", "recording", "label", "clean_correct"]
 SIZES = ("linf", "l2", "snr_db")
 """Columns of the size of a perturbation; a larger SNR is a smaller perturbation."""
@@ -53,61 +55,108 @@ class Threat:
 
 
 @dataclass(frozen=True)
+class _Population:
+    """The folds and recordings of the clips that a share is taken over.
+
+    Attributes:
+        fold: position of each clip's fold among the folds ``(clips,)``.
+        folds: number of folds.
+        weights: weight of each clip in a mean over folds ``(clips,)``.
+        recording: position of each clip's recording among the recordings ``(clips,)``.
+        recordings: number of recordings.
+        clips: number of distinct clips.
+        effective: effective number of recordings.
+    """
+
+    fold: NDArray[np.intp]
+    folds: int
+    weights: NDArray[np.float64]
+    recording: NDArray[np.intp]
+    recordings: int
+    clips: int
+    effective: float
+
+    @classmethod
+    def of(cls, fold: NDArray[np.int64], name: NDArray[np.intp], recording: NDArray[np.intp]) -> "_Population":
+        """The population of some clips, from the fold and the numbers of the name and of the recording of each."""
+        folds, place, counts = np.unique(fold, return_inverse=True, return_counts=True)
+        recordings, of_recording = np.unique(recording, return_inverse=True)
+        distinct = np.unique(name, return_index=True)[1]
+        clips = np.unique(recording[distinct], return_counts=True)[1]
+        weights = 1 / (len(folds) * counts[place])
+        effective = effective_number(torch.from_numpy(clips))
+        return cls(place, len(folds), weights, of_recording, len(recordings), len(distinct), effective)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """A mean over folds of a share of clips, its variance over recordings, and the clips that it is taken over."""
+
+    value: float
+    variance: float
+    population: _Population
+
+
+@dataclass(frozen=True)
 class AttackedClips:
     """The test clips of a run, and the outcomes of its attacks on those classified correctly when clean.
 
     Attributes:
-        rows: one row per fold, attack, budget and clip, with the columns of ``ROWS``.
-        clips: one row per fold and test clip, with the columns of ``CLIPS``.
+        threats: each attack and budget, in the order of the profile; attacks of the trust checks are left out.
+        success: float64 ``(clips, threats)``, 1 where the attack fools the clip, a fraction if it is averaged over
+            target labels; NaN where the clip was not attacked.
+        smallest: for each of ``SIZES``, float64 ``(clips, attacks)``: the smallest perturbation of any budget that
+            fools the clip, infinite if none does. An SNR is negated, so that smaller is smaller.
+        attacks: names of the attacks, in the order of their columns.
+        fold: number of the fold of each test clip ``(clips,)``.
+        label: its true class ``(clips,)``.
+        clean_correct: 1 if it is classified correctly when clean, else 0, float64 ``(clips,)``.
+        names: its file name.
+        recordings: the recording that it was cut from.
+        order: positions of the clips sorted by fold and number ``(clips,)``.
     """
 
-    rows: pd.DataFrame = field(repr=False)
-    clips: pd.DataFrame = field(repr=False)
-
-    @cached_property
-    def by_threat(self) -> dict[Threat, pd.DataFrame]:
-        """Rows by attack and budget, in the order of the profile; attacks of the trust checks are left out."""
-        ordered = self.rows.sort_values("budget_index", kind="stable").groupby(["attack", "budget"], sort=False)
-        found = {
-            Threat(str(attack), json.dumps(json.loads(str(budget)), sort_keys=True)): rows
-            for (attack, budget), rows in ordered
-        }
-        return {threat: rows for threat, rows in found.items() if not threat.attack.startswith("check_")}
+    threats: tuple[Threat, ...]
+    success: NDArray[np.float64] = field(repr=False)
+    smallest: dict[str, NDArray[np.float64]] = field(repr=False)
+    attacks: tuple[str, ...]
+    fold: NDArray[np.int64] = field(repr=False)
+    label: NDArray[np.int64] = field(repr=False)
+    clean_correct: NDArray[np.float64] = field(repr=False)
+    names: tuple[str, ...] = field(repr=False)
+    recordings: tuple[str, ...] = field(repr=False)
+    order: NDArray[np.intp] = field(repr=False)
 
     def still_right(self, threat: Threat) -> list[TestedFold]:
         """Per attacked fold, whether each test clip is classified correctly both when clean and after the attack."""
-        rows = self.by_threat[threat].set_index(["fold", "clip"])["success"]
-        there = set(rows.index.get_level_values("fold"))
+        success = self.success[:, self.threats.index(threat)]
+        stays = self.clean_correct * (1 - np.nan_to_num(success))
         folds = []
-        for fold, clips in self.clips.groupby("fold"):
-            if fold in there:
-                keys = pd.MultiIndex.from_arrays([clips["fold"], clips["clip"]])
-                # If an attack is averaged over target labels, success is a fraction of them.
-                right = clips["clean_correct"].to_numpy(float) * (1 - rows.reindex(keys).fillna(0).to_numpy(float))
-                folds.append(
-                    TestedFold(
-                        int(clips["fold"].iloc[0]), tuple(clips["name"]), tuple(clips["recording"]), torch.tensor(right)
-                    )
-                )
+        for fold in np.unique(self.fold[~np.isnan(success)]).tolist():
+            places = np.flatnonzero(self.fold == fold)
+            names, recordings = (tuple(said[place] for place in places) for said in (self.names, self.recordings))
+            folds.append(TestedFold(fold, names, recordings, torch.from_numpy(stays[places])))
         return folds
 
-    def rates(self, attack: str) -> dict[Threat, tuple[Estimate, Estimate]]:
-        """Robust accuracy and fooling rate under each budget of an attack, as means over folds with intervals.
-
-        Args:
-            attack: name of the attack.
+    def rates(self) -> dict[Threat, tuple[Estimate, Estimate]]:
+        """Robust accuracy and fooling rate under every attack and budget, as means over folds with intervals.
 
         Returns:
             For each threat, the two estimates in [0, 1].
         """
-        threats = [threat for threat in self.by_threat if threat.attack == attack]
-        rows = pd.concat([self.by_threat[threat].assign(place=k) for k, threat in enumerate(threats)])
-        success = rows.pivot_table(index=["fold", "clip"], columns="place", values="success", sort=True)
-        right = self.clips.set_index(["fold", "clip"])
-        fooled = _shares(success.to_numpy().T, right.loc[success.index])
-        tested = right[right.index.get_level_values("fold").isin(success.index.get_level_values("fold"))]
-        stays = tested["clean_correct"].to_numpy(float) * (1 - success.reindex(tested.index).fillna(0).to_numpy().T)
-        return dict(zip(threats, zip(_shares(stays, tested), fooled, strict=True), strict=True))
+        threats: list[Threat] = []
+        stays: list[_Share] = []
+        fooled: list[_Share] = []
+        for attack in self.attacks:
+            columns = [column for column, threat in enumerate(self.threats) if threat.attack == attack]
+            threats += [self.threats[column] for column in columns]
+            attacked = self._attacked(columns)
+            fooled += _shares(self.success[np.ix_(attacked, columns)].T, self._population(attacked))
+            tested = np.flatnonzero(np.isin(self.fold, self.fold[attacked]))
+            success = np.nan_to_num(self.success[np.ix_(tested, columns)]).T
+            stays += _shares(self.clean_correct[tested] * (1 - success), self._population(tested))
+        found = _with_ends([*stays, *fooled])
+        return dict(zip(threats, zip(found[: len(threats)], found[len(threats) :], strict=True), strict=True))
 
     def smallest_sizes(self, attack: str, size: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The share of clips that an attack fools as a function of perturbation size, over all of its budgets.
@@ -121,42 +170,83 @@ class AttackedClips:
         Returns:
             Sizes, from small to large perturbations, and for each the mean over folds of the share fooled up to it.
         """
-        rows = self._by_attack[attack]
-        sign = -1.0 if size == "snr_db" else 1.0
-        clips, place = np.unique(rows[["fold", "clip"]].to_numpy(np.int64), axis=0, return_inverse=True)
-        smallest = np.full(len(clips), np.inf)
-        sizes = np.where(rows["success"].to_numpy() > 0, sign * rows[size].to_numpy(float), np.inf)
-        np.minimum.at(smallest, place.reshape(-1), sizes)
-        folds, fold, counts = np.unique(clips[:, 0], return_inverse=True, return_counts=True)
+        attacked = self._attacked([column for column, threat in enumerate(self.threats) if threat.attack == attack])
+        smallest = self.smallest[size][attacked, self.attacks.index(attack)]
+        shares = self._population(attacked).weights
         order = np.argsort(smallest, kind="stable")
-        shares = np.cumsum(1 / (len(folds) * counts[fold.reshape(-1)[order]]))
         finite = np.isfinite(smallest[order])
-        return sign * smallest[order][finite], shares[finite]
-
-    @cached_property
-    def _by_attack(self) -> dict[str, pd.DataFrame]:
-        return {str(attack): rows for attack, rows in self.rows.groupby("attack")}
+        sign = -1.0 if size == "snr_db" else 1.0
+        return sign * smallest[order][finite], np.cumsum(shares[order])[finite]
 
     def right_by_class(self, threat: Threat, classes: int) -> list[float]:
         """Number of test clips per class that are classified correctly both when clean and attacked, over all folds."""
-        success = self.by_threat[threat].set_index(["fold", "clip"])["success"]
-        clips = self.clips.set_index(["fold", "clip"])
-        stays = clips["clean_correct"].to_numpy(float) * (1 - success.reindex(clips.index).fillna(0).to_numpy(float))
-        return [float(value) for value in np.bincount(clips["label"].to_numpy(int), stays, minlength=classes)]
+        stays = self.clean_correct * (1 - np.nan_to_num(self.success[:, self.threats.index(threat)]))
+        return [float(value) for value in np.bincount(self.label, stays, minlength=classes)]
+
+    def _attacked(self, columns: list[int]) -> NDArray[np.intp]:
+        """Positions of the clips attacked with any of these threats, sorted by fold and number."""
+        there = ~np.isnan(self.success[:, columns]).all(axis=1)
+        return self.order[there[self.order]]
+
+    def _population(self, places: NDArray[np.intp]) -> _Population:
+        """The folds and recordings of some of the clips; nearly all attacks of a run have the same clips."""
+        key = places.tobytes()
+        if key not in self._populations:
+            self._populations[key] = _Population.of(
+                self.fold[places], self._numbers[0][places], self._numbers[1][places]
+            )
+        return self._populations[key]
+
+    @cached_property
+    def _populations(self) -> dict[bytes, _Population]:
+        return {}
+
+    @cached_property
+    def _numbers(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """A number for the name and one for the recording of each clip, ascending with it."""
+        names, recordings = (
+            pd.factorize(np.array(said, dtype=object), sort=True)[0] for said in (self.names, self.recordings)
+        )
+        return names, recordings
 
 
 def read_attacked(run: Run) -> AttackedClips | None:
     """Read the rows of a run's attacks; None if it was not attacked.
 
     Raises:
-        DataError: if one of the two files is missing or cannot be read.
+        DataError: if one of the two files is missing or cannot be read, or they do not have the same clips.
     """
     if run.attacks is None:
         return None
     folder = run.path / "attacks"
     rows = read_rows(folder / "outcomes.parquet", "attack again", ROWS)
     clips = read_rows(folder / "clips.parquet", "attack again", CLIPS)
-    return AttackedClips(rows, clips)
+    rows = rows[~rows["attack"].str.startswith(CHECK)].sort_values("budget_index", kind="stable")
+    # Numbers of clips are below 2**32, so a fold and a number make one key.
+    key, keys = ((some["fold"].to_numpy(np.int64) << 32) + some["clip"].to_numpy(np.int64) for some in (rows, clips))
+    order = np.argsort(keys, kind="stable")
+    place = order[np.searchsorted(keys[order], key).clip(max=len(keys) - 1)] if len(keys) else np.zeros(0, np.intp)
+    if not (len(keys) and np.array_equal(keys[place], key)):
+        raise DataError(
+            f"expected every clip of outcomes.parquet in clips.parquet in {folder}, found one without; attack again"
+        )
+    pairs = pd.MultiIndex.from_arrays([rows["attack"], rows["budget"]])
+    threat, found = pairs.factorize()
+    threats = tuple(Threat(str(name), json.dumps(json.loads(str(text)), sort_keys=True)) for name, text in found)
+    attacks = tuple(dict.fromkeys(one.attack for one in threats))
+    success = np.full((len(clips), len(threats)), np.nan)
+    success[place, threat] = rows["success"].to_numpy(float)
+    fools = rows["success"].to_numpy() > 0
+    column = np.array([attacks.index(one.attack) for one in threats], dtype=np.intp)[threat]
+    smallest = {size: np.full((len(clips), len(attacks)), np.inf) for size in SIZES}
+    for size, least in smallest.items():
+        values = (-1.0 if size == "snr_db" else 1.0) * rows[size].to_numpy(float)
+        np.minimum.at(least, (place[fools], column[fools]), values[fools])
+    # Interned, because many runs are tested on the same clips.
+    names, recordings = (tuple(sys.intern(str(said)) for said in clips[column]) for column in ("name", "recording"))
+    fold, label = (clips[column].to_numpy(np.int64) for column in ("fold", "label"))
+    right = clips["clean_correct"].to_numpy(float)
+    return AttackedClips(threats, success, smallest, attacks, fold, label, right, names, recordings, order)
 
 
 class RobustAccuracies(Accuracies):
@@ -176,36 +266,50 @@ class RobustAccuracies(Accuracies):
     def tested(self, run: Run) -> list[TestedFold]:
         """Per fold, which clips of a run stay correctly classified; empty if it was not attacked with this threat."""
         found = self.attacked[run.name]
-        return found.still_right(self.threat) if self.threat in found.by_threat else []
+        return found.still_right(self.threat) if self.threat in found.threats else []
 
 
-def _shares(happened: NDArray[np.float64], clips: pd.DataFrame) -> list[Estimate]:
-    """Means over folds of shares of clips, with the interval of :func:`metrics.intervals.share_interval`.
+def _shares(happened: NDArray[np.float64], clips: _Population) -> list[_Share]:
+    """Means over folds of shares of clips, with their variances over recordings.
 
     Args:
         happened: indicator in [0, 1] of an event for each clip, ``(shares, clips)``.
-        clips: the clips, indexed by fold and clip, with their ``name`` and ``recording``.
+        clips: the clips.
 
     Returns:
-        One estimate in [0, 1] per row of ``happened``.
+        One share per row of ``happened``.
     """
-    folds, fold, counts = np.unique(clips.index.get_level_values("fold"), return_inverse=True, return_counts=True)
-    weights = 1 / (len(folds) * counts[fold])
-    values = happened @ weights
-    in_fold = np.stack([happened[:, fold == k].mean(axis=1) for k in range(len(folds))], axis=1)
-    recordings, recording = np.unique(clips["recording"], return_inverse=True)
+    values = happened @ clips.weights
+    in_fold = np.stack([happened[:, clips.fold == k].mean(axis=1) for k in range(clips.folds)], axis=1)
     # The derivative of the mean with respect to the weight of each clip, summed for each recording.
-    influence = (happened - in_fold[:, fold]) * weights
-    of_recording = np.stack([np.bincount(recording, one, minlength=len(recordings)) for one in influence])
-    distinct = clips.drop_duplicates("name")
-    effective = effective_number(torch.tensor(distinct.groupby("recording").size().to_numpy()))
-    low, high = np.full((2, len(values)), np.nan)
-    if effective >= FEWEST_RECORDINGS - 1e-9:
-        trials = effective_trials(values, np.square(of_recording).sum(axis=1), effective)
-        low, high = mid_p_ends(values * trials, trials)
+    influence = (happened - in_fold[:, clips.fold]) * clips.weights
+    of_recording = np.stack([np.bincount(clips.recording, one, minlength=clips.recordings) for one in influence])
+    variances = np.square(of_recording).sum(axis=1)
+    return [_Share(*pair, clips) for pair in zip(values.tolist(), variances.tolist(), strict=True)]
+
+
+def _with_ends(shares: list[_Share]) -> list[Estimate]:
+    """Shares with the interval of :func:`metrics.intervals.share_interval`, all computed together."""
+    low, high = np.full((2, len(shares)), np.nan)
+    effective = np.array([share.population.effective for share in shares])
+    enough = effective >= FEWEST_RECORDINGS - 1e-9
+    if enough.any():
+        values, variances = (
+            np.array(part)[enough] for part in zip(*((s.value, s.variance) for s in shares), strict=True)
+        )
+        trials = effective_trials(values, variances, effective[enough])
+        low[enough], high[enough] = mid_p_ends(values * trials, trials)
     return [
-        Estimate(value, _end(low[k]), _end(high[k]), None, len(distinct), (), recordings=len(recordings))
-        for k, value in enumerate(values.tolist())
+        Estimate(
+            share.value,
+            _end(low[k]),
+            _end(high[k]),
+            None,
+            share.population.clips,
+            (),
+            recordings=share.population.recordings,
+        )
+        for k, share in enumerate(shares)
     ]
 
 

@@ -116,9 +116,9 @@ def own_runs(selection: Selection, accuracies: Accuracies) -> list[OwnRun]:
         measured = {}
         if rows is not None:
             summaries = _by_threat(run)
-            for attack in sorted({threat.attack for threat in rows.by_threat}, key=_place):
-                for threat, (robust, fooled) in rows.rates(attack).items():
-                    measured[threat] = _measured(robust, fooled, summaries.get(threat, []))
+            rates = rows.rates()
+            for threat in sorted(rates, key=lambda threat: _place(threat.attack)):
+                measured[threat] = _measured(*rates[threat], summaries.get(threat, []))
         confusion, classes = _confusion(run)
         found.append(
             OwnRun(

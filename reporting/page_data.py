@@ -68,8 +68,7 @@ def _run(run: OwnRun, places: dict[Threat, int]) -> dict[str, Any]:
         "staying": {},
     }
     if run.attacked is not None:
-        labels = run.attacked.clips["label"].to_numpy(int)
-        found["attacked"] = np.bincount(labels, minlength=len(run.classes)).tolist()
+        found["attacked"] = np.bincount(run.attacked.label, minlength=len(run.classes)).tolist()
         found["staying"] = {
             str(places[threat]): [round(value, 2) for value in run.attacked.right_by_class(threat, len(run.classes))]
             for threat in run.threats
