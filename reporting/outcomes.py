@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,9 +152,9 @@ class AttackedClips:
             columns = [column for column, threat in enumerate(self.threats) if threat.attack == attack]
             threats += [self.threats[column] for column in columns]
             attacked = self._attacked(columns)
-            fooled += _shares(self.success[np.ix_(attacked, columns)].T, self._population(attacked))
+            fooled += _shares(self.success[attacked][:, columns].T, self._population(attacked))
             tested = np.flatnonzero(np.isin(self.fold, self.fold[attacked]))
-            success = np.nan_to_num(self.success[np.ix_(tested, columns)]).T
+            success = np.nan_to_num(self.success[tested][:, columns]).T
             stays += _shares(self.clean_correct[tested] * (1 - success), self._population(tested))
         found = _with_ends([*stays, *fooled])
         return dict(zip(threats, zip(found[: len(threats)], found[len(threats) :], strict=True), strict=True))
@@ -185,7 +186,7 @@ class AttackedClips:
 
     def _attacked(self, columns: list[int]) -> NDArray[np.intp]:
         """Positions of the clips attacked with any of these threats, sorted by fold and number."""
-        there = ~np.isnan(self.success[:, columns]).all(axis=1)
+        there = np.asarray(~np.isnan(self.success[:, columns]).all(axis=1))
         return self.order[there[self.order]]
 
     def _population(self, places: NDArray[np.intp]) -> _Population:
@@ -221,32 +222,55 @@ def read_attacked(run: Run) -> AttackedClips | None:
     folder = run.path / "attacks"
     rows = read_rows(folder / "outcomes.parquet", "attack again", ROWS)
     clips = read_rows(folder / "clips.parquet", "attack again", CLIPS)
-    rows = rows[~rows["attack"].str.startswith(CHECK)].sort_values("budget_index", kind="stable")
-    # Numbers of clips are below 2**32, so a fold and a number make one key.
-    key, keys = ((some["fold"].to_numpy(np.int64) << 32) + some["clip"].to_numpy(np.int64) for some in (rows, clips))
-    order = np.argsort(keys, kind="stable")
-    place = order[np.searchsorted(keys[order], key).clip(max=len(keys) - 1)] if len(keys) else np.zeros(0, np.intp)
-    if not (len(keys) and np.array_equal(keys[place], key)):
-        raise DataError(
-            f"expected every clip of outcomes.parquet in clips.parquet in {folder}, found one without; attack again"
-        )
-    pairs = pd.MultiIndex.from_arrays([rows["attack"], rows["budget"]])
-    threat, found = pairs.factorize()
-    threats = tuple(Threat(str(name), json.dumps(json.loads(str(text)), sort_keys=True)) for name, text in found)
+    place, order = _places(rows, clips, folder)
+    threat, threats = _threats(rows)
+    # Without those of the trust checks.
+    kept = np.flatnonzero(threat >= 0)
+    place, threat = place[kept], threat[kept]
     attacks = tuple(dict.fromkeys(one.attack for one in threats))
     success = np.full((len(clips), len(threats)), np.nan)
-    success[place, threat] = rows["success"].to_numpy(float)
-    fools = rows["success"].to_numpy() > 0
-    column = np.array([attacks.index(one.attack) for one in threats], dtype=np.intp)[threat]
+    success[place, threat] = rows["success"].to_numpy(float)[kept]
+    fools = success[place, threat] > 0
+    attack = np.array([attacks.index(one.attack) for one in threats], dtype=np.intp)[threat]
     smallest = {size: np.full((len(clips), len(attacks)), np.inf) for size in SIZES}
     for size, least in smallest.items():
-        values = (-1.0 if size == "snr_db" else 1.0) * rows[size].to_numpy(float)
-        np.minimum.at(least, (place[fools], column[fools]), values[fools])
+        values = (-1.0 if size == "snr_db" else 1.0) * rows[size].to_numpy(float)[kept]
+        np.minimum.at(least, (place[fools], attack[fools]), values[fools])
     # Interned, because many runs are tested on the same clips.
     names, recordings = (tuple(sys.intern(str(said)) for said in clips[column]) for column in ("name", "recording"))
     fold, label = (clips[column].to_numpy(np.int64) for column in ("fold", "label"))
     right = clips["clean_correct"].to_numpy(float)
     return AttackedClips(threats, success, smallest, attacks, fold, label, right, names, recordings, order)
+
+
+def _places(rows: pd.DataFrame, clips: pd.DataFrame, folder: Path) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The position among the clips of each row's clip, and the positions of the clips sorted by fold and number."""
+    # Numbers of clips are below 2**32, so a fold and a number make one key.
+    key, keys = ((some["fold"].to_numpy(np.int64) << 32) + some["clip"].to_numpy(np.int64) for some in (rows, clips))
+    order = np.argsort(keys, kind="stable")
+    place = np.searchsorted(keys[order], key)
+    if len(keys) == 0 or place.max(initial=0) == len(keys) or not np.array_equal(keys[order[place]], key):
+        raise DataError(
+            f"expected every clip of outcomes.parquet in clips.parquet in {folder}, found one without; attack again"
+        )
+    return order[place], order
+
+
+def _threats(rows: pd.DataFrame) -> tuple[NDArray[np.intp], tuple[Threat, ...]]:
+    """The number of each row's threat, -1 for an attack of the trust checks, and the threats in the profile's order."""
+    attack, attacks = pd.factorize(rows["attack"])
+    budget, budgets = pd.factorize(rows["budget"])
+    pair = attack * len(budgets) + budget
+    in_profile = np.argsort(rows["budget_index"].to_numpy(np.int64), kind="stable")
+    threats: list[Threat] = []
+    numbers = np.full(len(attacks) * len(budgets), -1, dtype=np.intp)
+    for one in pd.unique(pair[in_profile]).tolist():
+        name = str(attacks[one // len(budgets)])
+        if not name.startswith(CHECK):
+            numbers[one] = len(threats)
+            settings = json.loads(budgets[one % len(budgets)])
+            threats.append(Threat(name, json.dumps(settings, sort_keys=True)))
+    return numbers[pair], tuple(threats)
 
 
 class RobustAccuracies(Accuracies):

@@ -48,6 +48,7 @@ class ReportFigure:
         if self.drawing is None:
             return b""
         file = io.BytesIO()
+        _lay_out(self.drawing)
         # Without the program's version, so that the same numbers give the same file.
         self.drawing.savefig(file, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
         return file.getvalue()
@@ -57,6 +58,7 @@ class ReportFigure:
         if self.drawing is None:
             return b""
         file = io.BytesIO()
+        _lay_out(self.drawing)
         # By default matplotlib embeds Type 3 fonts, which many journals refuse.
         with rc_context({"pdf.fonttype": 42}):
             self.drawing.savefig(file, format="pdf", metadata={"CreationDate": None, "Producer": None})
@@ -88,6 +90,13 @@ class ReportFigure:
             for suffix in ("png", "pdf", "csv"):
                 (folder / f"{self.key}.{suffix}").unlink(missing_ok=True)
         return png, pdf
+
+
+def _lay_out(figure: Figure) -> None:
+    """Fix the places of the panels; done once for both files, because it takes as long as drawing them."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 def new_figure(width: float, height: float) -> Figure:
