@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from metrics.attack_summary import CHECK
 from reporting.runs import Run
 from storage.rows import read_rows
 
@@ -35,12 +36,12 @@ def attacked_clips(runs: Sequence[Run], attacks: Iterable[str] | None = None) ->
     wanted = None if attacks is None else set(attacks)
     if len(attacked) == 1 and (found := _said(attacked[0], wanted)) is not None:
         return found
-    clips: set[tuple[str, str, str]] = set()
+    clips: dict[str, set[Clip]] = {}
     for run in attacked:
-        for attack, some in _of_attacks(run.path).items():
-            if wanted is None or attack in wanted:
-                clips |= {(run.corpus, *clip) for clip in some}
-    return Distinct(len({clip[:2] for clip in clips}), len({(corpus, source) for corpus, _, source in clips}))
+        of_attacks = _of_attacks(run.path)
+        some = (of_attacks[attack] for attack in of_attacks if wanted is None or attack in wanted)
+        clips.setdefault(run.corpus, set()).update(*some)
+    return Distinct(*(sum(len({clip[part] for clip in some}) for some in clips.values()) for part in (0, 1)))
 
 
 def _said(run: Run, attacks: set[str] | None) -> Distinct | None:
@@ -58,10 +59,12 @@ def _said(run: Run, attacks: set[str] | None) -> Distinct | None:
 def _of_attacks(run: Path) -> dict[str, frozenset[Clip]]:
     """The attacked clips of a run, by attack."""
     path = run / "attacks" / "outcomes.parquet"
-    rows = read_rows(path, "attack again", COLUMNS).drop_duplicates()
-    return {
-        str(attack): frozenset(zip(some["name"], some["recording"], strict=True))
-        for attack, some in rows.groupby("attack")
+    rows = read_rows(path, "attack again", COLUMNS)
+    found: dict[str, set[Clip]] = {}
+    for attack, name, recording in set(zip(*(rows[column].tolist() for column in COLUMNS), strict=True)):
         # Attacks run for the trust checks are not part of any table.
-        if not str(attack).startswith("check_")
-    }
+        if not str(attack).startswith(CHECK):
+            found.setdefault(str(attack), set()).add((name, recording))
+    # The attacks on a run mostly have the same clips, which are then kept once.
+    kept: dict[frozenset[Clip], frozenset[Clip]] = {}
+    return {attack: kept.setdefault(one := frozenset(some), one) for attack, some in found.items()}

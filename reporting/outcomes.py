@@ -152,9 +152,9 @@ class AttackedClips:
             columns = [column for column, threat in enumerate(self.threats) if threat.attack == attack]
             threats += [self.threats[column] for column in columns]
             attacked = self._attacked(columns)
-            fooled += _shares(self.success[attacked][:, columns].T, self._population(attacked))
+            fooled += _shares(self.success[:, columns][attacked].T, self._population(attacked))
             tested = np.flatnonzero(np.isin(self.fold, self.fold[attacked]))
-            success = np.nan_to_num(self.success[tested][:, columns]).T
+            success = np.nan_to_num(self.success[:, columns][tested]).T
             stays += _shares(self.clean_correct[tested] * (1 - success), self._population(tested))
         found = _with_ends([*stays, *fooled])
         return dict(zip(threats, zip(found[: len(threats)], found[len(threats) :], strict=True), strict=True))
