@@ -296,6 +296,25 @@ class PredictFlags:
     allow_import: list[str] = field(default_factory=list)
 
 
+@dataclass
+class ReportFlags:
+    """What report.py reads and writes.
+
+    Args:
+        output: folder of the report.
+        split: only runs of this split; by default the most frequent one.
+        budgets: only attacks with this profile of budgets; by default the most frequent one.
+        figure6_label: class of the clip in Figure 6; the dog bark by default.
+        seed: seed of resampling and permutations.
+    """
+
+    output: str = "report"
+    split: str | None = None
+    budgets: str | None = None
+    figure6_label: int | None = None
+    seed: int = 0
+
+
 def chosen_folds(value: str | int | Sequence[int]) -> list[int] | None:
     """Numbers of the folds that ``--folds`` names, ascending; None for all.
 

@@ -81,7 +81,14 @@ def test_every_flag_of_the_real_parser_is_known_at_first_look():
 
 
 def test_every_own_flag_is_explained():
-    own = [flags.TrainFlags, flags.AttackFlags, flags.TransferFlags, flags.SweepFlags, flags.PointFlags]
+    own = [
+        flags.TrainFlags,
+        flags.AttackFlags,
+        flags.TransferFlags,
+        flags.SweepFlags,
+        flags.PointFlags,
+        flags.ReportFlags,
+    ]
     assert [flag.name for settings in own for flag in dataclass_flags(settings) if not flag.help] == []
     assert all(dataclasses.is_dataclass(settings) for settings in own)
 
@@ -146,6 +153,8 @@ def test_folds_that_are_none_are_refused(written):
         ("attack.py", ["--clips", "0", "--checkpoints", "x"], 2),
         ("transfer.py", ["--help"], 0),
         ("sweep.py", ["--help"], 0),
+        ("report.py", ["--help"], 0),
+        ("report.py", ["runs", "--seed", "-1"], 2),
         ("sweep.py", ["point", "--help"], 0),
         ("sweep.py", ["nowhere.yaml"], 2),
     ],
@@ -166,3 +175,12 @@ def test_help_and_refusals_import_nothing_heavy(script, arguments, code):
         text = done.stdout
         assert "--trainer.limit_train_batches" not in text or "--help-trainer" in arguments
         assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_report_says_what_it_begins_before_anything_heavy_is_imported():
+    program = (
+        "import sys; from commands.report_cli import read_report_command; read_report_command(['runs'])\n"
+        "print([name for name in ('torch', 'pandas', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "report.py: reading the runs in runs\n")
