@@ -198,12 +198,11 @@ class TransferFlags(AttackFlags):
     """What transfer.py does with trained checkpoints; it attacks like attack.py.
 
     Args:
-        name: folder of the results in runs/<source>/transfer/; the name of the budgets by default.
-        across_representations: compare classifiers of different maps; it needs adversarial sounds.
+        name: folder of the results in runs/<source>/transfer/, of sounds transfer-sound/; the name of the budgets by
+            default.
     """
 
     name: str | None = None
-    across_representations: bool = False
 
     @property
     def folder(self) -> str:
@@ -214,11 +213,9 @@ class TransferFlags(AttackFlags):
         """Check the flags on their own, before anything is read.
 
         Raises:
-            UsageError: as :meth:`AttackFlags.check`, for sounds, and if the name is not that of a folder.
+            UsageError: as :meth:`AttackFlags.check`, and if the name is not that of a folder.
         """
         super().check()
-        if self.space != "map":
-            raise UsageError(f"expected --space map from transfer.py, which judges adversarial maps, got {self.space}")
         if self.name is not None:
             require_plain_name(self.name, "runs/<source>/transfer says where transfers lie")
 

@@ -66,7 +66,7 @@ def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
 @rank_zero_only
 def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequence[TrainedRun]) -> TransferSummary:
     """Evaluate all targets on one source's adversarials; write and log the result."""
-    store = TransferStore(run.path / "transfer" / cli.name)
+    store = TransferStore(run.path / cli.space.beside("transfer") / cli.name)
     crafted = source.write_summary()
     summary = store.write(transfer_rows(source, run, targets, cli.allowed), crafted)
     record_transfer(cli.settings, run.name, store.path, summary)

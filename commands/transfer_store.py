@@ -14,12 +14,12 @@ from storage.schema import READABLE
 from storage.summaries import AttackNumbers, AttackSummary, MeanNumbers, SixNumbers, TransferSummary
 
 SAME = ("schema_version", "profile", "seed", "clips", "recipe")
-FROM_ATTACKS = ("corpus", "class_names", "split", "representation", *SAME, "checkpoints")
+FROM_ATTACKS = ("space", "corpus", "class_names", "split", "representation", *SAME, "checkpoints")
 CELL = ["target_run", "fold", "attack"]
 
 
 class TransferStore:
-    """``runs/<source>/transfer/<name>/``: ``rows.parquet`` and ``summary.json``.
+    """``runs/<source>/transfer/<name>/``, of sounds ``transfer-sound/``: ``rows.parquet`` and ``summary.json``.
 
     Earlier results with the same settings, for other targets, attacks or folds, are kept.
 

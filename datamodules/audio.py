@@ -120,7 +120,7 @@ def read_sound(path: Path, sample_rate: int, seconds: float, start: float = 0.0)
         "breaks_off": breaks_off,
         "cut": file_frames / file_rate > seconds + CUT_FROM_SECONDS,
     }
-    waveform = _resample(mixed, file_rate, sample_rate)
+    waveform = resample(mixed, file_rate, sample_rate)
     begin = min(round(start * sample_rate) - first * sample_rate, len(waveform) - 1)
     waveform = np.clip(waveform[begin : begin + max(1, round(seconds * sample_rate))], -1, 1)
     told = {"breaks_off": f"{file_frames / file_rate:.2f} s"}
@@ -232,7 +232,8 @@ def _level(samples: Waveform) -> float:
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
-def _resample(waveform: Waveform, rate: int, new_rate: int) -> Waveform:
+def resample(waveform: Waveform, rate: int, new_rate: int) -> Waveform:
+    """A waveform ``(time,)`` at another sample rate in Hz, by soxr's HQ setting; it may exceed full scale."""
     if rate == new_rate:
         return waveform
     expected = math.ceil(len(waveform) * new_rate / rate)

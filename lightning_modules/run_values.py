@@ -85,14 +85,18 @@ def attack_numbers(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def transfer_numbers(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Ratio, AUC and n of every transfer from one source, as ``transfer/<attack>/<target architecture>/<number>``.
+    """Ratio, AUC and n of every transfer from one source, as ``transfer/<attack>/<target>/<number>``.
+
+    The target is an architecture, or of sounds a run.
 
     Args:
         summary: content of the transfer's ``summary.json``; its means over the six attacks are those of ``six``.
     """
     numbers = {}
     for cell in (cell for cell in summary["rows"] if cell["fold"] is None):
-        place = f"transfer/{cell['attack'] or 'six'}/{cell['target_architecture']}"
+        # Runs between which sounds are carried may share an architecture.
+        target = cell["target_run"] if summary.get("space") == "sound" else cell["target_architecture"]
+        place = f"transfer/{cell['attack'] or 'six'}/{target}"
         for name in ("ratio", "auc_on_target", "denominator", "source_auc", "source_batch_gradients"):
             if cell.get(name) is not None:
                 numbers[f"{place}/{name}"] = cell[name]

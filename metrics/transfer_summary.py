@@ -40,8 +40,11 @@ def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[TransferCel
         for fold in folds:
             some = of_target if fold is None else of_target[of_target["fold"] == fold]
             attacks = {str(attack): part for attack, part in some.groupby("attack", sort=False)}
-            place = {"fold": fold, "target_run": str(target)}
+            place: dict[str, Any] = {"fold": fold, "target_run": str(target)}
             place["target_architecture"] = str(some["target_architecture"].iloc[0])
+            if "target_representation" in some:
+                place["target_representation"] = str(some["target_representation"].iloc[0])
+                place["target_sample_rate"] = int(some["target_sample_rate"].iloc[0])
             cells += [place | {"attack": attack} | _cell(part, seed) for attack, part in attacks.items()]
             # An attack that is missing on some folds would give the other folds more weight.
             everywhere = some["fold"].nunique()

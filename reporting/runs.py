@@ -11,7 +11,7 @@ from reporting.identity import settings_of, training_of
 from storage import DataError, in_this_version, read_json
 
 FOLD_OR_HIDDEN = re.compile(r"fold\d+|\..*")
-SKIPPED = {"wandb", "tensorboard", "attacks", "attacks-sound", "transfer", "lightning_logs"}
+SKIPPED = {"wandb", "tensorboard", "attacks", "attacks-sound", "transfer", "transfer-sound", "lightning_logs"}
 DEPTH = 3
 """Largest depth of subfolders in which runs are looked for."""
 REMEDY = "run the command that wrote it again with this version, with --overwrite"

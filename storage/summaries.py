@@ -243,6 +243,8 @@ class TransferCell(TypedDict):
     attack: Annotated[str | None, "name of the attack; null for the plain mean over the six"]
     target_run: Annotated[str, "name of the target model's run"]
     target_architecture: Annotated[str, "its architecture"]
+    target_representation: NotRequired[Annotated[str, "of sounds: class of its representation"]]
+    target_sample_rate: NotRequired[Annotated[int, "of sounds: its sample rate", "Hz"]]
     ratio: Annotated[Number, "transfer ratio; null where nothing fools the source", "share"]
     ratio_low: Annotated[Number, "lower end of its interval", "share"]
     ratio_high: Annotated[Number, "upper end", "share"]
@@ -262,9 +264,13 @@ class TransferCell(TypedDict):
 
 
 class TransferSummary(TypedDict):
-    """``transfer/<name>/summary.json``: how the attacks on one run transfer to other models."""
+    """``transfer/<name>/summary.json``: how the attacks on one run transfer to other models.
+
+    Attacks on sounds have it in ``transfer-sound``.
+    """
 
     schema_version: Annotated[int, "version of the results schema"]
+    space: NotRequired[Annotated[Literal["map", "sound"], "what was attacked; maps where it is missing"]]
     corpus: Annotated[str, "name of the corpus"]
     class_names: Annotated[list[str], "names of the classes, by label"]
     split: Annotated[str, "split protocol"]

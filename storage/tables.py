@@ -86,14 +86,22 @@ class CleanRow(TypedDict):
 
 
 class TransferRow(_Place):
-    """``transfer/<name>/rows.parquet``: one row per fold, attack, budget, clip and target model."""
+    """``transfer/<name>/rows.parquet``: one row per fold, attack, budget, clip and target model.
+
+    Attacks on sounds have the table in ``transfer-sound``. All of its judgements, those of the source too, are of the
+    sounds as they are kept, with 16 bits.
+    """
 
     source_run: Annotated[str, "name of the run that the adversarial was made for"]
     source_architecture: Annotated[str, "its architecture"]
     target_run: Annotated[str, "name of the run that classifies the adversarial"]
     target_architecture: Annotated[str, "its architecture"]
     target_checkpoint: Annotated[str, "digest of the judge's file", "SHA-256"]
-    clean_correct_source: Annotated[bool, "the source classifies the clean clip correctly; always true"]
+    target_representation: NotRequired[Annotated[str, "of sounds: class of the target model's representation"]]
+    target_sample_rate: NotRequired[
+        Annotated[int, "of sounds: sample rate of the target model, to which they are resampled", "Hz"]
+    ]
+    clean_correct_source: Annotated[bool, "the source classifies the clean clip correctly; of maps always true"]
     clean_correct_target: Annotated[bool, "the target model classifies the clean clip correctly"]
     source_success: Annotated[bool, "the adversarial fools the source"]
     target_success: Annotated[bool, "the adversarial fools the target model"]

@@ -17,7 +17,6 @@ import soundfile
 import torch
 
 import attack
-import transfer
 from commands.errors import UsageError
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
@@ -306,8 +305,6 @@ def test_maps_and_sounds_never_share_a_folder(trained, attacked_sounds):
         attack.main([*sound_flags(trained, output), "--space", "map", "--attacks", "deepfool"])
     with pytest.raises(UsageError, match=r"expected an snr_db in every budget of bim_b, .* got {'delta': 0.01"):
         attack.main([*sound_flags(trained, output), "--budgets", str(trained / "budgets.yaml")])
-    with pytest.raises(UsageError, match=r"expected --space map from transfer.py"):
-        transfer.main(["--checkpoints", str(trained / "runs" / "tones"), "--space", "sound"])
 
 
 def test_a_silent_clip_is_left_out_and_counted(trained, tmp_path):

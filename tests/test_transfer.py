@@ -204,7 +204,6 @@ def test_other_attacks_and_folds_are_added_and_a_judge_that_was_trained_anew_jud
         (["first"], [], "expected at least two runs to carry adversarials between, got 1"),
         (["first", "larger"], [], "expected runs of one setting, got first and larger, which differ in .*resize"),
         (["forest", "forest"], [], "expected at least two runs"),
-        (["first", "second"], ["--across-representations", "true"], "expected adversarial sounds"),
         (["first", "second"], ["--output", "here"], "expected (one run with|no) --output"),
     ],
 )

@@ -15,9 +15,18 @@ TONES_HZ = tuple((np.arange(2, 13) + 0.5) * 513 / 16 * 8000 / 1024)
 
 
 def write_trained_run(
-    folder: Path, name: str, *, architecture: str = "resnet56", seed: int = 0, size: int = 16
+    folder: Path,
+    name: str,
+    *,
+    architecture: str = "resnet56",
+    seed: int = 0,
+    size: int = 16,
+    representation: str = "STFT",
+    sample_rate: int = 8000,
+    embedded: bool = False,
+    folds: str = "1,2",
 ) -> Path:
-    """Train an architecture on two folds of maps of tones, one tone for each class.
+    """Train an architecture on folds of maps of tones, one tone for each class, or of the embedded corpus.
 
     A ConvNet learns for one epoch only; its last layer is then fitted to the training clips in closed form.
 
@@ -27,20 +36,26 @@ def write_trained_run(
         architecture: a ConvNet or a baseline.
         seed: seed of the training.
         size: rows and columns of a map.
+        representation: class of the map.
+        sample_rate: in Hz.
+        embedded: the embedded corpus instead of tones.
+        folds: their numbers.
 
     Returns:
         The run.
     """
-    if not (folder / "corpus").is_dir():
+    corpus = ("SyntheticSounds", "grouped") if embedded else ("ESC10", "official")
+    if not embedded and not (folder / "corpus").is_dir():
         write_esc_corpus(folder / "corpus", classes=11, seconds=5, tones_hz=TONES_HZ)
     train.main(
         [
-            *("--data", "ESC10", "--data.representation", "STFT", "--data.representation.sample_rate", "8000"),
-            *("--data.representation.resize", str(size), "--data.augmentation", "none", "--data.split", "official"),
+            *("--data", corpus[0], "--data.split", corpus[1], "--data.augmentation", "none"),
+            *("--data.representation", representation, "--data.representation.resize", str(size)),
+            *("--data.representation.sample_rate", str(sample_rate)),
             *("--model.architecture", architecture, "--trainer.max_epochs", "1", "--trainer.accelerator", "cpu"),
-            *("--wandb.mode", "disabled", "--folds", "1,2", "--name", name, "--seed", str(seed)),
-            *("--data.root", str(folder / "corpus"), "--data.cache_dir", str(folder / "cache")),
-            *("--runs_dir", str(folder / "runs")),
+            *("--wandb.mode", "disabled", "--folds", folds, "--name", name, "--seed", str(seed)),
+            *(() if embedded else ("--data.root", str(folder / "corpus"))),
+            *("--data.cache_dir", str(folder / "cache"), "--runs_dir", str(folder / "runs")),
         ]
     )
     run = folder / "runs" / name

@@ -1,4 +1,4 @@
-"""What adversarial maps do as sounds: tables of what ``round_trip.py`` and ``fragility.py`` found."""
+"""Tables of adversarial sounds: attacks, transfer between representations, round trips and disturbances."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,6 +98,49 @@ def sound_attacks_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
         (
             *("run", "map", "attack", "budget", "clips", "recordings"),
             *(f"{kind}{end}" for kind in kinds for end in ("", ", low", ", high", ", n")),
+        ),
+        tuple(plain),
+    )
+
+
+def sound_transfer_table(runs: Sequence[Run]) -> PlainTable:
+    """How sounds that fool one run fool runs on other representations: ``transfer.py --space sound``."""
+    rows, plain = [], []
+    for run in runs:
+        for file in sorted(run.path.glob(f"{SOUND.beside('transfer')}/*/summary.json")):
+            summary = in_this_version(read_json(file, REMEDY), file, REMEDY)
+            source_rate = summary["representation"]["sample_rate"]
+            for cell in summary["rows"]:
+                if cell["fold"] is not None or cell["target_run"] == run.name:
+                    continue
+                attack = "mean of six" if cell["attack"] is None else cell["attack"]
+                target = (cell["target_run"], cell["target_representation"], cell["target_sample_rate"])
+                place = (run.name, run.representation, source_rate, *target)
+                share = {"share": cell["ratio"], "low": cell["ratio_low"], "high": cell["ratio_high"], "n": cell["n"]}
+                counts = tuple(cell[name] for name in ("recordings", "numerator", "denominator"))
+                rows.append(
+                    (
+                        *(run.name, f"{run.representation}, {source_rate} Hz"),
+                        *(target[0], f"{target[1]}, {target[2]} Hz"),
+                        NAMES.get(attack, attack),
+                        str(summary["profile"]),
+                        _share(share),
+                        f"{counts[1]} of {counts[2]}",
+                    )
+                )
+                plain.append((*place, attack, str(summary["profile"]), *share.values(), *counts))
+    return PlainTable(
+        "sound_transfer",
+        "Sounds between representations",
+        "Sounds that fool the source, given to targets on other representations, each of which resamples them to its "
+        "own rate: the share that fools the target too, among clips that both classify correctly when the clean clip "
+        "takes the same path. Summed over budgets; n counts distinct clips. Brackets: 95 % over recordings, none below "
+        "ten.",
+        ("source", "its map", "target", "its map", "attack", "budgets", "fools the target too", "sounds"),
+        tuple(rows),
+        (
+            *("source", "source map", "source Hz", "target", "target map", "target Hz", "attack", "budgets"),
+            *("ratio", "ratio, low", "ratio, high", "n", "recordings", "numerator", "denominator"),
         ),
         tuple(plain),
     )
