@@ -20,10 +20,10 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         The content of each run's ``fragility/summary.json``, by the name of the run.
 
     Raises:
-        UsageError: if a flag or a combination of flags is impossible.
+        UsageError: if a flag or a combination of flags is invalid.
         DataError: if a checkpoint, an adversarial or a recording is missing or broken.
     """
-    # PyTorch takes seconds to import: the flags are checked before, and something is said meanwhile.
+    # PyTorch takes seconds to import: the flags are checked and a first line is printed before that.
     with starting():
         from commands.sound_flags import read_fragility_flags
 

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 from commands.errors import run_command, starting
 
 if TYPE_CHECKING:
-    from commands.predict_command import Heard
+    from commands.predict_command import FilePrediction
 
 
-def main(args: Sequence[str] | None = None) -> "list[Heard]":
+def main(args: Sequence[str] | None = None) -> "list[FilePrediction]":
     """Classify every file; unreadable files are reported, and the others are classified.
 
     Args:
         args: command line; that of the process by default.
 
     Returns:
-        What was heard in each usable file.
+        The prediction for each usable file.
 
     Raises:
         UsageError: if a flag is invalid.
         DataError: if the checkpoint cannot be used; or, after the others are classified, if a file cannot.
     """
-    # PyTorch takes seconds to import: the flags are checked before, and something is said meanwhile.
+    # PyTorch takes seconds to import: the flags are checked and a first line is printed before that.
     with starting():
         from commands.predict_cli import read_predict_command
 

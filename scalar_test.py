@@ -20,7 +20,7 @@ def main(args: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         The content of each run's ``scalar-test/summary.json``, by the name of the run.
 
     Raises:
-        UsageError: if a flag or a combination of flags is impossible.
+        UsageError: if a flag or a combination of flags is invalid.
         DataError: if a checkpoint, an adversarial or a recording is missing or broken.
     """
     with starting():

@@ -38,7 +38,9 @@ def attack(flags: AttackFlags) -> dict[str, AttackSummary]:
     summaries = {}
     with cli.opened(runs.values()):
         pending = {name: run.pending() for name, run in runs.items()}
-        say(f"on {cli.device}", *(line for name, run in runs.items() for line in outlook(name, run, pending[name])))
+        lines = [line for name, run in runs.items() for line in outlook(name, run, pending[name])]
+        # Runs usually share their caches, which are named once.
+        say(f"on {cli.device}", *dict.fromkeys(lines))
         progress = AttackProgress(sum(map(len, pending.values())))
         for name, run in runs.items():
             for fold in pending[name]:

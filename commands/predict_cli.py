@@ -14,7 +14,7 @@ from commands.start import say
 EXAMPLES = (
     Example("python predict.py runs/esc10-stft/fold1/best.ckpt rain.wav dog.ogg", ""),
     Example(
-        "python predict.py runs/esc10-stft/fold1/best.ckpt recordings --each-window --format csv --output heard.csv",
+        "python predict.py runs/esc10-stft/fold1/best.ckpt recordings --each-window --format csv --output out.csv",
         "all audio files below a folder, a row for each window",
     ),
 )
@@ -49,7 +49,7 @@ def read_predict_command(args: Sequence[str] | None) -> PredictCommand:
         Flag("FILE", None, None, "audio files, or folders whose audio files are all taken", required=True),
     ]
     parser.page = lambda: help_text(
-        "predict.py", "Say which class each sound file is.", EXAMPLES, help_groups(PredictFlags), positional
+        "predict.py", "Classify sound files.", EXAMPLES, help_groups(PredictFlags), positional
     )
     command = build(PredictCommand, parser.parse_args(list(sys.argv[1:] if args is None else args)).as_dict())
     require_number("--top", command.top, 1)

@@ -1,4 +1,4 @@
-"""What predict.py does: a trained classifier on sound files, each judged by itself, by the path that a test takes."""
+"""The work of predict.py: classify sound files, each on its own, in the way that a test classifies its clips."""
 
 import copy
 import csv
@@ -29,18 +29,18 @@ from metrics.classification import log_probabilities
 from storage import DataError, write_text
 
 AT_ONCE = 32
-"""Windows of one file that are computed together."""
+"""Number of windows of one file that are classified in one batch."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a classifier hears in a file.
+class FilePrediction:
+    """The outputs of a classifier for one file.
 
     Args:
-        file: the file as it was named.
+        file: the path as it was given.
         starts: where each window begins, in seconds.
-        logits: of each window, ``(windows, classes)``.
-        findings: what is odd about the sound, see :data:`datamodules.audio.FINDINGS`.
+        logits: logits of each window, ``(windows, classes)`` float32.
+        findings: names of oddities of the sound, see :data:`datamodules.audio.FINDINGS`.
     """
 
     file: Path
@@ -50,21 +50,21 @@ class Heard:
 
     @property
     def probabilities(self) -> Tensor:
-        """Of the file, ``(classes,)`` float64: the mean of the windows' log-probabilities, scaled to sum 1."""
+        """Probabilities of the file, ``(classes,)`` float64: softmax of the windows' mean log-probabilities."""
         return log_probabilities(self.logits).mean(dim=0).softmax(dim=0)
 
     @property
     def window_probabilities(self) -> Tensor:
-        """Of each window, ``(windows, classes)`` float64."""
+        """Probabilities of each window, ``(windows, classes)`` float64."""
         return log_probabilities(self.logits).exp()
 
 
 class FileClassifier:
-    """A trained classifier that takes sound files.
+    """A trained classifier applied to sound files.
 
     Args:
         trained: the classifier with its recipe.
-        device: what to compute on.
+        device: device on which to compute.
 
     Raises:
         DataError: if the checkpoint does not say how long its clips are.
@@ -80,8 +80,8 @@ class FileClassifier:
         self.representation = copy.deepcopy(data.representation).to(device).eval()
         self.model = trained.model.to(device)
 
-    def hear(self, file: Path, starts: Sequence[float] = (0.0,)) -> Heard:
-        """Classify windows of a file; no other file has a part in the result.
+    def classify(self, file: Path, starts: Sequence[float] = (0.0,)) -> FilePrediction:
+        """Classify windows of a file; the result depends on no other file.
 
         Args:
             file: an audio file.
@@ -105,53 +105,53 @@ class FileClassifier:
             with torch.inference_mode():
                 maps = self.representation(torch.stack(waveforms).to(self.device)).contiguous()
                 logits.append(self.model(maps).float().cpu())
-        return Heard(file, tuple(starts), torch.cat(logits), tuple(findings))
+        return FilePrediction(file, tuple(starts), torch.cat(logits), tuple(findings))
 
 
-def predict(command: PredictCommand) -> list[Heard]:
-    """Classify every file that was named, and write what was heard.
+def predict(command: PredictCommand) -> list[FilePrediction]:
+    """Classify every file that was named, and write the predictions.
 
     Args:
-        command: what is asked for.
+        command: the command line, checked.
 
     Returns:
-        What was heard in each usable file.
+        The prediction for each usable file.
 
     Raises:
         UsageError: if there is no such device.
-        DataError: if the checkpoint cannot be used; or, after the results of the others are written, if a file cannot.
-        SystemExit: after Ctrl-C, when the results until then are written.
+        DataError: if the checkpoint cannot be used, or a file cannot be read (after the others' results are written).
+        SystemExit: after Ctrl-C, once the results so far are written.
     """
     trained = load_classifier(command.checkpoint, packages_to_import(command.allow_import))
     classifier = FileClassifier(trained, _device(command.device))
     files, failed = _files(command.files)
     windows: Windows = command.windows
     starts = [window_starts(seconds or 0.0, classifier.clip_seconds, windows) for seconds in lengths(files)]
-    heard: list[Heard] = []
+    predictions: list[FilePrediction] = []
     interrupted = False
     try:
         with progress_bar("predicting", sum(map(len, starts))) as advance:
             for file, begins in zip(files, starts, strict=True):
                 try:
-                    heard.append(classifier.hear(file, begins))
+                    predictions.append(classifier.classify(file, begins))
                 except UnusableFileError as error:
                     failed[str(file)] = str(error)
                 for _ in begins:
                     advance()
     except KeyboardInterrupt:
         interrupted = True
-    _write(command, classifier, heard, failed)
-    _say_findings(heard, windows)
+    _write(command, classifier, predictions, failed)
+    _say_findings(predictions, windows)
     if interrupted:
         print(
-            f"interrupted after {len(heard) + len(failed)} of {len(files)} files; what was heard in them is written",
+            f"interrupted after {len(predictions) + len(failed)} of {len(files)} files; their predictions are written",
             file=sys.stderr,
         )
         raise SystemExit(INTERRUPTED)
     if failed:
         told = [f"{name} ({reason})" for name, reason in failed.items()]
         raise DataError(f"expected sound in every file, found {len(failed)} that cannot be used: {named(told)}")
-    return heard
+    return predictions
 
 
 def _device(name: str) -> torch.device:
@@ -162,13 +162,13 @@ def _device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(
-            f"expected --device to be cpu, cuda or another that is there, got {name!r}: {error}"
+            f"expected --device to be cpu, cuda or another device of this machine, got {name!r}: {error}"
         ) from error
     return device
 
 
 def _files(names: Iterable[str]) -> tuple[list[Path], dict[str, str]]:
-    """The files that names stand for, each once, and the folders without any."""
+    """The files that names stand for, each once, and the folders without audio files, with the reason."""
     files: dict[Path, None] = {}
     failed: dict[str, str] = {}
     for name in names:
@@ -183,20 +183,22 @@ def _files(names: Iterable[str]) -> tuple[list[Path], dict[str, str]]:
     return list(files), failed
 
 
-def _say_findings(heard: Sequence[Heard], windows: Windows) -> None:
+def _say_findings(predictions: Sequence[FilePrediction], windows: Windows) -> None:
     for finding, sentence in FINDINGS.items():
-        # A file in windows is used as a whole.
+        # The windows cover the whole file.
         if finding == "cut" and windows == "all":
             continue
-        names = [str(one.file) for one in heard if finding in one.findings]
+        names = [str(one.file) for one in predictions if finding in one.findings]
         if names:
-            warnings.warn(f"{len(names)} of {len(heard)} files {sentence}: {named(names)}", stacklevel=2)
+            warnings.warn(f"{len(names)} of {len(predictions)} files {sentence}: {named(names)}", stacklevel=2)
 
 
-def _rows(command: PredictCommand, classifier: FileClassifier, heard: Sequence[Heard]) -> list[dict[str, Any]]:
-    """File, where a window begins (None for the whole file) and the most probable classes."""
+def _rows(
+    command: PredictCommand, classifier: FileClassifier, predictions: Sequence[FilePrediction]
+) -> list[dict[str, Any]]:
+    """One row per file or window: its start in seconds (None for the whole file) and the most probable classes."""
     rows = []
-    for one in heard:
+    for one in predictions:
         parts: list[tuple[float | None, Tensor]] = [(None, one.probabilities)]
         if command.each_window:
             parts += zip(one.starts, one.window_probabilities, strict=True)
@@ -208,8 +210,10 @@ def _rows(command: PredictCommand, classifier: FileClassifier, heard: Sequence[H
     return rows
 
 
-def _write(command: PredictCommand, classifier: FileClassifier, heard: Sequence[Heard], failed: dict[str, str]) -> None:
-    rows = _rows(command, classifier, heard)
+def _write(
+    command: PredictCommand, classifier: FileClassifier, predictions: Sequence[FilePrediction], failed: dict[str, str]
+) -> None:
+    rows = _rows(command, classifier, predictions)
     if command.format == "table":
         text = _as_table(rows, classifier, to_terminal=command.output is None)
     elif command.format == "csv":

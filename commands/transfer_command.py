@@ -44,7 +44,8 @@ def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
     summaries: dict[str, TransferSummary] = {}
     with cli.opened(sources.values()):
         pending = {name: source.pending() for name, source in sources.items()}
-        say(f"on {cli.device}", *(line for name, run in sources.items() for line in outlook(name, run, pending[name])))
+        lines = [line for name, run in sources.items() for line in outlook(name, run, pending[name])]
+        say(f"on {cli.device}", *dict.fromkeys(lines))
         progress = AttackProgress(sum(map(len, pending.values())))
         for name, source in sources.items():
             for fold in pending[name]:

@@ -507,7 +507,7 @@ def test_runs_and_folds_that_would_hide_one_another_are_refused(trained, tmp_pat
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(checkpoint.read_bytes())
     for paths, message in (
-        ((tmp_path / "a.ckpt", tmp_path / "b.ckpt"), r"expected one checkpoint a fold in .*, got a second, b\.ckpt"),
+        ((tmp_path / "a.ckpt", tmp_path / "b.ckpt"), r"expected one checkpoint per fold in .*, got a second, b\.ckpt"),
         (
             (checkpoint, tmp_path / "other/tones/fold1/best.ckpt"),
             "expected runs of different names, got two",

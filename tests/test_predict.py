@@ -60,35 +60,37 @@ def test_logits_are_those_of_the_test_step_to_the_last_bit(trained):
     assert len(kept.of) == 9
     files = FileClassifier(load_classifier(checkpoint), torch.device("cpu"))
     for clip, logits in kept.of.items():
-        assert torch.equal(files.hear(data.table.files[clip]).logits, logits[None])
+        assert torch.equal(files.classify(data.table.files[clip]).logits, logits[None])
 
 
 def test_a_file_of_forty_seconds_is_judged_by_all_its_windows(trained, tmp_path, capsys):
     checkpoint, _, _ = trained
     write_sound(tmp_path / "long.flac", seconds=40.1, sample_rate=11025, subtype=None, tone_hz=1000.0)
-    (heard,) = predict.main([str(checkpoint), str(tmp_path / "long.flac"), "--format", "json", "--each-window"])
-    assert len(heard.starts) == 81
-    assert heard.starts[-1] == pytest.approx(39.6, abs=2e-3)
-    assert np.max(np.diff(heard.starts)) <= 0.5
+    (prediction,) = predict.main([str(checkpoint), str(tmp_path / "long.flac"), "--format", "json", "--each-window"])
+    assert len(prediction.starts) == 81
+    assert prediction.starts[-1] == pytest.approx(39.6, abs=2e-3)
+    assert np.max(np.diff(prediction.starts)) <= 0.5
     # Once more from the whole file, without this command.
     classifier = load_classifier(checkpoint)
     representation = classifier.data().representation
     whole = decode(tmp_path / "long.flac", 8000, 60.0)
-    windows = np.stack([fit_length(whole[round(start * 8000) :], 4000, "pad") for start in heard.starts])
+    windows = np.stack([fit_length(whole[round(start * 8000) :], 4000, "pad") for start in prediction.starts])
     with torch.no_grad():
         logits = classifier.model(representation(torch.from_numpy(windows)[:, None]))
-    torch.testing.assert_close(heard.logits, logits, atol=1e-3, rtol=1e-3)
-    means = heard.logits.double().log_softmax(dim=1).mean(dim=0).exp()
+    torch.testing.assert_close(prediction.logits, logits, atol=1e-3, rtol=1e-3)
+    means = prediction.logits.double().log_softmax(dim=1).mean(dim=0).exp()
     printed = json.loads(capsys.readouterr().out)
     assert (printed["clip_seconds"], printed["classes"], printed["failed"]) == (0.5, list(CLASSES), [])
-    assert [row["start"] for row in printed["predictions"]] == [None, *heard.starts]
+    assert [row["start"] for row in printed["predictions"]] == [None, *prediction.starts]
     top = printed["predictions"][0]["top"]
     assert top[0]["class"] == CLASSES[int(means.argmax())]
     assert {one["class"]: one["probability"] for one in top} == pytest.approx(
         dict(zip(CLASSES, (means / means.sum()).tolist(), strict=True))
     )
     (first,) = predict.main([str(checkpoint), str(tmp_path / "long.flac"), "--windows", "first"])
-    assert torch.equal(first.logits, heard.logits[:1]) or torch.allclose(first.logits, heard.logits[:1], atol=1e-4)
+    assert torch.equal(first.logits, prediction.logits[:1]) or torch.allclose(
+        first.logits, prediction.logits[:1], atol=1e-4
+    )
 
 
 def test_broken_files_are_named_and_the_others_go_on(trained, tmp_path, capsys):
@@ -99,7 +101,7 @@ def test_broken_files_are_named_and_the_others_go_on(trained, tmp_path, capsys):
     (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
     names = [root / "wind", tmp_path / "text.wav", root / "bell" / "bell-0-0.wav", tmp_path / "cut.wav"]
     names += [tmp_path / "missing.wav", tmp_path / "empty"]
-    output = tmp_path / "heard.csv"
+    output = tmp_path / "predictions.csv"
     arguments = [str(checkpoint), *map(str, names), "--format", "csv", "--top", "2", "--output", str(output)]
     with pytest.raises(SystemExit) as ended:
         run_command(lambda: predict.main(arguments))
@@ -129,28 +131,28 @@ def test_a_table_for_people_and_the_findings_of_files(trained, tmp_path, capsys)
 def test_ctrl_c_keeps_what_was_heard_and_is_one_line(trained, tmp_path, capsys, monkeypatch):
     checkpoint, root, _ = trained
     files = sorted((root / "horn").glob("*.wav"))
-    hear = FileClassifier.hear
+    classify = FileClassifier.classify
 
     def interrupted(self, file, starts=(0.0,)):
         if file == files[2]:
             raise KeyboardInterrupt
-        return hear(self, file, starts)
+        return classify(self, file, starts)
 
-    monkeypatch.setattr(FileClassifier, "hear", interrupted)
+    monkeypatch.setattr(FileClassifier, "classify", interrupted)
     with pytest.raises(SystemExit) as ended:
         run_command(lambda: predict.main([str(checkpoint), *map(str, files), "--format", "csv", "--top", "1"]))
     assert ended.value.code == 130
     captured = capsys.readouterr()
     assert [row["file"] for row in csv.DictReader(io.StringIO(captured.out))] == list(map(str, files[:2]))
     said = [line for line in captured.err.splitlines() if "interrupted" in line]
-    assert said == [f"interrupted after 2 of {len(files)} files; what was heard in them is written"]
+    assert said == [f"interrupted after 2 of {len(files)} files; their predictions are written"]
 
 
 @pytest.mark.parametrize(
     ("flags", "error", "message"),
     [
         (["--top", "0"], UsageError, "expected --top of at least 1, got 0"),
-        (["--device", "abacus"], UsageError, "expected --device to be cpu, cuda or another that is there"),
+        (["--device", "abacus"], UsageError, "expected --device to be cpu, cuda or another device of this machine"),
         (["--allow-import", "a b"], UsageError, "expected --allow-import to name packages"),
     ],
 )
