@@ -18,7 +18,7 @@ from lightning_modules.cross_validation import CrossValidation
 def train_baseline(data: SoundDataModule, validation: CrossValidation) -> None:
     """Fit an SVM or a random forest on a fold's training maps, augmented copies included, and test it on the test part.
 
-    The validation part is not used, because nothing is selected with it; the clips are those of the ConvNets.
+    The validation part is not used, because nothing is selected on it; the other clips are those of the ConvNets.
 
     Args:
         data: the fold's data.

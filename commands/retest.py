@@ -22,9 +22,9 @@ def retest(path: Path | str, data: SoundDataModule, trainer: Trainer, allowed: S
 
     Args:
         path: checkpoint of train.py.
-        data: where to test.
-        trainer: runs the test.
-        allowed: packages that the checkpoint may name classes of, beside the project's own.
+        data: the data on whose test part to test.
+        trainer: the Trainer that runs the test.
+        allowed: packages whose classes the checkpoint may name, in addition to the project's own.
 
     Returns:
         Accuracy, number of test clips and of those that the checkpoint has seen; also written beside the checkpoint.
@@ -69,7 +69,7 @@ def retest(path: Path | str, data: SoundDataModule, trainer: Trainer, allowed: S
 
 
 def is_own_split(trained: TrainedClassifier, data: SoundDataModule) -> bool:
-    """Whether some data ask for the test part that a checkpoint was kept from in training.
+    """Whether some data have the test part that was held out when the checkpoint was trained.
 
     The folds of ``grouped`` and ``random`` share one, which depends on the seed; each official fold has its own.
     """

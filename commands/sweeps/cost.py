@@ -117,7 +117,7 @@ class Estimate:
         return total
 
     def training(self, point: Point, architecture: str, corpus: CorpusSize) -> float:
-        """Seconds of training one fold, maps included."""
+        """Estimated seconds of training one fold, maps included."""
         data = point.settings["data"]["init_args"]
         copies = COPIES.get(data["augmentation"], 1)
         test = corpus.clips / corpus.folds
@@ -132,7 +132,7 @@ class Estimate:
         )
 
     def attacking(self, point: Point, architectures: Sequence[str], corpus: CorpusSize, folds: Sequence[int]) -> Hours:
-        """Time of attacking some folds of each of the architectures."""
+        """Estimated time of attacking some folds of each architecture."""
         settings = point.settings
         clips = min(settings["clips"] or math.inf, corpus.clips / corpus.folds) * RIGHT_WHEN_CLEAN
         spent, most = self._rows_per_clip(settings["attacks"], settings["budgets"], corpus.classes)
@@ -154,9 +154,9 @@ class Estimate:
         return self._rows[key]
 
     def _expected(self, name: str, budgets: str, allowed: int) -> float:
-        """Rows as measured at this profile; otherwise the share of the allowed rows that was measured at another.
+        """Measured rows at this profile; else the share of allowed rows that was measured at another profile.
 
-        DeepFool stops after a few iterations, however many are allowed, so for it the number is kept.
+        DeepFool stops after a few iterations, however many are allowed, so its number of rows is taken unchanged.
         """
         measured = self.times.rows.get(budgets, {}).get(name)
         if measured is not None:
@@ -183,7 +183,7 @@ class Pace:
     attacks: float | None = None
 
     def of(self, hours: Hours) -> Hours:
-        """The time at this pace; where only one of the two was measured, it is taken for both."""
+        """The time at this pace; if only one of the two ratios was measured, it is used for both."""
         training = self.training or self.attacks or 1.0
         attacks = self.attacks or self.training or 1.0
         return Hours(hours.training * training, hours.attacks * attacks, hours.attacks_at_most * attacks)

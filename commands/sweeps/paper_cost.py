@@ -1,4 +1,4 @@
-"""A dry calculation of the whole paper: every sweep on three corpora, on two cores and on 1, 8 and 64 GPUs.
+"""An estimate of the whole paper's computing time: every sweep on three corpora, on two cores and on 1, 8 and 64 GPUs.
 
 python -m commands.sweeps.paper_cost
 python -m commands.sweeps.paper_cost --measure configs/unit_times/gpu.yaml --device cuda
@@ -34,26 +34,26 @@ from storage.attack_store import AttackStore
 
 NOT_OF_THE_PAPER = ("demo", "map_resize", "map_resize_window")
 GPU_FLOPS = 10e12
-"""Floating-point operations per second that a GPU is assumed to sustain on maps of 128 x 128: a sixth of what a current
-data-centre card has at its best in single precision."""
+"""Floating-point operations per second that a GPU is assumed to sustain on maps of 128 x 128: a sixth of the peak of a
+current data-centre card in single precision."""
 GPU_FRONT_END = 100.0
-"""How many times as fast as one core a GPU is assumed to make maps."""
+"""Assumed speed of a GPU at computing maps, relative to one core."""
 CORES_PER_GPU = 8
 """Processor cores beside each GPU, which make the shifted copies."""
 EFFICIENCY = 0.9
-"""Share of many GPUs' time that is assumed to be used; the rest is waiting for the longest unit and for files."""
+"""Assumed utilisation of several GPUs; the rest is waiting for the longest unit and for files."""
 SECONDS_PER_HOUR = 3600.0
 
 
 @dataclass
 class CostFlags:
-    """By which times the paper is calculated, or what is measured instead.
+    """Unit times of the estimate, or what to measure instead.
 
     Args:
         unit_times: measured times of one core; configs/unit_times/one_core.yaml by default.
         gpu_times: measured times of one GPU; assumed ones by default.
         measure: measure this machine, write this file and stop.
-        device: what --measure measures.
+        device: device that --measure measures.
         rows: folders of finished attacks; their gradient rows per clip are written into the file of --unit-times.
     """
 
@@ -66,13 +66,13 @@ class CostFlags:
 
 @dataclass(frozen=True)
 class PaperCost:
-    """What the whole paper takes.
+    """Estimated computing time of the whole paper.
 
     Attributes:
-        settings: number of different settings, each once although several tables use it.
+        settings: number of different settings; one that several tables use counts once.
         folds: number of models that are trained.
         hours: seconds of training and attacks, one after the other.
-        longest: seconds of the longest single fold, trained and attacked; the least that many machines take.
+        longest: seconds of the longest single fold, trained and attacked; a lower bound for any number of machines.
         preparation: seconds of one core for shifted and stretched copies, once for each corpus and sampling rate.
     """
 
@@ -87,7 +87,7 @@ def paper_points(say: Callable[[str], None] = print) -> list[Point]:
     """Every setting of the paper's sweeps, each once, with the budgets that the sweeps name.
 
     Args:
-        say: told which sweep is read.
+        say: called with a line about each sweep that is read.
     """
     parser = PointCLI()
     points: dict[tuple[object, ...], Point] = {}
@@ -97,7 +97,7 @@ def paper_points(say: Callable[[str], None] = print) -> list[Point]:
         say(f"reading {file.name}")
         sweep = SweepFile.read(file)
         for parameters in sweep.points():
-            # A folder without runs: nothing counts as finished.
+            # In a folder without runs nothing counts as finished.
             parser.read([*sweep.arguments(parameters), "--runs_dir", "/nonexistent"])
             point = Point(parser)
             points.setdefault(point.work, point)
@@ -105,7 +105,7 @@ def paper_points(say: Callable[[str], None] = print) -> list[Point]:
 
 
 def paper_cost(points: list[Point], times: UnitTimes) -> PaperCost:
-    """Add up what the points take.
+    """Add up the estimates of all points.
 
     Args:
         points: :func:`paper_points`.
@@ -143,7 +143,7 @@ def assumed_gpu(cpu: UnitTimes) -> UnitTimes:
     to the map two, because no gradient of weights is made.
 
     Args:
-        cpu: measured times, for what is not a classifier's.
+        cpu: measured times, from which those of everything but classifiers are taken.
     """
     forward = {}
     for name in [name for name in ARCHITECTURES if name not in WAVEFORM_ARCHITECTURES]:
@@ -164,7 +164,7 @@ def assumed_gpu(cpu: UnitTimes) -> UnitTimes:
 
 
 def show_paper_cost(console: Console, times: UnitTimes, gpu: UnitTimes | None = None) -> None:
-    """Print the table of machines and what it assumes.
+    """Print a table of estimated hours per machine, and the assumptions.
 
     Args:
         console: where it is printed.
@@ -200,14 +200,14 @@ def show_paper_cost(console: Console, times: UnitTimes, gpu: UnitTimes | None = 
         "Attacks: gradient rows per clip as measured at the profile that the unit times name; where paper was not "
         "measured, DeepFool as many rows, the others the same share of what they may spend. At most: all that the "
         "budgets allow.",
-        f"{RIGHT_WHEN_CLEAN:.0%} of the test clips of every fold are right when clean, and attacked.",
+        f"{RIGHT_WHEN_CLEAN:.0%} of the test clips of every fold are classified correctly when clean, and attacked.",
         f"Several GPUs work on folds and clips of their own and are used to {EFFICIENCY:.0%}.",
     ):
         console.print(sentence, soft_wrap=True, highlight=False, markup=False)
 
 
 def measured_rows(folders: Sequence[Path]) -> dict[str, dict[str, float]]:
-    """Gradient rows per clip that finished attacks have spent, by profile and attack; runs that share counted once.
+    """Mean gradient rows per clip of finished attacks, by profile and attack; budgets that share a run count once.
 
     Args:
         folders: ``runs/NAME/attacks`` of finished attacks.
@@ -241,7 +241,7 @@ def _plans(profile: str) -> list[AttackPlan]:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Print the calculation, or measure unit times and write them to a file.
+    """Print the estimate, or measure unit times and write them to a file.
 
     Args:
         args: command line; that of the process by default.
@@ -253,7 +253,7 @@ def main(args: Sequence[str] | None = None) -> None:
         CostFlags,
         "python -m commands.sweeps.paper_cost",
         args,
-        description="How long the whole paper takes, by unit times, without running any of it.",
+        description="Estimate the computing time of the whole paper from unit times, without running any of it.",
         examples=(Example("python -m commands.sweeps.paper_cost", ""),),
     )
     console = Console()
