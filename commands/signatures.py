@@ -214,7 +214,7 @@ def _tree(module: str) -> ast.Module:
 
 @cache
 def _source(module: str) -> Path | None:
-    """File of a module of the project, or of of a third-party package, without importing it."""
+    """File of a module of the project, or of a third-party package, without importing it."""
     package, *inner = module.split(".")
     folders = [PROJECT / package]
     if not folders[0].is_dir():
