@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from commands.round_trip_run import CLIPS_IN_A_PART, attacked_sounds
+from commands.round_trip_run import CLIPS_IN_A_PART
 from commands.stored_adversarials import StoredFold
 from datamodules.disturbances import Disturbance, UnsupportedError
 from datamodules.progress import progress_bar
@@ -119,10 +119,10 @@ def _answers(victim: Victim, sounds: Tensor) -> np.ndarray:
 def fragility(
     folds: Sequence[StoredFold], store: RowStore, disturbances: Sequence[Disturbance], *, seed: int = 0
 ) -> pd.DataFrame:
-    """Disturb the sounds of all stored adversarial maps and the clean clips, or go on where a command stopped.
+    """Disturb stored adversarial sounds, or those of stored maps, and the clean clips, or go on after a stop.
 
     Args:
-        folds: folds of a run with stored maps.
+        folds: folds of a run with stored adversarials.
         store: where rows are kept.
         disturbances: what happens to the sounds.
         seed: seed of what is random.
@@ -171,14 +171,12 @@ def _pending(fold: StoredFold, store: RowStore, disturbances: Sequence[Disturban
 
 
 def _attacked_sounds(fold: StoredFold, attack: str, clip: int) -> SoundsOfClip:
-    outcomes = fold.outcomes
-    rows = outcomes[(outcomes["attack"] == attack) & (outcomes["clip"] == clip)].sort_values("budget_index")
-    made = attacked_sounds(fold, attack, clip)[0]
-    return SoundsOfClip(made[rows["budget_index"].tolist()], fold.copied(rows))
+    rows, made = fold.adversarial_sounds(attack, clip)
+    return SoundsOfClip(made, fold.copied(rows))
 
 
 def _clean_sound(fold: StoredFold, clip: int) -> SoundsOfClip:
     clips = fold.store.clips()
     row = clips[(clips["fold"] == fold.fold) & (clips["clip"] == clip)]
     row = row.assign(attack=CLEAN, budget_index=0, budget="{}", target_label=-1)
-    return SoundsOfClip(fold.sound(clip), fold.copied(row))
+    return SoundsOfClip(fold.clean_sound(clip), fold.copied(row))

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
-from commands.stored_adversarials import StoredFold
+from commands.stored_adversarials import StoredFold, attacked_sounds
 from datamodules.progress import progress_bar
 from metrics.distances import consistency, l2_distance, snr_db
 from storage.row_store import RowStore
@@ -16,29 +14,6 @@ from storage.sound_file import SoundFormat, write_sound
 
 KEY = ("fold", "attack", "budget_index", "clip")
 CLIPS_IN_A_PART = 16
-
-
-def attacked_sounds(fold: StoredFold, attack: str, clip: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The sounds that a clip's adversarial maps stand for.
-
-    A clip is computed alone, all of its budgets together, so that nothing depends on the other clips.
-
-    Args:
-        fold: fold of a run with stored maps.
-        attack: name of the attack.
-        clip: position of the clip in the fold's record.
-
-    Returns:
-        The sounds ``(budgets, 1, time)``, the clean sound ``(1, 1, time)``, the adversarial maps
-        ``(budgets, 1, rows, columns)`` and the clean map ``(1, 1, rows, columns)``.
-    """
-    adversarial, clean, sound = fold.maps(attack, clip), fold.maps("clean", clip), fold.sound(clip)
-    budgets = len(adversarial)
-    with torch.no_grad():
-        made = fold.data.representation.inverse(
-            sound.expand(budgets, -1, -1), adversarial, clean.expand_as(adversarial)
-        )
-    return made, sound, adversarial, clean
 
 
 def round_trip(folds: Sequence[StoredFold], store: RowStore, sounds: SoundFormat | None = None) -> pd.DataFrame:

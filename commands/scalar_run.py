@@ -13,13 +13,13 @@ from torch import Tensor
 from attacks.scalar_test import GAINS_DB, scalar_test
 from commands.errors import UsageError
 from commands.named_runs import named_runs
-from commands.round_trip_run import attacked_sounds
 from commands.sound_commands import folds_of, open_store, percent, summary_of
 from commands.sound_flags import ScalarFlags
-from commands.stored_adversarials import StoredFold
+from commands.stored_adversarials import StoredFold, attacked_sounds
 from datamodules.progress import progress_bar
 from metrics.survival import share_among
 from storage.row_store import RowStore
+from storage.space import MAP, SPACES
 
 KEY = ("fold", "attack", "budget_index", "clip", "input", "kind", "number")
 INPUTS = {"map": (0.0, 1.0), "sound": (-1.0, 1.0)}
@@ -30,8 +30,8 @@ def run_scalar_test(flags: ScalarFlags) -> dict[str, dict[str, Any]]:
     """Multiply the stored adversarials of every run; print and return the summaries, by name of the run."""
     summaries = {}
     for run in named_runs(flags.checkpoints, flags.folds):
-        folds = folds_of(run, flags)
-        store = RowStore(run.path / "scalar-test", KEY)
+        folds = folds_of(run, flags, SPACES[flags.space])
+        store = RowStore(run.path / SPACES[flags.space].beside("scalar-test"), KEY)
         with store.alone():
             open_store(store, folds, flags)
             rows = scalar_rows(folds, store, seed=flags.seed)
@@ -74,13 +74,18 @@ def scalar_rows(folds: Sequence[StoredFold], store: RowStore, *, seed: int = 0) 
 
 
 def _of_clip(fold: StoredFold, attack: str, clip: int, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    sounds, clean_sound, maps, clean_map = attacked_sounds(fold, attack, clip)
     budgets = rows["budget_index"].tolist()
-    victims: dict[str, tuple[Callable[[Tensor], Tensor], Tensor, Tensor]] = {
-        "map": (fold.trained.model.classifier, maps[budgets], clean_map),
-        "sound": (fold.logits, sounds[budgets], clean_sound),
-    }
-    labels = torch.tensor(rows["label"].tolist(), device=maps.device)
+    victims: dict[str, tuple[Callable[[Tensor], Tensor], Tensor, Tensor]] = {}
+    if fold.store.space == MAP:
+        sounds, clean_sound, maps, clean_map = attacked_sounds(fold, attack, clip)
+        victims["map"] = fold.trained.model.classifier, maps[budgets], clean_map
+        victims["sound"] = fold.logits, sounds[budgets], clean_sound
+    else:
+        stored, sounds = fold.adversarial_sounds(attack, clip)
+        # Of the budgets, those at which the attack fools.
+        chosen = torch.from_numpy(stored["budget_index"].isin(budgets).to_numpy(copy=True))
+        victims["sound"] = fold.logits, sounds[chosen], fold.clean_sound(clip)
+    labels = torch.tensor(rows["label"].tolist(), device=fold.device)
     ids = torch.full((len(budgets),), clip)
     frames, copied = [], fold.copied(rows)
     for name, (classify, adversarials, clean) in victims.items():

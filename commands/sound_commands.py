@@ -14,7 +14,7 @@ from commands.fragility_run import fragility
 from commands.named_runs import named_runs
 from commands.round_trip_run import KEY as ROUND_TRIP_KEY
 from commands.round_trip_run import round_trip
-from commands.sound_flags import FragilityFlags, RoundTripFlags
+from commands.sound_flags import FragilityFlags, RoundTripFlags, StoredFlags
 from commands.stored_adversarials import StoredFold, stored_folds
 from datamodules.disturbances import disturbances
 from metrics.fragility import FragilityCell, summarise_fragility
@@ -22,6 +22,7 @@ from metrics.round_trip import RoundTripCell, summarise_round_trip
 from metrics.survival import Median, Share
 from storage.provenance import git_commit, package_versions
 from storage.row_store import RowStore
+from storage.space import MAP, SPACES, Space
 from storage.trained_run import TrainedRun, sha256
 from storage.untrusted import allowed_packages
 
@@ -49,8 +50,8 @@ def run_fragility(flags: FragilityFlags) -> dict[str, dict[str, Any]]:
         raise UsageError(str(error)) from error
     summaries = {}
     for run in named_runs(flags.checkpoints, flags.folds):
-        folds = folds_of(run, flags)
-        store = RowStore(run.path / "fragility", FRAGILITY_KEY)
+        folds = folds_of(run, flags, SPACES[flags.space])
+        store = RowStore(run.path / SPACES[flags.space].beside("fragility"), FRAGILITY_KEY)
         with store.alone():
             open_store(store, folds, flags)
             rows = fragility(folds, store, chosen, seed=flags.seed)
@@ -60,7 +61,7 @@ def run_fragility(flags: FragilityFlags) -> dict[str, dict[str, Any]]:
     return summaries
 
 
-def folds_of(run: TrainedRun, flags: RoundTripFlags) -> list[StoredFold]:
+def folds_of(run: TrainedRun, flags: StoredFlags, space: Space = MAP) -> list[StoredFold]:
     """The folds of a run with stored adversarials that the flags choose.
 
     Raises:
@@ -72,6 +73,7 @@ def folds_of(run: TrainedRun, flags: RoundTripFlags) -> list[StoredFold]:
     return stored_folds(
         run,
         flags.attacks,
+        space=space,
         data={"root": flags.data.root, "cache_dir": flags.data.cache_dir},
         device=chosen_device(flags.device),
         allowed=allowed_packages(flags.allow_import),
@@ -93,7 +95,7 @@ def chosen_device(name: str) -> torch.device:
         raise UsageError(f"expected --device of this machine, cpu for example, got {name!r}: {reason}") from error
 
 
-def open_store(store: RowStore, folds: Sequence[StoredFold], flags: RoundTripFlags) -> None:
+def open_store(store: RowStore, folds: Sequence[StoredFold], flags: StoredFlags) -> None:
     """Open a folder of rows for results of these folds.
 
     Raises:

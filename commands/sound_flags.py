@@ -17,6 +17,7 @@ from commands.flags import chosen_folds
 from commands.help import Example
 from commands.parser import read_flags
 from commands.start import say
+from storage.space import SpaceName
 
 ROUND_TRIP_EXAMPLES = (
     Example("python round_trip.py --checkpoints runs/esc10-stft", "of what attack.py --save-adversarials has kept"),
@@ -25,6 +26,7 @@ ROUND_TRIP_EXAMPLES = (
 FRAGILITY_EXAMPLES = (
     Example("python fragility.py --checkpoints runs/esc10-stft", "every disturbance"),
     Example("python fragility.py --checkpoints runs/esc10-stft --attacks bim_b --transforms noise mp3", ""),
+    Example("python fragility.py --checkpoints runs/esc10-m11 --space sound", "after attack.py --space sound"),
 )
 
 
@@ -42,12 +44,12 @@ class CorpusFlags:
 
 
 @dataclass
-class RoundTripFlags:
-    """What round_trip.py does with stored adversarial maps.
+class StoredFlags:
+    """Which stored adversarials a command works on.
 
     Args:
         checkpoints: checkpoints, or folders of runs, which stand for all their folds.
-        attacks: names of attacks whose maps were kept; all of them by default.
+        attacks: names of attacks whose adversarials were kept; all of them by default.
         folds: all, or the numbers of some folds, such as 1 or 1,2.
         seed: of the resampling of intervals, and of what is random in a disturbance.
         overwrite: delete the results first.
@@ -55,7 +57,6 @@ class RoundTripFlags:
             trust.
         device: cpu, cuda or another of PyTorch's; auto is the GPU where there is one.
         data: where the corpus lies on this machine.
-        sounds: write the sounds and the clean clips beside the results, with 16 bits, in this format.
     """
 
     checkpoints: list[str]
@@ -66,7 +67,6 @@ class RoundTripFlags:
     allow_import: list[str] = field(default_factory=list)
     device: str = "auto"
     data: CorpusFlags = field(default_factory=CorpusFlags)
-    sounds: Literal["wav", "flac"] | None = None
 
     def check(self) -> None:
         """Refuse what can be told from the flags alone.
@@ -82,20 +82,39 @@ class RoundTripFlags:
 
 
 @dataclass
-class FragilityFlags(RoundTripFlags):
-    """What fragility.py does with stored adversarial maps.
+class RoundTripFlags(StoredFlags):
+    """What round_trip.py does with stored adversarial maps.
 
     Args:
+        sounds: write the sounds and the clean clips beside the results, with 16 bits, in this format.
+    """
+
+    sounds: Literal["wav", "flac"] | None = None
+
+
+@dataclass
+class FragilityFlags(StoredFlags):
+    """What fragility.py does with stored adversarials.
+
+    Args:
+        space: sounds of adversarial maps, or the sounds that attack.py --space sound has kept.
         transforms: kinds of disturbances (gain, noise, bits, resample, low_pass, shift, ogg, mp3, room); all by
             default.
     """
 
+    space: SpaceName = "map"
     transforms: list[str] | None = None
 
 
 @dataclass
-class ScalarFlags(RoundTripFlags):
-    """What scalar_test.py does with stored adversarial maps; it writes no sounds."""
+class ScalarFlags(StoredFlags):
+    """What scalar_test.py does with stored adversarials.
+
+    Args:
+        space: adversarial maps and their sounds, or the sounds that attack.py --space sound has kept.
+    """
+
+    space: SpaceName = "map"
 
 
 def read_scalar_flags(args: Sequence[str] | None) -> ScalarFlags:

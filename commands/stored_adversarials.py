@@ -1,4 +1,4 @@
-"""The adversarial maps that attack.py has kept of a trained run, with the clean sounds and the classifiers."""
+"""The adversarials that attack.py has kept of a trained run, with the clean sounds and the classifiers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,12 @@ from torch import Tensor
 from datamodules import SoundDataModule
 from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
 from metrics.attack_summary import CHECK
+from metrics.success import round_to_16bit
 from storage import DataError
 from storage.attack_store import AttackStore
 from storage.rows import with_label_names
 from storage.schema import require_readable
+from storage.space import MAP, Space
 from storage.trained_run import TrainedRun, sha256
 
 COPIED = ["fold", "attack", "budget_index", "budget", "clip", "name", "recording", "label", "target_label"]
@@ -93,6 +95,27 @@ class StoredFold:
             raise DataError(f"expected float32 maps (budgets, 1, rows, columns) in {file}, found {tuple(maps.shape)}")
         return maps.to(self.device)
 
+    def clean_sound(self, clip: int) -> Tensor:
+        """The clean sound beside which adversarial sounds are judged: of attacks on sounds as it is kept, 16 bits."""
+        return self.sound(clip) if self.store.space == MAP else round_to_16bit(self.sound(clip))
+
+    def adversarial_sounds(self, attack: str, clip: int) -> tuple[pd.DataFrame, Tensor]:
+        """The sounds that an attack on a clip was kept as, or that its maps stand for.
+
+        Returns:
+            The rows of the attack on the clip, one per budget, and as many sounds ``(budgets, 1, time)`` on the device.
+
+        Raises:
+            DataError: if a file is missing or holds something else.
+        """
+        outcomes = self.outcomes
+        rows = outcomes[(outcomes["attack"] == attack) & (outcomes["clip"] == clip)].sort_values("budget_index")
+        budgets, name = rows["budget_index"].tolist(), str(rows["name"].iloc[0])
+        if self.store.space == MAP:
+            return rows, attacked_sounds(self, attack, clip)[0][budgets]
+        kept = [self.store.sounds.read(self.fold, attack, budget, clip, name)[0] for budget in budgets]
+        return rows, torch.from_numpy(np.stack(kept))[:, None].to(self.device)
+
     @torch.no_grad()
     def shown(self, sounds: Tensor) -> tuple[Tensor, Tensor]:
         """Maps and logits of sounds ``(n, 1, time)``, as this fold's classifier sees them."""
@@ -104,28 +127,53 @@ class StoredFold:
         return self.shown(sounds)[1]
 
 
+def attacked_sounds(fold: StoredFold, attack: str, clip: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The sounds that a clip's adversarial maps stand for.
+
+    A clip is computed alone, all of its budgets together, so that nothing depends on the other clips.
+
+    Args:
+        fold: fold of a run with stored maps.
+        attack: name of the attack.
+        clip: position of the clip in the fold's record.
+
+    Returns:
+        The sounds ``(budgets, 1, time)``, the clean sound ``(1, 1, time)``, the adversarial maps
+        ``(budgets, 1, rows, columns)`` and the clean map ``(1, 1, rows, columns)``.
+    """
+    adversarial, clean, sound = fold.maps(attack, clip), fold.maps("clean", clip), fold.sound(clip)
+    budgets = len(adversarial)
+    with torch.no_grad():
+        made = fold.data.representation.inverse(
+            sound.expand(budgets, -1, -1), adversarial, clean.expand_as(adversarial)
+        )
+    return made, sound, adversarial, clean
+
+
 def stored_folds(
     run: TrainedRun,
     attacks: Sequence[str] | None,
     *,
+    space: Space = MAP,
     data: Mapping[str, Any],
     device: torch.device,
     allowed: Sequence[str] = (),
 ) -> list[StoredFold]:
-    """The folds of a run of which adversarial maps were kept.
+    """The folds of a run of which adversarials were kept.
 
     Args:
         run: the run.
-        attacks: names of attacks; all whose maps are there by default.
+        attacks: names of attacks; all whose adversarials are there by default.
+        space: what was attacked.
         data: settings of the DataModule that this machine replaces, ``root`` for example; None keeps the checkpoint's.
         device: where to compute.
         allowed: packages that checkpoints may name classes of, beside the project's own.
 
     Raises:
-        DataError: if there are no maps, those of an attack that is asked for are missing, or they were made for another
-            checkpoint.
+        DataError: if there are no adversarials, those of an attack that is asked for are missing, or they were made for
+            another checkpoint.
     """
-    store = AttackStore(run.path / "attacks")
+    store = AttackStore(run.path / space.folder, space)
     settings = store.stored_settings()
     if settings:
         require_readable(settings.get("schema_version", 1), store.settings_file, "attack again with --overwrite")
@@ -133,15 +181,15 @@ def stored_folds(
     if not len(outcomes):
         raise DataError(f"expected attacked clips in {store.path}, found none; {HOW_TO_KEEP}")
     outcomes = outcomes[~outcomes["attack"].str.startswith(CHECK) & outcomes["fold"].isin(list(run.checkpoints))]
-    pairs = outcomes[["fold", "attack", "clip"]].drop_duplicates()
-    there = [store.adversarials_file(*key).is_file() for key in pairs.itertuples(index=False, name=None)]
-    outcomes = outcomes.merge(pairs[there], on=["fold", "attack", "clip"])
+    if len(outcomes):
+        keys = outcomes[["fold", "attack", "budget_index", "clip", "name"]].itertuples(index=False, name=None)
+        outcomes = outcomes[[store.is_kept(*key) for key in keys]]
     kept = sorted(outcomes["attack"].unique())
     missing = [name for name in attacks or [] if name not in kept]
     if missing or not kept:
         what = f"of {missing[0]} " if missing else ""
         found = f"those of {', '.join(kept)}" if kept else "none"
-        raise DataError(f"expected adversarial maps {what}in {store.path}, found {found}; {HOW_TO_KEEP}")
+        raise DataError(f"expected adversarial {space.name}s {what}in {store.path}, found {found}; {HOW_TO_KEEP}")
     if attacks:
         outcomes = outcomes[outcomes["attack"].isin(list(attacks))]
     replaced = {name: value for name, value in data.items() if value is not None}
@@ -156,7 +204,9 @@ def stored_folds(
             StoredFold(trained.fold, trained, trained.data(**replaced), store, of_fold.reset_index(drop=True), device)
         )
     if not folds:
-        raise DataError(f"expected adversarial maps of folds {sorted(run.checkpoints)} in {store.path}, found none")
+        raise DataError(
+            f"expected adversarial {space.name}s of folds {sorted(run.checkpoints)} in {store.path}, found none"
+        )
     return folds
 
 

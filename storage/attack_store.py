@@ -75,6 +75,12 @@ class AttackStore:
         """Path of the adversarial maps of a clip, float32 ``(budgets, 1, rows, columns)``."""
         return self.path / "adversarials" / f"fold{fold}" / attack / f"{clip}.npy"
 
+    def is_kept(self, fold: int, attack: str, budget_index: int, clip: int, name: str) -> bool:
+        """Whether the adversarial of a clip, with this file name in the corpus, is kept at a budget."""
+        if self.space == MAP:
+            return self.adversarials_file(fold, attack, clip).is_file()
+        return self.sounds.find(fold, attack, budget_index, clip, name) is not None
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Lock the folder against a second command, which would merge and remove the parts of the first.

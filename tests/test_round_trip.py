@@ -16,12 +16,16 @@ from hypothesis import strategies as st
 import attack
 import fragility
 import round_trip
+import scalar_test
 from commands import fragility_run, round_trip_run
 from commands.errors import UsageError
 from datamodules.disturbances import Disturbance, disturbances
 from lightning_modules.trained_classifier import load_classifier
 from metrics.survival import median_among, share_among, weighted_median
+from reporting.runs import read_run
+from reporting.tables.sound import fragility_table
 from storage import DataError
+from storage.adversarial_sounds import AdversarialSounds
 from storage.folder_lock import alone_in
 from storage.row_store import RowStore
 from tests.trained_run_fixture import write_trained_run
@@ -203,9 +207,65 @@ def test_disturbances_are_added_to_what_is_there(copied, disturbed):
     pd.testing.assert_frame_equal(pd.read_parquet(copied / "fragility" / "rows.parquet"), disturbed[1])
 
 
+def test_attacked_sounds_are_disturbed_and_multiplied_as_they_are_kept(attacked, disturbed):
+    budgets = attacked.parent.parent / "sound_budgets.yaml"
+    budgets.write_text("fgsm: {snr_db: [40, 10, 0]}\n")
+    run = str(attacked)
+    attack.main(
+        [
+            *("--checkpoints", run, "--space", "sound", "--attacks", "fgsm", "--budgets", str(budgets), "--folds", "1"),
+            *("--save-adversarials", "--clips", "10", "--wandb.mode", "disabled", "--trainer.accelerator", "cpu"),
+            *("--data.cache_dir", str(attacked.parent.parent / "cache")),
+        ]
+    )
+    more = flags(attacked, "--space", "sound", "--folds", "1")
+    cells = fragility.main([*more, "--transforms", "gain", "noise"])["tones"]["cells"]
+    scalar_test.main(more)
+    rows, scalars = (
+        pd.read_parquet(attacked / name / "rows.parquet") for name in ("fragility-sound", "scalar-test-sound")
+    )
+    # Results of maps stay as they are.
+    pd.testing.assert_frame_equal(pd.read_parquet(attacked / "fragility" / "rows.parquet"), disturbed[1])
+    trained = load_classifier(attacked / "fold1" / "best.ckpt")
+    representation = trained.data(cache_dir=str(attacked.parent.parent / "cache")).representation
+    kept = AdversarialSounds(attacked / "attacks-sound")
+
+    def answer(sound):
+        with torch.no_grad():
+            return int(trained.model(representation(torch.from_numpy(sound).float()[None, None])).argmax())
+
+    outcomes = pd.read_parquet(attacked / "attacks-sound" / "outcomes.parquet").query("attack == 'fgsm'")
+    noisy = rows[(rows["transform"] == "noise") & (rows["attack"] == "fgsm")].drop_duplicates(["budget_index", "clip"])
+    assert len(noisy) == len(outcomes) > 12
+    assert {(row.attack, row.budget_index) for row in rows.itertuples()} == {
+        ("clean", 0),
+        *(("fgsm", k) for k in range(3)),
+    }
+    for row in noisy.iloc[::4].itertuples():
+        sound, rate = kept.read(1, "fgsm", row.budget_index, row.clip, row.name)
+        assert row.sound_success == (answer(sound) != row.label)
+        seed = fragility_run.seed_of(0, row.name, "noise")
+        made = Disturbance("noise", row.strength)(sound.astype(np.float64), rate, seed)
+        assert row.disturbed_prediction == answer(made)
+    fooled = outcomes[outcomes["success"] > 0]
+    assert set(scalars["input"]) == {"sound"}
+    assert len(scalars[scalars["kind"] == "draw"]) == 20 * len(fooled) > 0
+    for row in scalars[scalars["kind"] == "draw"].iloc[::23].itertuples():
+        sound, _ = kept.read(1, "fgsm", row.budget_index, row.clip, row.name)
+        assert row.restored == (answer(np.float32(row.scalar) * sound) == row.label)
+    table = fragility_table([read_run(attacked)])
+    assert [line[3] for line in table.plain_rows].count("sound") == len([c for c in cells if c["fold"] is None])
+
+
 @pytest.mark.parametrize(
     ("program", "more", "error", "message"),
     [
+        (
+            fragility,
+            ("--space", "sound", "--attacks", "cwa"),
+            DataError,
+            "expected adversarial sounds of cwa|found none",
+        ),
         (round_trip, ("--attacks", "cwa"), DataError, "maps of cwa in .*, found those of bim_b, fgsm"),
         (round_trip, ("--seed", "1"), UsageError, "was begun with, got another seed; --overwrite"),
         (round_trip, ("--device", "abacus"), UsageError, "expected --device of this machine"),

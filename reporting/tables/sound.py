@@ -12,7 +12,7 @@ from reporting.runs import REMEDY, Run
 from reporting.tables.plain import PlainTable
 from storage import in_this_version, read_json
 from storage.rows import read_rows
-from storage.space import SOUND
+from storage.space import SOUND, SPACES
 
 
 def round_trip_table(runs: Sequence[Run]) -> PlainTable:
@@ -149,25 +149,27 @@ def sound_transfer_table(runs: Sequence[Run]) -> PlainTable:
 def fragility_table(runs: Sequence[Run]) -> PlainTable:
     """What a disturbance leaves of the adversarial sounds of every run, beside the clean clips under the same one."""
     rows, plain = [], []
-    for run, cell in _cells(runs, "fragility"):
+    found = [(space, *pair) for space in SPACES.values() for pair in _cells(runs, space.beside("fragility"))]
+    for space, run, cell in found:
         shares = [cell[name] for name in ("survival", "target_survival", "clean_accuracy")]
         place = (run.name, run.representation, NAMES.get(cell["attack"], cell["attack"]))
         disturbance = cell["transform"].replace("_", " ")
         strength = f"{cell['strength']:g} {cell['unit']}".strip()
-        rows.append((*place, _budget(cell), f"{disturbance}, {strength}", *map(_share, shares)))
+        rows.append((*place, space.name, _budget(cell), f"{disturbance}, {strength}", *map(_share, shares)))
         numbers = [part[end] for part in shares for end in ("share", "low", "high", "n")]
-        plain.append((*place, cell["budget"], cell["transform"], cell["strength"], cell["unit"], *numbers))
+        plain.append((*place, space.name, cell["budget"], cell["transform"], cell["strength"], cell["unit"], *numbers))
     kinds = ("survives", "target hits survive", "clean clips that are right")
     return PlainTable(
         "fragility",
         "Disturbed sounds",
-        "Disturbed adversarial sounds. Survives: of the clips that the undisturbed sound fools, the share that "
+        "Disturbed adversarial sounds, made of attacked maps or attacked themselves. Survives: of the clips that the "
+        "undisturbed sound fools, the share that "
         "the disturbed one fools; the labels of the others are restored. Beside it the accuracy of clean clips under "
         "the same one, without which the survival means nothing. Brackets: 95 % over recordings, none below ten.",
-        ("run", "map", "attack", "budget", "disturbance", *kinds),
+        ("run", "map", "attack", "attacked", "budget", "disturbance", *kinds),
         tuple(rows),
         (
-            *("run", "map", "attack", "budget", "disturbance", "strength", "unit"),
+            *("run", "map", "attack", "attacked", "budget", "disturbance", "strength", "unit"),
             *(f"{kind}{end}" for kind in kinds for end in ("", ", low", ", high", ", n")),
         ),
         tuple(plain),
