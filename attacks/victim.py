@@ -101,11 +101,11 @@ def check_victim(victim: nn.Module, inputs: Tensor) -> list[VictimFinding]:
             f"{FORWARDS} evaluations of one batch differ by {change:.1e} of the largest logit",
             "remove the randomness from the victim, or attack its average over many draws",
         ),
-        check_logits(first),
+        find_probabilities(first),
     ]
 
 
-def check_logits(outputs: Tensor) -> VictimFinding:
+def find_probabilities(outputs: Tensor) -> VictimFinding:
     """Check whether the outputs for one batch are logits rather than probabilities.
 
     Args:

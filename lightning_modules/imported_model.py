@@ -5,7 +5,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from attacks.victim import check_logits
+from attacks.victim import find_probabilities
 from datamodules import Batch
 from lightning_modules.cross_validation import CrossValidation
 
@@ -46,6 +46,6 @@ class ImportedModel(Callback):
         """Say so if the outputs for the first batch are probabilities, which the attacks would take for logits."""
         if batch_idx > 0 or not trainer.is_global_zero:
             return
-        finding = check_logits(outputs.float())
+        finding = find_probabilities(outputs.float())
         if not finding.passed:
             warnings.warn(f"the imported model's {finding.found}; {finding.remedy}", stacklevel=2)
