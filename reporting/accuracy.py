@@ -190,7 +190,7 @@ def accuracy_of(folds: Sequence[TestedFold]) -> float:
 
 def _refuse_other_accuracies(run: Run, tested: Sequence[TestedFold]) -> None:
     """Raise ``DataError`` if predictions contradict the summary, so that no value contradicts its interval."""
-    said = {f"fold {row['fold']}": row.get("accuracy") for row in run.summary["folds"]}
+    said: dict[str, float | None] = {f"fold {row['fold']}": row.get("accuracy") for row in run.summary["folds"]}
     found = {f"fold {fold.fold}": accuracy_of([fold]) for fold in tested}
     if tested:
         said["all folds"], found["all folds"] = run.summary["accuracy_mean"], accuracy_of(tested)

@@ -4,13 +4,24 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from metrics.attack_summary import THE_SIX
 from metrics.cost import Cost, mean_cost
 from reporting.distinct_clips import attacked_clips
 from reporting.paper_numbers import ITERATIVE
 from reporting.runs import AttackResults, Run
+from storage.summaries import AttackNumbers, MeanNumbers, SixNumbers
+
+Averaged = Literal["auc", "fooling_rate"]
+"""A number of an attack that has an interval."""
+
+End = Literal["auc_low", "auc_high", "fooling_rate_low", "fooling_rate_high"]
+ENDS: dict[Averaged, tuple[End, End]] = {
+    "auc": ("auc_low", "auc_high"),
+    "fooling_rate": ("fooling_rate_low", "fooling_rate_high"),
+}
+"""The keys of its ends."""
 
 
 @dataclass(frozen=True)
@@ -110,29 +121,29 @@ def fold_gradients(run: Run) -> dict[int, dict[str, float]]:
 
 def parameters(runs: Sequence[Run]) -> Estimate | None:
     """Counted trainable parameters; None for a non-differentiable baseline."""
-    counts = {int(run.summary["parameters"]) for run in runs if run.summary.get("parameters")}
+    counts = {count for run in runs if (count := run.summary.get("parameters"))}
     names = tuple(run.name for run in runs)
     return Estimate(float(max(counts)), None, None, None, None, names, interval="counted") if counts else None
 
 
-def _batch_gradients(row: dict[str, Any]) -> Cost | None:
+def _batch_gradients(row: AttackNumbers) -> Cost | None:
     value = row["batch_gradients"]
     return None if value is None else Cost(float(value), censored=False)
 
 
-def _mean(runs: Sequence[Run], attack: str, name: str) -> Estimate | None:
+def _mean(runs: Sequence[Run], attack: str, name: Averaged) -> Estimate | None:
     attacked = [(run, run.attacks) for run in runs if run.attacks and attack in run.attacks.means]
     rows = [found.means[attack] for _, found in attacked]
     spread = [
-        float(row[name])
+        value
         for _, found in attacked
         for row in found.folds
-        if row["attack"] == attack and row[name] is not None
+        if row["attack"] == attack and (value := row[name]) is not None
     ]
     return _averaged(name, [run for run, _ in attacked], [attack], rows, spread)
 
 
-def _six(runs: Sequence[Run], name: str) -> Estimate | None:
+def _six(runs: Sequence[Run], name: Averaged) -> Estimate | None:
     attacked = [(run, run.attacks) for run in runs if _complete(run.attacks)]
     rows = [found.six for _, found in attacked if found and found.six]
     spread = [statistics.fmean(values) for _, found in attacked if found for values in _by_fold(found, name) if values]
@@ -144,44 +155,42 @@ def _complete(attacks: AttackResults | None) -> bool:
     return bool(attacks and attacks.six and set(attacks.six["attacks"]) == set(THE_SIX))
 
 
-def _by_fold(attacks: AttackResults, name: str) -> Iterable[list[float]]:
+def _by_fold(attacks: AttackResults, name: Averaged) -> Iterable[list[float]]:
     folds: dict[int, list[float]] = {}
     for row in attacks.folds:
-        if row["attack"] in THE_SIX and row[name] is not None:
-            folds.setdefault(row["fold"], []).append(float(row[name]))
+        if row["attack"] in THE_SIX and (value := row[name]) is not None:
+            folds.setdefault(row["fold"], []).append(value)
     return folds.values()
 
 
 def _averaged(
-    name: str,
+    name: Averaged,
     runs: Sequence[Run],
     attacks: Sequence[str],
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[MeanNumbers | SixNumbers],
     spread: Sequence[float],
 ) -> Estimate | None:
-    there = [(run, row) for run, row in zip(runs, rows, strict=True) if row[name] is not None]
+    there = [(run, row, value) for run, row in zip(runs, rows, strict=True) if (value := row[name]) is not None]
     if not there:
         return None
-    present = [row for _, row in there]
-    counted = attacked_clips([run for run, _ in there], attacks)
-    ends = [
-        [row[f"{name}_{end}"] for row in present if row.get(f"{name}_{end}") is not None] for end in ("low", "high")
-    ]
-    low, high = (statistics.fmean(values) if len(values) == len(present) else None for values in ends)
+    counted = attacked_clips([run for run, _, _ in there], attacks)
+    keys = ENDS[name]
+    ends = [[value for _, row, _ in there if (value := row.get(key)) is not None] for key in keys]
+    low, high = (statistics.fmean(values) if len(values) == len(there) else None for values in ends)
     return Estimate(
-        value=statistics.fmean(row[name] for row in present),
+        value=statistics.fmean(value for _, _, value in there),
         low=low,
         high=high,
         spread=statistics.stdev(spread) if len(spread) > 1 else None,
         n=counted.clips,
-        runs=tuple(run.name for run, _ in there),
-        interval="95 %" if len(present) == 1 else SEEDS,
+        runs=tuple(run.name for run, _, _ in there),
+        interval="95 %" if len(there) == 1 else SEEDS,
         recordings=counted.recordings,
     )
 
 
 def _over_folds(
-    runs: Sequence[Run], attacks: Sequence[str], price: Callable[[dict[str, Any]], Cost | None]
+    runs: Sequence[Run], attacks: Sequence[str], price: Callable[[AttackNumbers], Cost | None]
 ) -> Estimate | None:
     """Mean over attacks for each fold, then over folds, then over runs; None unless all attacks were run."""
     used: list[Run] = []

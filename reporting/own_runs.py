@@ -4,9 +4,8 @@ import csv
 import io
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -15,13 +14,12 @@ from reporting.accuracy import Accuracies
 from reporting.estimates import Estimate
 from reporting.names import CORPUS_NAMES, NAMES
 from reporting.outcomes import AttackedClips, Threat, read_attacked
-from reporting.runs import Run
+from reporting.runs import FoldBudget, Run
 from reporting.selection import Selection
 from reporting.tables.formats import number
 from storage import DataError
 
 ORDER = (*THE_SIX, "lbfgs")
-SIZES = {"linf": "median_linf", "l2": "median_l2", "snr_db": "median_snr_db"}
 
 
 @dataclass(frozen=True)
@@ -146,23 +144,27 @@ def what_differs(run: Run, runs: Sequence[Run]) -> str:
     return ", ".join([run.representation, *differing])
 
 
-def _measured(robust: Estimate, fooled: Estimate, rows: Sequence[Mapping[str, Any]]) -> Measured:
+def _measured(robust: Estimate, fooled: Estimate, rows: Sequence[FoldBudget]) -> Measured:
     """Measurements from two rates and from the rows of the attacks' summary, one per fold, which are averaged."""
-    sizes = {name: _mean([row[column] for row in rows]) for name, column in SIZES.items()}
+    sizes = {
+        "linf": _mean([row["median_linf"] for row in rows]),
+        "l2": _mean([row["median_l2"] for row in rows]),
+        "snr_db": _mean([row["median_snr_db"] for row in rows]),
+    }
     gradients = _mean([row["batch_gradients"] for row in rows])
     return Measured(robust, fooled, sizes, gradients, _mean([row["target_rate"] for row in rows]))
 
 
-def _by_threat(run: Run) -> dict[Threat, list[dict[str, Any]]]:
+def _by_threat(run: Run) -> dict[Threat, list[FoldBudget]]:
     """The rows of the attacks' summary, one per fold, of each attack and budget."""
-    found: dict[Threat, list[dict[str, Any]]] = {}
+    found: dict[Threat, list[FoldBudget]] = {}
     for row in run.attacks.budgets if run.attacks else []:
         threat = Threat(str(row["attack"]), json.dumps(row["budget"], sort_keys=True))
         found.setdefault(threat, []).append(row)
     return found
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def _mean(values: Sequence[float | str | None]) -> float | None:
     """Mean over the folds that have the number; a median over fooled clips does not exist if no clip is fooled."""
     there = [float(value) for value in values if value is not None]
     return statistics.fmean(there) if there else None

@@ -40,7 +40,7 @@ def page_data(runs: Sequence[OwnRun], rankings: Sequence[Ranking], chosen: Ranki
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")
 
 
-def _threat(threat: Threat) -> dict[str, Any]:
+def _threat(threat: Threat) -> dict[str, object]:
     return {
         "attack": threat.attack,
         "name": NAMES.get(threat.attack, threat.attack),
@@ -49,10 +49,10 @@ def _threat(threat: Threat) -> dict[str, Any]:
     }
 
 
-def _run(run: OwnRun, places: dict[Threat, int]) -> dict[str, Any]:
+def _run(run: OwnRun, places: dict[Threat, int]) -> dict[str, object]:
     attacks = list(dict.fromkeys(threat.attack for threat in run.threats))
     tested = np.sum(run.confusion, axis=1).tolist() if run.confusion else []
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "name": run.run.name,
         "corpus": run.corpus,
         "space": run.space,
@@ -79,7 +79,7 @@ def _run(run: OwnRun, places: dict[Threat, int]) -> dict[str, Any]:
     return found
 
 
-def _measured(found: Measured) -> dict[str, Any]:
+def _measured(found: Measured) -> dict[str, object]:
     return {
         "robust": _estimate(found.robust),
         "fooled": _estimate(found.fooled),

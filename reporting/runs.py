@@ -5,18 +5,65 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from reporting.identity import settings_of, training_of
 from storage import DataError, in_this_version, read_json
+from storage.summaries import (
+    AttackNumbers,
+    AttackSummary,
+    BudgetNumbers,
+    CheckRecord,
+    MeanNumbers,
+    RunSummary,
+    SixNumbers,
+    TransferCell,
+    TransferSummary,
+)
 
 FOLD_OR_HIDDEN = re.compile(r"fold\d+|\..*")
 SKIPPED = {"wandb", "tensorboard", "attacks", "attacks-sound", "transfer", "transfer-sound", "lightning_logs"}
 DEPTH = 3
 """Largest depth of subfolders in which runs are looked for."""
 REMEDY = "run the command that wrote it again with this version, with --overwrite"
-PER_FOLD = ["fold", "attack", "budget_index", "budget", "fooling_rate", "target_rate", "batch_gradients"]
-PER_FOLD += ["median_linf", "median_l2", "median_snr_db"]
+
+
+class FoldBudget(TypedDict):
+    """What the report needs of :class:`storage.summaries.BudgetNumbers`: one budget of an attack on one fold."""
+
+    fold: int
+    attack: str
+    budget_index: int
+    budget: dict[str, object]
+    fooling_rate: float
+    target_rate: float | None
+    batch_gradients: float
+    median_linf: float | str | None
+    median_l2: float | str | None
+    median_snr_db: float | str | None
+
+
+class CurvePoint(TypedDict):
+    """One budget of an attack on one run, as means over folds."""
+
+    attack: str
+    budget_index: int
+    budget: dict[str, object]
+    delta: float | None
+    fooling_rate: float | None
+    auc: float | None
+    batch_gradients: float | None
+    n: int
+    recordings: int | None
+
+
+class CarriedCell(TransferCell):
+    """A cell of a transfer, with the names of its source and profile and the file of its rows."""
+
+    profile: str
+    source_run: str
+    source_architecture: str
+    file: Path
 
 
 @dataclass(frozen=True)
@@ -43,13 +90,13 @@ class AttackResults:
     clips: int | None
     n: int
     n_test: int
-    means: dict[str, dict[str, Any]] = field(repr=False)
-    six: dict[str, Any] | None = field(repr=False)
-    folds: list[dict[str, Any]] = field(repr=False)
-    curve: list[dict[str, Any]] = field(repr=False)
-    checks: list[dict[str, Any]] = field(repr=False)
+    means: dict[str, MeanNumbers] = field(repr=False)
+    six: SixNumbers | None = field(repr=False)
+    folds: list[AttackNumbers] = field(repr=False)
+    curve: list[CurvePoint] = field(repr=False)
+    checks: list[CheckRecord] = field(repr=False)
     checks_passed: int
-    budgets: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    budgets: list[FoldBudget] = field(default_factory=list, repr=False)
     recordings: int | None = None
     space: str = "map"
 
@@ -79,9 +126,9 @@ class Run:
     split: str
     settings: dict[str, Any]
     seed: int
-    summary: dict[str, Any] = field(repr=False)
+    summary: RunSummary = field(repr=False)
     attacks: AttackResults | None = field(repr=False)
-    transfers: list[dict[str, Any]] = field(repr=False)
+    transfers: list[CarriedCell] = field(repr=False)
     training: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -97,7 +144,7 @@ class Run:
     @property
     def epochs(self) -> int | None:
         """Largest number of epochs of any fold; None for a baseline."""
-        return max((int(row["epochs"]) for row in self.summary["folds"] if row.get("epochs")), default=None)
+        return max((epochs for row in self.summary["folds"] if (epochs := row.get("epochs"))), default=None)
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -132,9 +179,10 @@ def read_run(path: Path, name: str | None = None) -> Run:
     Raises:
         DataError: if a file cannot be read or lacks a required key.
     """
-    summary = read_json(path / "summary.json", REMEDY)
-    if "representation" in summary:
-        summary = in_this_version(summary, path / "summary.json", REMEDY)
+    found = read_json(path / "summary.json", REMEDY)
+    if "representation" in found:
+        found = in_this_version(found, path / "summary.json", REMEDY)
+    summary = cast(RunSummary, found)
     try:
         attacks = path / "attacks" / "summary.json"
         return Run(
@@ -146,7 +194,7 @@ def read_run(path: Path, name: str | None = None) -> Run:
             training=training_of(summary),
             seed=summary["seed"],
             summary=summary,
-            attacks=_attack_results(_current(attacks)) if attacks.is_file() else None,
+            attacks=_attack_results(cast(AttackSummary, _current(attacks))) if attacks.is_file() else None,
             transfers=[row for file in sorted(path.glob("transfer/*/summary.json")) for row in _transfer_rows(file)],
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -167,7 +215,7 @@ def _run_folders(folder: Path) -> Iterator[Path]:
             folders[:] = [name for name in folders if name not in SKIPPED and not FOLD_OR_HIDDEN.fullmatch(name)]
 
 
-def _attack_results(summary: Mapping[str, Any]) -> AttackResults:
+def _attack_results(summary: AttackSummary) -> AttackResults:
     checks = summary.get("checks") or []
     failed = [check for check in checks if not check["passed"]]
     return AttackResults(
@@ -181,36 +229,68 @@ def _attack_results(summary: Mapping[str, Any]) -> AttackResults:
         curve=_curve(summary["budgets"], summary["means"]),
         checks=failed,
         checks_passed=len(checks) - len(failed),
-        budgets=[{name: row[name] for name in PER_FOLD} for row in summary["budgets"]],
+        budgets=[_fold_budget(row) for row in summary["budgets"]],
         recordings=summary.get("recordings"),
         space=str(summary.get("space", "map")),
     )
 
 
-def _curve(rows: list[dict[str, Any]], means: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _fold_budget(row: BudgetNumbers) -> FoldBudget:
+    return {
+        "fold": row["fold"],
+        "attack": row["attack"],
+        "budget_index": row["budget_index"],
+        "budget": row["budget"],
+        "fooling_rate": row["fooling_rate"],
+        "target_rate": row["target_rate"],
+        "batch_gradients": row["batch_gradients"],
+        "median_linf": row["median_linf"],
+        "median_l2": row["median_l2"],
+        "median_snr_db": row["median_snr_db"],
+    }
+
+
+def _curve(rows: list[BudgetNumbers], means: Mapping[str, MeanNumbers]) -> list[CurvePoint]:
     """One point per attack and budget, each a plain mean over folds; all budgets of an attack share their clips."""
-    grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    grouped: dict[tuple[str, int], list[BudgetNumbers]] = {}
     for row in rows:
         grouped.setdefault((row["attack"], row["budget_index"]), []).append(row)
-    curve = []
+    curve: list[CurvePoint] = []
     for (attack, index), some in sorted(grouped.items()):
-        budget = some[0]["budget"]
-        point = {"attack": attack, "budget_index": index, "budget": budget, "delta": budget.get("delta")}
-        for name in ("fooling_rate", "auc", "batch_gradients"):
-            values = [row[name] for row in some if row[name] is not None]
-            point[name] = sum(values) / len(values) if values else None
-        counted = means.get(attack, {})
-        point["n"] = counted.get("n", sum(row["n"] for row in some))
-        point["recordings"] = counted.get("recordings")
-        curve.append(point)
+        budget, counted = some[0]["budget"], means.get(attack)
+        curve.append(
+            {
+                "attack": attack,
+                "budget_index": index,
+                "budget": budget,
+                "delta": budget.get("delta"),
+                "fooling_rate": _mean([row["fooling_rate"] for row in some]),
+                "auc": _mean([row["auc"] for row in some]),
+                "batch_gradients": _mean([row["batch_gradients"] for row in some]),
+                "n": counted["n"] if counted and "n" in counted else sum(row["n"] for row in some),
+                "recordings": counted.get("recordings") if counted else None,
+            }
+        )
     return curve
 
 
-def _transfer_rows(path: Path) -> list[dict[str, Any]]:
-    summary = _current(path)
-    common = {key: summary.get(key) for key in ("profile", "source_run", "source_architecture")}
-    common["file"] = path.with_name("rows.parquet")
-    return [{**row, **common} for row in summary["rows"]]
+def _mean(values: list[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None
+
+
+def _transfer_rows(path: Path) -> list[CarriedCell]:
+    summary = cast(TransferSummary, _current(path))
+    return [
+        {
+            **row,
+            "profile": summary["profile"],
+            "source_run": summary["source_run"],
+            "source_architecture": summary["source_architecture"],
+            "file": path.with_name("rows.parquet"),
+        }
+        for row in summary["rows"]
+    ]
 
 
 def _current(path: Path) -> dict[str, Any]:

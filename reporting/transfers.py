@@ -8,7 +8,7 @@ from typing import Any
 from metrics.attack_summary import THE_SIX
 from reporting.estimates import SEEDS, Estimate
 from reporting.identity import training_key
-from reporting.runs import Run
+from reporting.runs import CarriedCell, Run
 
 SIX = len(THE_SIX)
 
@@ -32,7 +32,7 @@ class Transfers:
     ratios: dict[tuple[str, str], Estimate]
     folds: dict[tuple[str, str], list[float]] = field(repr=False)
     attacks: dict[tuple[str, str], int] = field(default_factory=dict)
-    cells: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict, repr=False)
+    cells: dict[tuple[str, str], list[CarriedCell]] = field(default_factory=dict, repr=False)
     left_out: tuple[str, ...] = ()
 
     def ratio(self, source: str, target: str) -> Estimate | None:
@@ -66,7 +66,7 @@ def transfers_of(runs: Sequence[Run], corpus: str, representation: str) -> Trans
         return None
     chosen = min(groups, key=lambda key: (-sum(len(run.transfers) for run in groups[key]), repr(key)))
     odd = _trained_otherwise(runs, groups[chosen])
-    rows: dict[tuple[str, str], dict[tuple[str, str], dict[str, Any]]] = {}
+    rows: dict[tuple[str, str], dict[tuple[str, str], CarriedCell]] = {}
     folds: dict[tuple[str, str], dict[tuple[str, str, int], float]] = {}
     for run in groups[chosen]:
         for row in run.transfers:
@@ -106,13 +106,14 @@ def _trained_otherwise(runs: Sequence[Run], sources: Sequence[Run]) -> set[str]:
     return odd
 
 
-def _estimate(rows: dict[tuple[str, str], dict[str, Any]], folds: Sequence[float]) -> Estimate:
+def _estimate(rows: dict[tuple[str, str], CarriedCell], folds: Sequence[float]) -> Estimate:
     ends = [
-        [row[f"ratio_{end}"] for row in rows.values() if row[f"ratio_{end}"] is not None] for end in ("low", "high")
+        [end for row in rows.values() if (end := row["ratio_low"]) is not None],
+        [end for row in rows.values() if (end := row["ratio_high"]) is not None],
     ]
     low, high = (statistics.fmean(values) if len(values) == len(rows) else None for values in ends)
     return Estimate(
-        value=statistics.fmean(row["ratio"] for row in rows.values()),
+        value=statistics.fmean(ratio for row in rows.values() if (ratio := row["ratio"]) is not None),
         low=low,
         high=high,
         spread=statistics.stdev(folds) if len(folds) > 1 else None,

@@ -174,7 +174,11 @@ def strongest(run: Run, seed: int = 0) -> Strongest | None:
     Raises:
         DataError: if the outcomes of the attacks cannot be read.
     """
-    points = [point for point in run.attacks.curve if point["fooling_rate"] is not None] if run.attacks else []
+    points = (
+        [(rate, point["n"], point) for point in run.attacks.curve if (rate := point["fooling_rate"]) is not None]
+        if run.attacks
+        else []
+    )
     if not points or run.attacks is None:
         return None
     profile = run.attacks.profile
@@ -185,9 +189,9 @@ def strongest(run: Run, seed: int = 0) -> Strongest | None:
             estimate = _estimate(run, rows, float(rows.groupby("fold")["success"].mean().mean()), len(rows), 1, seed)
             return Strongest(estimate, "BIM-b without a bound", decides=True, candidates=1)
     # Of several with the same rate, the one over most clips.
-    best = max(points, key=lambda point: (point["fooling_rate"], point["n"]))
-    rows = _outcomes(run, str(best["attack"]), int(best["budget_index"]))
-    estimate = _estimate(run, rows, float(best["fooling_rate"]), int(best["n"]), len(points), seed)
+    rate, n, best = max(points, key=lambda point: point[:2])
+    rows = _outcomes(run, best["attack"], best["budget_index"])
+    estimate = _estimate(run, rows, rate, n, len(points), seed)
     said = f"{best['attack']} at its strongest budget of the profile {profile}"
     return Strongest(estimate, said, decides=profile == "paper", candidates=len(points))
 

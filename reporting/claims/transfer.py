@@ -4,7 +4,6 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 import torch
@@ -21,6 +20,7 @@ from reporting.claims.claim import Claim, Finding, beside, units_differ
 from reporting.estimates import Estimate
 from reporting.names import CORPUS_NAMES
 from reporting.paper_numbers import paper_transfers
+from reporting.runs import CarriedCell
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.studies import TRANSFER_SWEEP
 from reporting.transfers import Transfers, transfers_of
@@ -225,7 +225,7 @@ def _by_fold(tables: Tables, folds: Sequence[int]) -> tuple[float, ...]:
     return () if any(math.isnan(value) for value in found) else tuple(found)
 
 
-def _rows(cell: dict[str, Any]) -> pd.DataFrame:
+def _rows(cell: CarriedCell) -> pd.DataFrame:
     """The rows from which a cell of Table V was computed: one per fold, attack, budget and clip."""
     wanted = [("target_run", "==", cell["target_run"]), ("attack", "in", THE_SIX)]
     return read_rows(cell["file"], "run transfer.py again", COLUMNS, wanted)

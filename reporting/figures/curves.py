@@ -5,7 +5,7 @@ import shlex
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
@@ -26,7 +26,11 @@ ALL = (*THE_SIX, "lbfgs")
 VARIANTS = ("fgsm_untargeted", "fgsm_l2", "deepfool_targeted", "deepfool_linf", "jsma_single", "cwa_untargeted")
 """Attacks without a panel, because a similar one has one; all other attacks that were run get a panel."""
 
+Across = Literal["delta", "batch_gradients"]
+"""What may stand on the horizontal axis."""
+
 Point = dict[str, Any]
+"""A row of the figure's CSV; which number it has on the horizontal axis depends on the figure."""
 
 Line = list[tuple[float, float]]
 
@@ -46,7 +50,7 @@ class Curves:
 
     key: str
     title: str
-    across: str
+    across: Across
     label: str
     attacks: tuple[str, ...]
     drawstyle: str
@@ -207,22 +211,23 @@ def _alt(curves: Curves, numbers: Sequence[Point]) -> str:
     return f"{curves.title}. " + "; ".join(said) + "."
 
 
-def curve_points(runs: Sequence[Run], across: str) -> list[Point]:
+def curve_points(runs: Sequence[Run], across: Across) -> list[Point]:
     """One point per attack and budget of one setting: fooling rate and horizontal position, as means over its runs."""
-    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    grouped: dict[tuple[str, str], list[tuple[float, float]]] = {}
     seen: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         for point in run.attacks.curve if run.attacks else []:
-            if point["fooling_rate"] is not None and point[across] is not None:
+            place, rate = point[across], point["fooling_rate"]
+            if place is not None and rate is not None:
                 budget = json.dumps(point["budget"], sort_keys=True)
-                grouped.setdefault((point["attack"], budget), []).append(point)
+                grouped.setdefault((point["attack"], budget), []).append((float(place), float(rate)))
                 seen.setdefault((point["attack"], budget), []).append(run)
     return [
         {
             "attack": attack,
             "budget": budget,
-            across: statistics.fmean(float(point[across]) for point in some),
-            "fooling_rate": statistics.fmean(float(point["fooling_rate"]) for point in some),
+            across: statistics.fmean(place for place, _ in some),
+            "fooling_rate": statistics.fmean(rate for _, rate in some),
             "n": (counted := attacked_clips(seen[attack, budget], [attack])).clips,
             "recordings": counted.recordings,
         }

@@ -83,7 +83,7 @@ def overview(selection: Selection, accuracies: Accuracies) -> Table:
     for group in same_setting(there):
         first = group[0]
         setting = "; ".join(filter(None, (describe(first.settings), differences(first, named[first.corpus]))))
-        leakage = max(run.summary["leakage"] for run in group)
+        leakage = max(run.summary["leakage"] or 0.0 for run in group)
         names = (CORPUS_NAMES.get(first.corpus, first.corpus), label(first.settings["architecture"]), setting)
         rows.append(
             Row(

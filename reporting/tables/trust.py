@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from reporting.names import CORPUS_NAMES
 from reporting.runs import Run
 from reporting.selection import Selection
 from reporting.tables.plain import PlainTable
+from storage.summaries import CheckRecord
 
 DEVIATIONS = (
     (
@@ -45,7 +45,7 @@ class CheckSummary:
 
     run: str
     passed: int
-    failed: list[dict[str, Any]]
+    failed: list[CheckRecord]
 
 
 def trust_checks(selection: Selection) -> list[CheckSummary]:
@@ -61,7 +61,7 @@ def leakage(selection: Selection) -> list[tuple[str, str, float]]:
     shares: dict[tuple[str, str], float] = {}
     for run in selection.runs:
         key = (run.corpus, run.split)
-        shares[key] = max(shares.get(key, 0.0), float(run.summary["leakage"]))
+        shares[key] = max(shares.get(key, 0.0), run.summary["leakage"] or 0.0)
     return sorted(((*key, share) for key, share in shares.items()), key=lambda row: (-row[2], row))
 
 
