@@ -20,7 +20,8 @@ class Selection:
         repetitions: runs left out because another run has the same setting and seed -> the name of that run.
         left_out: name of a run that is not compared, wholly or in part -> the reason, with the flag that includes it if
             there is one.
-        found: all runs that were read, with all their attacks.
+        found: the runs of the page's first part: all that were read with all their attacks, unless a split or a profile
+            was asked for.
     """
 
     runs: tuple[Run, ...]
@@ -60,6 +61,7 @@ def select_runs(runs: Sequence[Run], split: str | None = None, profile: str | No
     Raises:
         ValueError: if no run has that split, or none was attacked with that profile.
     """
+    asked_split, asked_profile = split is not None, profile is not None
     splits = Counter(run.split for run in runs)
     split = _chosen(splits, split, "a run with split")
     kept = [run for run in runs if run.split == split]
@@ -74,7 +76,11 @@ def select_runs(runs: Sequence[Run], split: str | None = None, profile: str | No
         profile=profile,
         repetitions=repetitions,
         left_out=_left_out(runs, split, profile, repetitions),
-        found=tuple(runs),
+        found=tuple(
+            _with_profile(run, profile) if asked_profile else run
+            for run in runs
+            if run.split == split or not asked_split
+        ),
     )
 
 

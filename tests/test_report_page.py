@@ -16,7 +16,7 @@ from metrics.attack_summary import THE_SIX
 from metrics.fragility import summarise_fragility
 from metrics.round_trip import summarise_round_trip
 from reporting.figures.spectrograms import spectrogram_figure
-from reporting.runs import read_run
+from reporting.runs import read_run, read_runs
 from reporting.selection import select_runs
 from reporting.sounds import sound_pairs
 from reporting.tables.sound import fragility_table, round_trip_table, sound_attacks_table
@@ -293,22 +293,39 @@ def test_figure_6_shows_the_cheapest_budget_that_fooled(runs):
         assert row["label"] == 0
     panels = figure.drawing.axes
     assert [panel.get_title() for panel in panels[:7]] == ["clean", "FGSM", "DeepFool", "BIM-a", "BIM-b", "JSMA", "CWA"]
-    # Two representations, each with a row of maps and a row of changes, and a colour bar for either.
-    assert len(panels) == 32
-    maps = [panels[7 * row + column] for row in (0, 2) for column in range(1, 7)]
-    changes = [panels[7 * row + column] for row in (1, 3) for column in range(1, 7)]
+    # Two representations, each with a row of maps and a row of changes, and a colour bar for either; the clean map and
+    # seven attacks in each row.
+    assert len(panels) == 36
+    maps = [panels[8 * row + column] for row in (0, 2) for column in range(1, 8)]
+    changes = [panels[8 * row + column] for row in (1, 3) for column in range(1, 8)]
     for panel, change, row in zip(maps, changes, figure.numbers, strict=True):
         assert panel.images[0].get_array().max() == pytest.approx(0.5 + 0.1 * (row["budget_index"] + 1))
         assert change.images[0].get_array().max() == pytest.approx(1)
         assert f"max {row['linf']:.3g}" in change.get_xlabel()
         assert "time (s)" in change.get_xlabel()
-    assert [panels[k].get_ylabel() for k in (0, 14)] == ["STFT\nHz", "DWT\nHz"]
+    assert [panels[k].get_ylabel() for k in (0, 16)] == ["STFT\nHz", "DWT\nHz"]
     assert [text.get_text() for text in panels[0].get_yticklabels()] == ["0", "5,512", "11,025"]
-    assert panels[14].get_yticklabels()[0].get_text() == "60"
+    assert panels[16].get_yticklabels()[0].get_text() == "60"
     assert panels[1].get_xlim() == (0, 5)
     assert "MFCC" not in figure.alt
     assert "--save-adversarials" in figure.commands[0]
     assert spectrogram_figure(selection, label=3).drawing is None
+
+
+def test_maps_of_any_attack_and_representation_are_shown(tmp_path):
+    log_mel = {**STFT, "class": "LogMel", "n_mels": 64}
+    for name, representation, attacks in (
+        ("logmel", log_mel, ("fgsm", "deepfool")),
+        ("own", {**STFT, "class": "somewhere.Gammatone"}, ("fgsm", "lbfgs")),
+    ):
+        write_adversarials(write_run(tmp_path, name, representation, architecture="googlenet", attacks=attacks))
+    figure = spectrogram_figure(select_runs(read_runs(tmp_path)))
+    panels = figure.drawing.axes
+    assert [panel.get_title() for panel in panels[:4]] == ["clean", "FGSM", "DeepFool", "L-BFGS"]
+    assert [panels[k].get_ylabel() for k in (0, 8)] == ["Gammatone\nrow", "LogMel\nmel band"]
+    # The run of Gammatone has no DeepFool, that of LogMel no L-BFGS.
+    assert [bool(panels[k].images) for k in range(4)] == [True, True, False, True]
+    assert [bool(panels[k].images) for k in range(8, 12)] == [True, True, True, False]
 
 
 def test_tables_of_sounds_hold_what_survives_beside_the_clean_control(tmp_path):

@@ -275,6 +275,14 @@ def test_one_split_and_one_profile_stand_in_a_report(runs, written, tmp_path):
     table = paper_table(2, select_runs(read_runs(runs), split="random"), Accuracies())
     assert [row.runs for row in table.rows[:3]] == [("i",), (), ()]
     assert "split=random; no run of it is attacked yet" in table.caption
+    # Without a flag the page's first part shows every run; with one, what was asked for.
+    every = read_runs(runs)
+    assert [run.name for run in select_runs(every).found] == [run.name for run in every]
+    assert [run.name for run in select_runs(every, split="random").found] == ["i"]
+    smoke = {run.name: run.attacks for run in select_runs(every, profile="smoke").found}
+    assert len(smoke) == len(every)
+    assert smoke["j"] is None
+    assert {attacks.profile for attacks in smoke.values() if attacks} == {"smoke"}
     with pytest.raises(UsageError, match="expected a run with split among official, random, got 'grouped'"):
         report.main([str(runs), "--output", str(tmp_path), "--split", "grouped"])
     with pytest.raises(UsageError, match="expected a run attacked with budgets among reduced, smoke, got 'paper'"):

@@ -1,4 +1,4 @@
-"""Figure 6: one dog bark, clean and after each of six attacks, in every representation."""
+"""Figure 6: one clip, clean and after each attack whose maps are stored, in every representation."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from datamodules import esc50, sound_synthesis, urbansound8k
-from metrics.attack_summary import THE_SIX
+from metrics.attack_summary import CHECK, THE_SIX
 from reporting.figures.figure import ReportFigure, new_figure
 from reporting.names import CORPUS_NAMES, NAMES, describe
 from reporting.runs import Run
@@ -33,7 +33,7 @@ SECONDS = {
 }
 """Length of the clips of each corpus in seconds."""
 KEY = "figure6_adversarial_maps"
-TITLE = "Figure 6. One clip after six attacks"
+TITLE = "Figure 6. One clip, clean and attacked"
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Example:
         fold: fold of the attacked classifier.
         clip: row of the corpus table.
         name: file name.
-        rows: by attack, the row of the first budget that fooled the classifier, else of the last one.
-        fooled: number of attacks that fooled the classifier.
+        rows: by attack with a stored map, the row of the first budget that fooled the classifier, else of the last one.
+        fooled: number of attacks in ``rows`` that fooled the classifier.
     """
 
     run: Run
@@ -86,27 +86,30 @@ def spectrogram_figure(selection: Selection, label: int | None = None) -> Report
         "classifier (else its last). Below each: largest change, l2 norm of the change, and predicted class."
     )
     chosen = _chosen([example for run in _candidates(selection) for example in examples_of(run, label)])
-    commands = () if len(chosen) == len(REPRESENTATIONS) else _commands(selection)
+    attacks = [attack for attack in (*THE_SIX, *_others(chosen)) if any(attack in one.rows for one in chosen)]
+    whole = all(len(one.rows) >= len(THE_SIX) for one in chosen)
+    there = {one.run.representation for one in chosen}
+    commands = () if whole and there >= set(REPRESENTATIONS) else _commands(selection)
     if not chosen:
         why = "maps are stored by attack.py --save-adversarials"
         return ReportFigure(KEY, TITLE, caption, "", None, [], commands, why)
-    figure = new_figure(1.6 * (len(THE_SIX) + 1) + 1.2, 3.3 * len(chosen) + 0.2)
-    axes = figure.subplots(2 * len(chosen), len(THE_SIX) + 1, squeeze=False, sharex=True)
+    figure = new_figure(max(5.0, 1.6 * (len(attacks) + 1) + 1.2), 3.3 * len(chosen) + 0.2)
+    axes = figure.subplots(2 * len(chosen), len(attacks) + 1, squeeze=False, sharex=True)
     numbers = []
     for line, example in enumerate(chosen):
-        numbers += _draw(example, figure, axes[2 * line : 2 * line + 2])
-    for panel, attack in zip(axes[0], ("clean", *THE_SIX), strict=True):
+        numbers += _draw(example, figure, axes[2 * line : 2 * line + 2], attacks)
+    for panel, attack in zip(axes[0], ("clean", *attacks), strict=True):
         panel.set_title(NAMES.get(attack, attack), fontsize=9)
     first = chosen[0]
     shown = ", ".join(dict.fromkeys(example.name for example in chosen))
     corpus = CORPUS_NAMES.get(first.run.corpus, first.run.corpus)
     caption = f"{caption} Clip {shown} of {corpus}; {'; '.join(describe(e.run.settings) for e in chosen)}."
-    fooled = ", ".join(f"{e.run.representation}: {e.fooled} of {len(THE_SIX)} attacks" for e in chosen)
-    alt = f"Grid of maps of the clip {shown}, clean and after six attacks. Fooled by: {fooled}."
+    fooled = ", ".join(f"{e.run.representation}: {e.fooled} of {len(e.rows)} attacks" for e in chosen)
+    alt = f"Grid of maps of the clip {shown}, clean and after {len(attacks)} attacks. Fooled by: {fooled}."
     return ReportFigure(KEY, TITLE, caption, alt, figure, numbers, commands)
 
 
-def _draw(example: Example, figure: Figure, axes: NDArray[Any]) -> list[dict[str, Any]]:
+def _draw(example: Example, figure: Figure, axes: NDArray[Any], attacks: Sequence[str]) -> list[dict[str, Any]]:
     """Draw the maps of an example in the first row of panels and their changes in the second; returns the numbers."""
     clean = example.map("clean")
     low, high = np.percentile(clean, (1, 99))
@@ -116,8 +119,14 @@ def _draw(example: Example, figure: Figure, axes: NDArray[Any]) -> list[dict[str
     common: dict[str, Any] = {"origin": "lower", "aspect": "auto", "extent": (0, seconds or 1, 0, 1)}
     names = example.run.summary.get("class_names") or []
     numbers = []
-    for column, attack in enumerate(("clean", *THE_SIX)):
+    differences = None
+    for column, attack in enumerate(("clean", *attacks)):
         panel, below = axes[:, column]
+        if attack != "clean" and attack not in example.rows:
+            panel.set_axis_off()
+            below.set_axis_off()
+            panel.text(0.5, 0.5, "no map stored", ha="center", va="center", transform=panel.transAxes, fontsize=7)
+            continue
         values = example.map(attack)
         image = panel.imshow(values, cmap="magma", **scale, **common)
         row = example.rows.get(attack)
@@ -138,8 +147,9 @@ def _draw(example: Example, figure: Figure, axes: NDArray[Any]) -> list[dict[str
     axes[0, 0].set_yticks(places, texts)
     axes[0, 0].set_ylabel(f"{example.run.representation}\n{unit}", fontsize=8)
     figure.colorbar(image, ax=axes[0].tolist(), pad=0.01).ax.tick_params(labelsize=6)
-    bar = figure.colorbar(differences, ax=axes[1].tolist(), pad=0.01, ticks=[-1, 0, 1])
-    bar.ax.tick_params(labelsize=6)
+    if differences is not None:
+        bar = figure.colorbar(differences, ax=axes[1].tolist(), pad=0.01, ticks=[-1, 0, 1])
+        bar.ax.tick_params(labelsize=6)
     return numbers
 
 
@@ -164,38 +174,46 @@ def frequency_axis(settings: Mapping[str, Any]) -> tuple[list[float], list[str],
         frequencies = centre_frequencies(settings["mother"], int(rate), int(settings["n_scales"])).tolist()
         rows = [0, len(frequencies) // 2, len(frequencies) - 1]
         return [(row + 0.5) / len(frequencies) for row in rows], [f"{frequencies[row]:,.0f}" for row in rows], "Hz"
-    if name == "MFCC":
-        number = int(settings["n_mfcc"])
+    if name in ("MFCC", "LogMel"):
+        number = int(settings["n_mfcc" if name == "MFCC" else "n_mels"])
         rows = [0, number // 2, number - 1]
-        return [(row + 0.5) / number for row in rows], [str(row) for row in rows], "coefficient"
+        return (
+            [(row + 0.5) / number for row in rows],
+            [str(row) for row in rows],
+            "coefficient" if name == "MFCC" else "mel band",
+        )
     return [0.0, 1.0], ["low", "high"], "row"
 
 
 def examples_of(run: Run, label: int | None = None) -> list[Example]:
-    """Examples of a class for which a run has stored the clean map and the maps of all six attacks.
+    """Examples of a class for which a run has stored the clean map and that of at least one attack.
 
     Raises:
         DataError: if the rows of the attacks cannot be read.
     """
     label = DOG_BARK.get(run.corpus, 0) if label is None else label
     path = run.path / "attacks" / "outcomes.parquet"
-    rows = read_rows(path, "attack again", COLUMNS, [("label", "==", label), ("attack", "in", THE_SIX)])
+    rows = read_rows(path, "attack again", COLUMNS, [("label", "==", label)])
     examples = []
     for _, some in rows.groupby(["fold", "clip"]):
         fold, clip, name = (some[column].iloc[0] for column in ("fold", "clip", "name"))
-        stored = [_map_file(run.path, int(fold), attack, int(clip)) for attack in ("clean", *THE_SIX)]
-        if all(file.is_file() for file in stored):
-            chosen = {str(attack): _cheapest(part) for attack, part in some.groupby("attack")}
+        chosen = {
+            str(attack): _cheapest(part)
+            for attack, part in some.groupby("attack")
+            if not str(attack).startswith(CHECK) and _map_file(run.path, int(fold), str(attack), int(clip)).is_file()
+        }
+        if chosen and _map_file(run.path, int(fold), "clean", int(clip)).is_file():
             fooled = sum(row["success"] > 0 for row in chosen.values())
             examples.append(Example(run, int(fold), int(clip), str(name), chosen, fooled))
-    return [example for example in examples if set(example.rows) == set(THE_SIX)]
+    return examples
 
 
 def _candidates(selection: Selection) -> list[Run]:
-    """Attacked runs with stored maps: of the paper's front-end classifier, or of any other if it has none."""
+    """Attacked runs with stored maps: of each representation those of the paper's front-end classifier, else any."""
     stored = [run for run in selection.runs if run.attacks and (run.path / "attacks" / "adversarials").is_dir()]
-    stored = [run for run in stored if run.representation in REPRESENTATIONS]
-    return [run for run in stored if run.settings["architecture"] == RESNET["architecture"]] or stored
+    front = [run for run in stored if run.settings["architecture"] == RESNET["architecture"]]
+    known = {run.representation for run in front}
+    return front + [run for run in stored if run.representation not in known]
 
 
 def _chosen(examples: Sequence[Example]) -> list[Example]:
@@ -209,14 +227,22 @@ def _chosen(examples: Sequence[Example]) -> list[Example]:
     if not best:
         return []
     key = min(best, key=lambda clip: (-len(best[clip]), -sum(e.fooled for e in best[clip].values()), clip))
-    shown = [best[key][name] for name in REPRESENTATIONS if name in best[key]]
+    # The paper's representations first, then LogMel and a user's own.
+    found = {name for of_clip in best.values() for name in of_clip}
+    names = [*(name for name in REPRESENTATIONS if name in found), *sorted(found - set(REPRESENTATIONS))]
+    shown = [best[key][name] for name in names if name in best[key]]
     # For a representation without that clip, another clip of the same corpus is shown.
-    for name in REPRESENTATIONS:
+    for name in names:
         others = [e for (corpus, _), of_clip in sorted(best.items()) if corpus == key[0] for e in of_clip.values()]
         others = [e for e in others if e.run.representation == name]
         if others and name not in best[key]:
             shown.append(max(others, key=lambda e: e.fooled))
-    return sorted(shown, key=lambda e: REPRESENTATIONS.index(e.run.representation))
+    return sorted(shown, key=lambda e: names.index(e.run.representation))
+
+
+def _others(examples: Sequence[Example]) -> list[str]:
+    """Attacks beside the six, sorted."""
+    return sorted({attack for example in examples for attack in example.rows} - set(THE_SIX))
 
 
 def _cheapest(rows: pd.DataFrame) -> dict[str, Any]:
