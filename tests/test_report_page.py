@@ -284,7 +284,7 @@ def test_text_stands_out_in_light_and_dark(page):
 def test_figure_6_shows_the_cheapest_budget_that_fooled(runs):
     selection = select_runs([read_run(runs / "stft"), read_run(runs / "dwt")])
     figure = spectrogram_figure(selection)
-    assert len(figure.numbers) == 12
+    assert len(figure.numbers) == 14
     for row in figure.numbers:
         rows = pd.read_parquet(runs / row["run"] / "attacks" / "outcomes.parquet")
         rows = rows[(rows["fold"] == row["fold"]) & (rows["attack"] == row["attack"]) & (rows["clip"] == row["clip"])]
