@@ -62,7 +62,7 @@ def differing_settings(first: Mapping[str, Any], second: Mapping[str, Any], spac
     Args:
         first: recipe of a run.
         second: recipe of another.
-        space: what is handed on; each judge makes its own map of a sound.
+        space: what targets are given: a map, or a sound of which each target computes its own map.
     """
     one, two = (_map_settings(recipe["data"]) for recipe in (first, second))
     differing = sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))

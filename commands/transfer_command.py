@@ -16,7 +16,7 @@ from commands.flags import TransferFlags
 from commands.loggers import record_transfer
 from commands.outlook import say
 from commands.transfer_cli import TransferCLI
-from commands.transfer_run import refuse_trained_judges, transfer_rows
+from commands.transfer_run import refuse_trained_targets, transfer_rows
 from commands.transfer_store import TransferStore
 from lightning_modules.progress import AttackProgress
 from storage.summaries import TransferCell, TransferSummary
@@ -40,7 +40,7 @@ def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
     cli = TransferCLI(flags)
     runs = cli.comparable_runs()
     sources = {run.name: cli.attack_run(run, save_adversarials=True) for run in runs if not run.is_baseline}
-    refuse_trained_judges(sources, runs)
+    refuse_trained_targets(sources, runs)
     summaries: dict[str, TransferSummary] = {}
     with cli.opened(sources.values()):
         pending = {name: source.pending() for name, source in sources.items()}
@@ -54,10 +54,12 @@ def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
         for run in runs:
             if run.name not in sources:
                 continue
-            say(f"{run.name}: {len(runs)} classifiers judge its adversarials")
-            with interruptible(lambda: f"{kept(sources.values())}, {len(summaries)} of {len(sources)} sources judged"):
+            say(f"{run.name}: {len(runs)} classifiers are evaluated on its adversarials")
+            with interruptible(
+                lambda: f"{kept(sources.values())}, {len(summaries)} of {len(sources)} sources evaluated"
+            ):
                 # Every process but the first gets None.
-                summary = judge(cli, run, sources[run.name], runs)
+                summary = evaluate(cli, run, sources[run.name], runs)
             if summary is not None:
                 summaries[run.name] = summary
     show(summaries)
@@ -65,7 +67,7 @@ def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
 
 
 @rank_zero_only
-def judge(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequence[TrainedRun]) -> TransferSummary:
+def evaluate(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequence[TrainedRun]) -> TransferSummary:
     """Evaluate all targets on one source's adversarials; write and log the result."""
     store = TransferStore(run.path / cli.space.beside("transfer") / cli.name)
     crafted = source.write_summary()

@@ -21,12 +21,12 @@ from storage.space import MAP
 from storage.trained_run import TrainedRun
 
 
-def refuse_trained_judges(sources: Mapping[str, AttackRun], targets: Sequence[TrainedRun]) -> None:
-    """Look, before any attack, whether every target was kept from the clips that it is to judge.
+def refuse_trained_targets(sources: Mapping[str, AttackRun], targets: Sequence[TrainedRun]) -> None:
+    """Look, before any attack, whether every target was kept from the clips that it is to classify.
 
     Args:
         sources: attacks on each source, by the name of its run.
-        targets: runs of the judges.
+        targets: runs that are evaluated on what fools them.
 
     Raises:
         DataError: if a target was trained or validated on a source's test clip, or recorded nothing of its clips.
@@ -49,16 +49,16 @@ def transfer_rows(
     Args:
         attack: the finished attacks on the source, with stored adversarials.
         source: the source's run.
-        targets: runs of the judges, the source's own among them or not.
+        targets: runs that are evaluated, the source's own among them or not.
         allowed: packages that their checkpoints may name classes of, beside the project's own.
 
     Returns:
         One row per fold, attack, budget, clip and target; clips missing in a target's record are left out for it, with
         a warning. Whether a map fools the source is what its attack recorded. A sound is kept with 16 bits, so its
-        source judges the file as every target does.
+        source classifies the file as every target does.
 
     Raises:
-        DataError: if a target was trained or validated on a clip that it is to judge.
+        DataError: if a target was trained or validated on a clip that it is to classify.
     """
     outcomes = attack.store.outcomes()
     outcomes = outcomes[~outcomes["attack"].str.startswith(CHECK) & outcomes["fold"].isin(list(attack.data))]
@@ -89,50 +89,50 @@ def _of_fold(
         inputs = StoredMaps(attack, fold, outcomes["clip"].unique().tolist())
     else:
         inputs = StoredSounds(attack.store, fold)
-        own = _judged(inputs, outcomes, load_target(source, fold, allowed), lambda: None)
+        own = _evaluated(inputs, outcomes, load_target(source, fold, allowed), lambda: None)
     answers_of_source = _answers_of_source(outcomes, own)
     frames = []
     for run in targets:
         target = load_target(run, fold, allowed)
-        kept = outcomes["name"].isin(_judgeable(attack, fold, source, target))
+        kept = outcomes["name"].isin(_shared_test_clips(attack, fold, source, target))
         if not kept.any():
             continue
         if own is not None and run.name == source.name:
-            judged = own
+            evaluated = own
         else:
-            judged = _judged(inputs, outcomes[kept].reset_index(drop=True), target, advance)
-        judged = judged.assign(**answers_of_source[kept].reset_index(drop=True))
+            evaluated = _evaluated(inputs, outcomes[kept].reset_index(drop=True), target, advance)
+        evaluated = evaluated.assign(**answers_of_source[kept].reset_index(drop=True))
         if own is not None:
-            judged["target_representation"] = type(target.representation).__name__
-            judged["target_sample_rate"] = target.representation.sample_rate
-        frames.append(judged)
+            evaluated["target_representation"] = type(target.representation).__name__
+            evaluated["target_sample_rate"] = target.representation.sample_rate
+        frames.append(evaluated)
     return frames
 
 
-def _judgeable(attack: AttackRun, fold: int, source: TrainedRun, target: Target) -> list[str]:
+def _shared_test_clips(attack: AttackRun, fold: int, source: TrainedRun, target: Target) -> list[str]:
     """Names of the source's test clips that lie in the target's test part too."""
     kept, unknown = refuse_learned_clips(attack.trained[fold].split, source.name, target.split, target.run)
     if unknown:
         warnings.warn(
             f"{target.run} does not know {len(unknown)} test clips of {source.name} ({named(unknown)}); they are left "
-            "out of what it judges",
+            "out of what it classifies",
             stacklevel=3,
         )
     return sorted(kept)
 
 
-def _answers_of_source(outcomes: pd.DataFrame, judged: pd.DataFrame | None) -> pd.DataFrame:
-    """Whether the source is right, fooled and at the target label: by its own judgements, or else as recorded."""
-    if judged is None:
+def _answers_of_source(outcomes: pd.DataFrame, evaluated: pd.DataFrame | None) -> pd.DataFrame:
+    """Whether the source is right, fooled and at the target label: predicted for sounds, else as recorded."""
+    if evaluated is None:
         recorded = {"success": outcomes["success"] > 0, "reached_target_label": outcomes["target_hit"] > 0}
         right = pd.Series(True, index=outcomes.index)
     else:
-        recorded = {name: judged[f"target_{name}"] for name in ("success", "reached_target_label")}
-        right = judged["clean_correct_target"]
+        recorded = {name: evaluated[f"target_{name}"] for name in ("success", "reached_target_label")}
+        right = evaluated["clean_correct_target"]
     return pd.DataFrame({"clean_correct_source": right, **{f"source_{name}": one for name, one in recorded.items()}})
 
 
-def _judged(
+def _evaluated(
     inputs: StoredMaps | StoredSounds, outcomes: pd.DataFrame, target: Target, advance: Callable[[], None]
 ) -> pd.DataFrame:
     """One row per outcome: what a target model answers for the clean clip and for its adversarial.
@@ -140,14 +140,14 @@ def _judged(
     Args:
         inputs: the stored adversarials and clean clips of the fold.
         outcomes: outcomes of the source on one fold, sorted by attack, clip and budget.
-        target: the model that judges.
+        target: the model that classifies them.
         advance: called for every attack and clip.
     """
     names: Mapping[int, str] = dict(zip(outcomes["clip"].tolist(), outcomes["name"].tolist(), strict=True))
     clips, place = np.unique(outcomes["clip"].to_numpy(), return_inverse=True)
-    answers, clean_logits = inputs.judge_clean(target, {clip: names[clip] for clip in clips.tolist()})
+    answers, clean_logits = inputs.classify_clean(target, {clip: names[clip] for clip in clips.tolist()})
     budgets = outcomes["budget_index"].tolist()
-    judged = np.empty(len(outcomes), dtype=np.int64)
+    predictions = np.empty(len(outcomes), dtype=np.int64)
     # Columns of vectors, or of nothing.
     of_clean, of_adversarial = (np.full(len(outcomes), None, dtype=object) for _ in range(2))
     # The rows of an attack on a clip lie together.
@@ -155,21 +155,21 @@ def _judged(
     for start, end in itertools.pairwise([*starts.tolist(), len(outcomes)]):
         clip = int(clips[place[start]])
         attack = str(outcomes["attack"].iloc[start])
-        judged[start:end], logits = inputs.judge(target, attack, clip, names[clip], budgets[start:end])
+        predictions[start:end], logits = inputs.classify(target, attack, clip, names[clip], budgets[start:end])
         if logits is not None and clean_logits is not None:
             for row, one in enumerate(logits.numpy(), start):
                 of_clean[row], of_adversarial[row] = clean_logits[place[start]].numpy(), one
         advance()
     labels, target_labels = outcomes["label"].to_numpy(), outcomes["target_label"].to_numpy()
-    rows_judged = outcomes[COPIED].assign(
+    rows = outcomes[COPIED].assign(
         target_run=target.run,
         target_architecture=target.architecture,
         target_checkpoint=target.checkpoint,
         clean_correct_target=answers[place] == labels,
-        target_success=judged != labels,
-        target_reached_target_label=judged == target_labels,
-        target_prediction=judged,
+        target_success=predictions != labels,
+        target_reached_target_label=predictions == target_labels,
+        target_prediction=predictions,
         target_logits_clean=of_clean,
         target_logits_adversarial=of_adversarial,
     )
-    return with_label_names(rows_judged, target.split.class_names)
+    return with_label_names(rows, target.split.class_names)

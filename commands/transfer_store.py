@@ -31,7 +31,7 @@ class TransferStore:
         self.path = path
 
     def write(self, rows: pd.DataFrame, crafted: AttackSummary) -> TransferSummary:
-        """Write the judgements and every number that follows from them.
+        """Write the predictions and every number that follows from them.
 
         Args:
             rows: one row per fold, attack, budget, clip and target.
@@ -73,10 +73,10 @@ class TransferStore:
         same = all(stored.get(name) == value for name, value in crafted.items() if name in SAME)
         if not same or any(before[fold] != now[fold] for fold in before.keys() & now.keys()):
             return rows
-        kept = read_rows(earlier, f"remove {self.path} to judge again")
+        kept = read_rows(earlier, f"remove {self.path} to evaluate again")
         if "target_checkpoint" not in kept:
             return rows
-        again = kept[CELL].merge(rows[CELL].drop_duplicates(), how="left", indicator="judged")["judged"] == "both"
+        again = kept[CELL].merge(rows[CELL].drop_duplicates(), how="left", indicator="evaluated")["evaluated"] == "both"
         # What a target that is trained anew said before is void for every attack.
         place = ["target_run", "fold"]
         newest = kept[place].merge(rows[[*place, "target_checkpoint"]].drop_duplicates(), how="left")

@@ -1,4 +1,4 @@
-"""The classifiers that judge the adversarials of another, and what each makes of a stored map or sound."""
+"""The classifiers that are evaluated on the adversarials of another, and what each predicts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from storage import DataError, read_json
 from storage.attack_store import CLEAN, AttackStore
 from storage.trained_run import TrainedRun, sha256
 
-Judgement = tuple[NDArray[np.int64], Tensor | None]
+Predictions = tuple[NDArray[np.int64], Tensor | None]
 """Predicted classes ``(inputs,)``, and logits ``(inputs, classes)`` where there are any."""
 
 
@@ -53,7 +53,7 @@ class Target:
     representation: Representation
 
     @torch.no_grad()
-    def judge(self, inputs: Tensor) -> Judgement:
+    def classify(self, inputs: Tensor) -> Predictions:
         """Classify maps ``(inputs, 1, rows, columns)``, or waveforms ``(inputs, 1, time)``."""
         inputs = inputs.float()
         if isinstance(self.classifier, Baseline):
@@ -132,21 +132,21 @@ class StoredMaps:
         self.store, self.fold = attack.store, fold
         self._clean = _clean_maps(attack, fold, set(clips))
 
-    def judge_clean(self, target: Target, names: Mapping[int, str]) -> Judgement:
+    def classify_clean(self, target: Target, names: Mapping[int, str]) -> Predictions:
         """What a target answers for clean clips, given by number with their file names, in this order."""
-        return target.judge(torch.stack([self._clean[clip] for clip in names]))
+        return target.classify(torch.stack([self._clean[clip] for clip in names]))
 
-    def judge(self, target: Target, attack: str, clip: int, name: str, budgets: Sequence[int]) -> Judgement:
+    def classify(self, target: Target, attack: str, clip: int, name: str, budgets: Sequence[int]) -> Predictions:
         """What a target answers for the adversarials of a clip at some budgets."""
         stored = torch.from_numpy(np.load(self.store.adversarials_file(self.fold, attack, clip)))
-        return target.judge(stored[list(budgets)])
+        return target.classify(stored[list(budgets)])
 
 
 class StoredSounds:
     """The adversarial sounds of one fold, each of which a target resamples and represents for itself.
 
-    Clean clips take the same path, from their file beside the adversarials. Every sound is judged alone, so that its
-    answer does not depend on others.
+    Clean clips take the same path, from their file beside the adversarials. Every sound is classified alone, so that
+    its answer does not depend on others.
 
     Args:
         store: the folder of attacks on sounds.
@@ -156,26 +156,26 @@ class StoredSounds:
     def __init__(self, store: AttackStore, fold: int) -> None:
         self.sounds, self.fold = store.sounds, fold
 
-    def judge_clean(self, target: Target, names: Mapping[int, str]) -> Judgement:
-        """As :meth:`StoredMaps.judge_clean`."""
-        return _together([self._judge(target, CLEAN, None, clip, name) for clip, name in names.items()])
+    def classify_clean(self, target: Target, names: Mapping[int, str]) -> Predictions:
+        """As :meth:`StoredMaps.classify_clean`."""
+        return _together([self._classify(target, CLEAN, None, clip, name) for clip, name in names.items()])
 
-    def judge(self, target: Target, attack: str, clip: int, name: str, budgets: Sequence[int]) -> Judgement:
-        """As :meth:`StoredMaps.judge`."""
-        return _together([self._judge(target, attack, budget, clip, name) for budget in budgets])
+    def classify(self, target: Target, attack: str, clip: int, name: str, budgets: Sequence[int]) -> Predictions:
+        """As :meth:`StoredMaps.classify`."""
+        return _together([self._classify(target, attack, budget, clip, name) for budget in budgets])
 
-    def _judge(self, target: Target, attack: str, budget: int | None, clip: int, name: str) -> Judgement:
-        return target.judge(target.listen(*self.sounds.read(self.fold, attack, budget, clip, name)))
+    def _classify(self, target: Target, attack: str, budget: int | None, clip: int, name: str) -> Predictions:
+        return target.classify(target.listen(*self.sounds.read(self.fold, attack, budget, clip, name)))
 
 
-def _together(judgements: Sequence[Judgement]) -> Judgement:
-    logits = [one for _, one in judgements if one is not None]
-    return np.concatenate([answers for answers, _ in judgements]), torch.cat(logits) if logits else None
+def _together(predictions: Sequence[Predictions]) -> Predictions:
+    logits = [one for _, one in predictions if one is not None]
+    return np.concatenate([answers for answers, _ in predictions]), torch.cat(logits) if logits else None
 
 
 def _clean_maps(attack: AttackRun, fold: int, wanted: set[int]) -> dict[int, Tensor]:
     data = attack.data[fold]
-    # One process judges, whatever the attacks ran on, and it needs all clips.
+    # One process evaluates, whatever the attacks ran on, and it needs all clips.
     data.trainer = None
     data.prepare_data()
     data.setup("test")

@@ -60,15 +60,15 @@ def refuse_changed_table(run: RunFolder, data: SoundDataModule) -> None:
 
 
 def refuse_learned_clips(
-    tested: SplitRecord, tested_run: str, judge: SplitRecord, judge_run: str
+    tested: SplitRecord, tested_run: str, target: SplitRecord, target_run: str
 ) -> tuple[set[str], list[str]]:
     """The test clips of one model on which another may be evaluated: those that are in its test part too.
 
     Args:
         tested: record of the model whose test clips are used.
         tested_run: name of its run.
-        judge: record of the model to be evaluated on them.
-        judge_run: name of its run.
+        target: record of the model to be evaluated on them.
+        target_run: name of its run.
 
     Returns:
         Names of the clips that may be used, and of those that are missing in the other model's record.
@@ -77,31 +77,31 @@ def refuse_learned_clips(
         DataError: if the other model was trained or validated on one of the clips, has none of them in its record, has
             other classes, or recorded one of them with another class or recording.
     """
-    if tested.class_names != judge.class_names:
+    if tested.class_names != target.class_names:
         raise DataError(
-            f"expected the classes of {tested_run} ({', '.join(tested.class_names)}) in {judge_run}, found "
-            f"{', '.join(judge.class_names)}; compare runs that were trained on one table"
+            f"expected the classes of {tested_run} ({', '.join(tested.class_names)}) in {target_run}, found "
+            f"{', '.join(target.class_names)}; compare runs that were trained on one table"
         )
-    parts = judge.part_of()
+    parts = target.part_of()
     test = [name for name, part in tested.part_of().items() if part == "test"]
     learned = [name for name in test if parts.get(name, "test") != "test"]
     if learned:
         raise DataError(
-            f"expected {judge_run} not to be trained on test clips of {tested_run}, found {len(learned)} of them in "
+            f"expected {target_run} not to be trained on test clips of {tested_run}, found {len(learned)} of them in "
             f"its training or validation part ({named(learned)}): the two were trained on different tables or splits; "
             "train one of them again"
         )
-    one, other = _facts(tested), _facts(judge)
+    one, other = _facts(tested), _facts(target)
     changed = [name for name in test if name in parts and one[name] != other[name]]
     if changed:
         raise DataError(
-            f"expected the same classes and recordings in the records of {tested_run} and {judge_run}, found others "
+            f"expected the same classes and recordings in the records of {tested_run} and {target_run}, found others "
             f"for {named(changed)}; train one of them again"
         )
     unknown = [name for name in test if name not in parts]
     if len(unknown) == len(test):
         raise DataError(
-            f"expected test clips of {tested_run} in the test part of {judge_run}, found none; compare runs that were "
+            f"expected test clips of {tested_run} in the test part of {target_run}, found none; compare runs that were "
             "trained on one table"
         )
     return set(test) - set(unknown), unknown

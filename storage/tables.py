@@ -88,7 +88,7 @@ class CleanRow(TypedDict):
 class TransferRow(_Place):
     """``transfer/<name>/rows.parquet``: one row per fold, attack, budget, clip and target model.
 
-    Attacks on sounds have the table in ``transfer-sound``. All of its judgements, those of the source too, are of the
+    Attacks on sounds have the table in ``transfer-sound``. All of its predictions, those of the source too, are of the
     sounds as they are kept, with 16 bits.
     """
 
@@ -96,7 +96,7 @@ class TransferRow(_Place):
     source_architecture: Annotated[str, "its architecture"]
     target_run: Annotated[str, "name of the run that classifies the adversarial"]
     target_architecture: Annotated[str, "its architecture"]
-    target_checkpoint: Annotated[str, "digest of the judge's file", "SHA-256"]
+    target_checkpoint: Annotated[str, "digest of the target's checkpoint", "SHA-256"]
     target_representation: NotRequired[Annotated[str, "of sounds: class of the target model's representation"]]
     target_sample_rate: NotRequired[
         Annotated[int, "of sounds: sample rate of the target model, to which they are resampled", "Hz"]
