@@ -13,7 +13,7 @@ RUNS = 250
 
 
 @pytest.mark.slow
-def test_250_runs_are_reported_within_seventy_seconds_and_1_gb(tmp_path):
+def test_250_runs_are_reported_within_seventy_seconds_and_2_gb(tmp_path):
     runs = tmp_path / "runs"
     runs.mkdir()
     template = write_run(tmp_path, "template", DWT, folds=(1, 2, 3, 4, 5), clips=24, profile="reduced")
@@ -40,4 +40,4 @@ def test_250_runs_are_reported_within_seventy_seconds_and_1_gb(tmp_path):
     seconds, kilobytes = json.loads(done.stdout.splitlines()[-1])
     # Processor time: what it takes on a machine that does nothing else, with one of its cores.
     assert seconds < 70
-    assert kilobytes < 1_000_000
+    assert kilobytes < 2_000_000
