@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from torch import nn
 
@@ -51,7 +52,8 @@ def budget_table(lines: Sequence[BudgetLine]) -> Table:
     headings = ["attack, norm\n  budget", "fooled %\n[95 %]", "median\nsize", "SNR\ndB", "robust\n%", "hits\n%"]
     headings += ["grads\n/clip", *(["passes\n/clip"] if queries else [])]
     for place, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if place == 0 else "right", no_wrap=True)
+        # Settings may be long; in a narrow terminal they are what is wrapped, not the numbers that are cut.
+        table.add_column(heading, justify="left" if place == 0 else "right", no_wrap=place > 0)
     for attack in dict.fromkeys(line.attack for line in lines):
         of_attack = [line for line in lines if line.attack == attack]
         norm = own_norm(attack, of_attack[0].settings)
@@ -59,7 +61,7 @@ def budget_table(lines: Sequence[BudgetLine]) -> Table:
         table.add_row(f"[bold]{attack}[/bold], {NORMS[norm]}{f', {fixed}' if fixed else ''}")
         for line, settings in zip(of_attack, varying, strict=True):
             table.add_row(
-                f"  {settings}",
+                Padding(settings, (0, 0, 0, 2)),
                 _percent(line.fooling_rate, line.low, line.high),
                 _size(line.median[norm]),
                 "-" if math.isnan(line.median["snr_db"]) else f"{line.median['snr_db']:.1f}",

@@ -1,6 +1,7 @@
 """The table at the end of attack.py: numbers that are counted by hand, and 80 columns."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -50,15 +51,23 @@ def test_few_recordings_have_no_interval():
     assert [(line.low, line.high) for line in budget_lines(*made_up(9))] == [(None, None)] * 2
 
 
-def test_the_table_fits_80_columns_and_cuts_nothing():
-    console = Console(file=io.StringIO(), width=80)
-    console.print(budget_table(budget_lines(*made_up())))
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_the_table_fits_a_terminal_and_cuts_nothing(width):
+    lines = budget_lines(*made_up())
+    # Long settings are wrapped; an attack without gradients adds a column.
+    settings = {"iterations": 1000, "search_steps": 9, "learning_rate": 0.0003, "initial_constant": 0.001}
+    lines += [replace(lines[0], attack="cwa", settings=settings), replace(lines[0], attack="square", gradients=0)]
+    console = Console(file=io.StringIO(), width=width)
+    console.print(budget_table(lines))
     text = console.file.getvalue()
     assert "…" not in text
-    assert max(map(len, text.splitlines())) <= 80
+    assert max(map(len, text.splitlines())) <= width
     assert "fgsm, l_inf" in text
     assert "delta 0.008" in text
-    assert "25.0 [" in text
+    assert "passes" in text
+    assert text.count("25.0 [") == 3
+    words = text.replace(",", " ").split()
+    assert {"iterations", "1000", "search", "9", "0.0003", "constant", "0.001"} <= set(words)
 
 
 @pytest.mark.parametrize(
