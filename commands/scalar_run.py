@@ -13,7 +13,7 @@ from torch import Tensor
 from attacks.scalar_test import GAINS_DB, scalar_test
 from commands.errors import UsageError
 from commands.named_runs import named_runs
-from commands.sound_commands import folds_of, open_store, percent, summary_of
+from commands.sound_commands import folds_of, open_store, percent, short, summary_of
 from commands.sound_flags import ScalarFlags
 from commands.stored_adversarials import StoredFold, attacked_sounds
 from datamodules.progress import progress_bar
@@ -142,11 +142,11 @@ def summarise_scalars(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, An
 def show(name: str, cells: Sequence[dict[str, Any]], store: RowStore) -> None:
     """Print what random scalars restore, and where the results lie."""
     table = Table(title=f"{name}: labels restored by a random scalar, % of adversarials that fool", box=SIMPLE_HEAD)
-    for heading in ("attack", "budget", "input", "clips", "restored\n\\[95 %]", "clean clips\nright"):
-        table.add_column(heading, justify="right")
+    for heading in ("attack\nbudget", "input", "clips", "restored\n\\[95 %]", "clean clips\nright"):
+        table.add_column(heading, justify="left" if heading.startswith("attack") else "right")
     for cell in (cell for cell in cells if cell["gain_db"] is None):
         shares = (percent(cell["restored"]), percent(cell["clean_kept"], ends=False))
-        table.add_row(cell["attack"], str(cell["budget"]), cell["input"], str(cell["clips"]), *shares)
+        table.add_row(f"{cell['attack']}\n{short(cell['budget'])}", cell["input"], str(cell["clips"]), *shares)
     console = Console()
     console.print(table)
     console.print(f"results in {store.path}", soft_wrap=True, highlight=False)

@@ -26,6 +26,10 @@ from storage.space import MAP, SPACES, Space
 from storage.trained_run import TrainedRun, sha256
 from storage.untrusted import allowed_packages
 
+# Characters of the terminal: the columns with the disturbance and its clean accuracy, and one attack and budget.
+NAMES_WIDTH = 34
+COLUMN_WIDTH = 15
+
 
 def run_round_trip(flags: RoundTripFlags) -> dict[str, dict[str, Any]]:
     """Bring the stored adversarials of every run back to sound; print and return the summaries, by name of the run."""
@@ -158,29 +162,40 @@ def show_round_trip(name: str, cells: Sequence[RoundTripCell], store: RowStore) 
 
 
 def show_fragility(name: str, cells: Sequence[FragilityCell], store: RowStore) -> None:
-    """Print, over folds, a row for each disturbance and a column for each attack and budget."""
+    """Print, over folds, a row for each disturbance and a column for each attack and budget.
+
+    Columns that do not fit the terminal go on in further tables.
+    """
     over_folds = [cell for cell in cells if cell["fold"] is None]
     attacks = list(dict.fromkeys((cell["attack"], cell["budget"]) for cell in over_folds))
+    shown = {(one["transform"], one["strength"], one["attack"], one["budget"]): one for one in over_folds}
+    console = Console()
+    side_by_side = max(1, (console.width - NAMES_WIDTH) // COLUMN_WIDTH)
+    for some in (attacks[start : start + side_by_side] for start in range(0, len(attacks), side_by_side)):
+        console.print(_fragility_table(name, some, shown))
+    console.print(f"results in {store.path}", soft_wrap=True, highlight=False)
+
+
+def _fragility_table(
+    name: str, attacks: Sequence[tuple[str, str]], shown: Mapping[tuple[str, float, str, str], FragilityCell]
+) -> Table:
     table = Table(title=f"{name}: fooling that survives a disturbance, % of the sounds that fool", box=SIMPLE_HEAD)
     table.add_column("disturbance", no_wrap=True)
     table.add_column("clean\nright", justify="right", no_wrap=True)
     for attack, settings in attacks:
-        table.add_column(f"{attack}\n{short(settings)}", justify="right")
-    shown = {(one["transform"], one["strength"], one["attack"], one["budget"]): one for one in over_folds}
+        table.add_column(f"{attack}\n{short(settings)}", justify="right", overflow="fold")
     for disturbance in disturbances():
         some = [shown.get((disturbance.kind, disturbance.strength, *attack)) for attack in attacks]
         right = next((percent(one["clean_accuracy"], ends=False) for one in some if one), None)
         if right is not None:
             survival = [percent(one["survival"], ends=False) if one else "-" for one in some]
             table.add_row(disturbance.name, right, *survival)
-    console = Console()
-    console.print(table)
-    console.print(f"results in {store.path}", soft_wrap=True, highlight=False)
+    return table
 
 
 def short(settings: str) -> str:
-    """The settings of a budget, one a line, without the marks of JSON."""
-    return settings.translate(str.maketrans(",", "\n", '{} "')).replace(":", " ")
+    """The settings of a budget, one per line, without the marks of JSON."""
+    return settings.translate(str.maketrans(",_", "\n ", '{} "')).replace(":", " ")
 
 
 def percent(share: Share, *, ends: bool = True) -> str:
