@@ -1,4 +1,4 @@
-"""Disturb adversarial sounds and their clean clips, and judge them again: noise, codecs, a room and more.
+"""Disturb adversarial sounds and their clean clips, and classify them again: noise, codecs, a room and more.
 
 python fragility.py --checkpoints runs/esc10-stft --transforms noise mp3
 """

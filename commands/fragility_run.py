@@ -1,4 +1,4 @@
-"""Fragility: adversarial sounds and their clean clips, disturbed in the same ways and judged again."""
+"""Fragility: adversarial sounds and their clean clips, disturbed in the same ways and classified again."""
 
 import os
 import warnings
@@ -64,7 +64,7 @@ def disturbed_rows(
 
     Args:
         clip: the sounds.
-        victim: who judges.
+        victim: the classifier.
         disturbances: what happens to them.
         sample_rate: of the sounds, in Hz.
         seed: seed of what is random.

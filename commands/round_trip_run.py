@@ -1,4 +1,4 @@
-"""The round trip: attacked maps made into sounds, and the sounds judged again."""
+"""The round trip: attacked maps made into sounds, and the sounds classified."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

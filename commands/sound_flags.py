@@ -128,7 +128,7 @@ def read_scalar_flags(args: Sequence[str] | None) -> ScalarFlags:
         ScalarFlags,
         "scalar_test.py",
         args,
-        description="Multiply stored adversarial maps, and their sounds, by scalars, and judge them again.",
+        description="Multiply stored adversarial maps, and their sounds, by scalars, and classify them again.",
         examples=(Example("python scalar_test.py --checkpoints runs/esc10-stft", "20 draws and ten fixed gains"),),
     )
     flags.check()
@@ -147,7 +147,7 @@ def read_round_trip_flags(args: Sequence[str] | None) -> RoundTripFlags:
         RoundTripFlags,
         "round_trip.py",
         args,
-        description="Make sounds of stored adversarial maps, and judge the sounds.",
+        description="Make sounds of stored adversarial maps, and classify the sounds.",
         examples=ROUND_TRIP_EXAMPLES,
     )
     flags.check()
@@ -166,7 +166,7 @@ def read_fragility_flags(args: Sequence[str] | None) -> FragilityFlags:
         FragilityFlags,
         "fragility.py",
         args,
-        description="Make sounds of stored adversarial maps, disturb them and their clean clips, and judge them again.",
+        description="Make sounds of stored adversarial maps, disturb them and their clean clips, classify both again.",
         examples=FRAGILITY_EXAMPLES,
     )
     flags.check()

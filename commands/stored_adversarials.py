@@ -36,7 +36,7 @@ class StoredFold:
         data: its corpus and representation.
         store: the folder of the attacks.
         outcomes: rows of the attacks whose maps are stored, one per clip and budget.
-        device: where maps are computed and judged.
+        device: where maps are computed and classified.
     """
 
     fold: int
@@ -96,7 +96,7 @@ class StoredFold:
         return maps.to(self.device)
 
     def clean_sound(self, clip: int) -> Tensor:
-        """The clean sound beside which adversarial sounds are judged: of attacks on sounds as it is kept, 16 bits."""
+        """The clean sound that adversarial sounds are compared with: of attacks on sounds as it is kept, 16 bits."""
         return self.sound(clip) if self.store.space == MAP else round_to_16bit(self.sound(clip))
 
     def adversarial_sounds(self, attack: str, clip: int) -> tuple[pd.DataFrame, Tensor]:

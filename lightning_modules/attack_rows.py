@@ -60,7 +60,7 @@ def attack_batch(
     frames = []
     for index, (budget, outcome) in enumerate(zip(plan.budgets, outcomes, strict=True)):
         frame = outcome_rows(outcome, inputs, clips)
-        frame |= judged_again(attack.with_settings(**budget), victim.victim, outcome, inputs, clips, seed, space)
+        frame |= evaluated_again(attack.with_settings(**budget), victim.victim, outcome, inputs, clips, seed, space)
         frame |= {"attack": plan.name, "budget_index": index, "budget": json.dumps(budget, sort_keys=True)}
         frame |= {"seed": seed, "seconds": seconds, "hook_agrees": agrees}
         # Measured columns override settings of the budget of the same name: both have ``iterations``.
@@ -92,7 +92,7 @@ def mean_confident_success(outcome: Outcome) -> np.ndarray:
 
 
 @torch.no_grad()
-def judged_again(
+def evaluated_again(
     attack: Attack,
     victim: nn.Module,
     outcome: Outcome,
