@@ -10,20 +10,23 @@ from tests.golden_record import RECORD, machine, record_of, run_study
 
 @pytest.mark.slow
 def test_a_study_comes_to_its_recorded_numbers(tmp_path):
-    recorded = json.loads(RECORD.read_text())
+    records = json.loads(RECORD.read_text())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         found = json.loads(json.dumps(record_of(run_study(tmp_path))))
     finally:
         torch.set_num_threads(threads)
-    if machine() == recorded.pop("machine"):
-        assert found == recorded
-        return
+    for recorded in records:
+        if recorded.pop("machine") == machine():
+            assert found == recorded
+            return
     # Another kind of processor rounds otherwise, and two epochs of training make other weights of that: a fold may have
     # no clip that is right when clean, and no rates can be compared. What is counted does not depend on rounding.
+    recorded = records[0]
     assert found["outcomes"]
-    assert found["accuracy"].keys() == recorded["accuracy"].keys()
+    for name, accuracies in recorded["accuracy"].items():
+        assert found["accuracy"][name] == pytest.approx(accuracies, abs=0.1)
     assert found["digests"].keys() == recorded["digests"].keys()
     assert found["transfer"].keys() <= recorded["transfer"].keys()
     accuracies = found["accuracy"]["net"]
