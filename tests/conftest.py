@@ -1,6 +1,11 @@
 """What holds for every test."""
 
 import pytest
+from hypothesis import settings
+
+# What an example takes says more about the other programs on the machine than about the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

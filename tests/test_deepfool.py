@@ -52,7 +52,7 @@ def test_a_step_by_hand_where_the_box_is_in_the_way():
     torch.testing.assert_close(ends, torch.tensor([[0.2 - 0.4 / 3, 0.2]]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), share=st.floats(0.05, 0.99), norm=st.sampled_from(["l2", "linf"]))
 def test_the_projection_meets_its_optimality_conditions(seed, share, norm):
     generator = torch.Generator().manual_seed(seed)

@@ -282,7 +282,7 @@ def test_digital_zeros_stay_zero_and_nothing_is_without_number(representation):
         assert gradient.isfinite().all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     cells=st.integers(1, 70),
     pixels=st.integers(1, 70),

@@ -32,7 +32,7 @@ def require_range(entry):
         assert not entry.get(name, 0.0) < 0
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(st.integers(0, 10_000), st.integers(1, 3), st.integers(6, 30))
 def test_numbers_lie_in_their_range_rise_with_the_budget_and_agree_with_each_other(seed, folds, clips):
     rows, tested = attacked_folds(seed, folds=folds, clips=clips)
@@ -77,7 +77,7 @@ def test_numbers_lie_in_their_range_rise_with_the_budget_and_agree_with_each_oth
     assert json.loads(text)["summary"]["six"]["auc"] == summary["six"]["auc"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.integers(1, 3), st.integers(6, 30))
 def test_the_scores_of_training_agree_with_what_an_attack_finds_clean(seed, folds, clips):
     rows, tested = attacked_folds(seed, folds=folds, clips=clips, attacks=("fgsm",), budgets=1)

@@ -50,7 +50,7 @@ def test_radii_in_closed_form():
 
 
 @given(ratio=st.floats(-20, 120), scale=st.floats(1e-4, 1), seed=st.integers(0, 1000))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_radius_grows_with_the_clip_and_falls_with_the_ratio(ratio, scale, seed):
     waveforms = torch.randn(2, 1, 50, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     for norm in ("l2", "linf"):

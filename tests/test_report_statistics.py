@@ -91,7 +91,7 @@ def centred(sizes, seed):
     return [part - part.mean(axis=0) for part in parts]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(2, 4), min_size=1, max_size=3), st.integers(0, 1000))
 def test_few_permutations_are_gone_through_one_by_one(sizes, seed):
     parts = centred(sizes, seed)

@@ -319,7 +319,7 @@ def test_a_store_keeps_each_row_once_and_replaces_a_broken_part(tmp_path):
     assert not len(store.rows())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     pairs=st.lists(st.tuples(st.integers(-5, 5), st.integers(0, 4)), min_size=1, max_size=9).filter(
         lambda some: any(weight for _, weight in some)

@@ -35,7 +35,7 @@ def gradients(draw):
     return alpha, coupling * alpha + beta, domain
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(gradients(), st.sampled_from([1, 7, 1 << 22]))
 def test_the_best_pair_is_that_of_brute_force(problem, cells):
     alpha, beta, domain = problem
@@ -56,7 +56,7 @@ def test_the_best_pair_is_that_of_brute_force(problem, cells):
             assert (int(alone[0]), int(alone[1])) == (int(first[clip]), int(second[clip]))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(gradients())
 def test_the_best_pixel_is_that_of_brute_force(problem):
     alpha, beta, domain = problem

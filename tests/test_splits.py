@@ -61,7 +61,7 @@ def large_sources() -> ClipTable:
 
 
 @given(table=tables(), protocol=st.sampled_from(PROTOCOLS), folds=st.integers(2, 5), seed=st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_parts_are_disjoint_and_complete(table: ClipTable, protocol: Protocol, folds: int, seed: int) -> None:
     for fold in range(1, number_of_folds(table, protocol, folds) + 1):
         split = make_split(table, protocol=protocol, fold=fold, folds=folds, seed=seed)
@@ -71,7 +71,7 @@ def test_parts_are_disjoint_and_complete(table: ClipTable, protocol: Protocol, f
 
 
 @given(table=tables(), folds=st.integers(2, 5), seed=st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_grouped_keeps_every_source_on_one_side(table: ClipTable, folds: int, seed: int) -> None:
     for fold in range(1, folds + 1):
         split = make_split(table, protocol="grouped", fold=fold, folds=folds, seed=seed)
@@ -84,7 +84,7 @@ def test_grouped_keeps_every_source_on_one_side(table: ClipTable, folds: int, se
 
 
 @given(table=tables(), protocol=st.sampled_from(["grouped", "random"]), folds=st.integers(2, 5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_one_test_part_and_every_other_clip_validates_once(table: ClipTable, protocol: Protocol, folds: int) -> None:
     splits = [make_split(table, protocol=protocol, fold=fold, folds=folds) for fold in range(1, folds + 1)]
     assert all(np.array_equal(split.test, splits[0].test) for split in splits)
@@ -93,7 +93,7 @@ def test_one_test_part_and_every_other_clip_validates_once(table: ClipTable, pro
 
 
 @given(table=tables(), seed=st.integers(0, 1000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_official_folds_are_taken_as_they_are(table: ClipTable, seed: int) -> None:
     count = table.number_of_folds
     splits = [make_split(table, protocol="official", fold=fold, folds=2, seed=seed) for fold in range(1, count + 1)]
@@ -107,7 +107,7 @@ def test_official_folds_are_taken_as_they_are(table: ClipTable, seed: int) -> No
 
 
 @given(table=tables(), protocol=st.sampled_from(["grouped", "random"]), seed=st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_test_part_has_its_share_of_every_class(table: ClipTable, protocol: Protocol, seed: int) -> None:
     split = make_split(table, protocol=protocol, fold=1, seed=seed)
     clips = np.bincount(table.labels)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import train
@@ -25,7 +25,6 @@ from storage import DataError
 from tests.corpus_fixtures import write_esc_corpus, write_sound
 
 
-@settings(deadline=None)
 @given(st.floats(0.001, 500), st.floats(0.01, 60))
 def test_all_windows_cover_a_recording_and_reach_beyond_no_end_of_it(duration, seconds):
     starts = window_starts(duration, seconds, "all")
