@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from metrics.intervals import FEWEST_RECORDINGS, adjusted_t_ends, effective_trials, mid_p_ends
+from metrics.intervals import FEWEST_RECORDINGS, adjusted_t_ends, share_ends
 from metrics.recordings import effective_number
 
 Values = NDArray[np.float64]
@@ -213,8 +213,8 @@ def _share(
     """As :func:`metrics.intervals.share_interval`, for all samples at once."""
     if number is None:
         number = np.full(len(estimate), effective_number(torch.from_numpy(np.bincount(place))))
-    trials = effective_trials(estimate, np.square(influence).sum(1), number)
-    return _covered(name, truth, layout, len(place), number, mid_p_ends(estimate * trials, trials))
+    ends = share_ends(estimate, np.square(influence).sum(1), number)
+    return _covered(name, truth, layout, len(place), number, ends)
 
 
 def _covered(name: str, truth: float, layout: str, clips: int, number: Values, ends: tuple[Values, Values]) -> Coverage:

@@ -32,7 +32,9 @@ __all__ = [
     "mid_p_ends",
     "paired_difference_interval",
     "rate_interval",
+    "share_ends",
     "share_interval",
+    "too_few",
 ]
 
 FEWEST_RECORDINGS = 10
@@ -42,6 +44,12 @@ TOO_FEW: Literal["fewer than 10 recordings"] = "fewer than 10 recordings"
 
 BELIEVED = 0.5
 """Weight of the prior design effect, in recordings of the rarer outcome: 0.5 weighs estimate and prior equally."""
+
+
+def too_few(recordings: Any) -> Any:
+    """Whether an effective number of recordings, or each of several, is below ten, so that no interval is given."""
+    # Rounding may put the ratio of sums just below a whole number.
+    return np.asarray(recordings) < FEWEST_RECORDINGS - 1e-9
 
 
 @dataclass(frozen=True)
@@ -82,14 +90,33 @@ def share_interval(
     """
     _require_confidence(confidence)
     recordings = resampling.effective if counts is None else effective_number(counts)
-    if _too_few(recordings):
+    if too_few(recordings):
         return Interval(np.nan, np.nan, TOO_FEW)
     estimate = float(statistic(torch.ones(resampling.clips, dtype=torch.float64)))
     if np.isnan(estimate):
         return Interval(np.nan, np.nan, "mid_p")
-    trials = effective_trials(estimate, resampling.variance(statistic), recordings, confidence)
-    low, high = mid_p_ends(estimate * trials, trials, confidence)
+    low, high = share_ends(estimate, resampling.variance(statistic), recordings, confidence)
     return Interval(float(low), float(high), "mid_p")
+
+
+def share_ends(
+    estimate: Any, variance: Any, recordings: Any, confidence: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends of :func:`share_interval` from shares, their variances over recordings and effective numbers of recordings.
+
+    Args:
+        estimate: the share, in [0, 1]; arrays are handled elementwise.
+        variance: its variance over recordings.
+        recordings: effective number of recordings.
+        confidence: nominal coverage, in (0, 1).
+
+    Returns:
+        Lower and upper ends in [0, 1], NaN below ten effective recordings.
+    """
+    share, few = np.asarray(estimate, dtype=np.float64), too_few(recordings)
+    trials = effective_trials(share, variance, np.where(few, FEWEST_RECORDINGS, recordings), confidence)
+    low, high = mid_p_ends(share * trials, trials, confidence)
+    return np.where(few, np.nan, low), np.where(few, np.nan, high)
 
 
 def rate_interval(happened: Tensor, resampling: SourceResampling, confidence: float = 0.95) -> Interval:
@@ -159,7 +186,7 @@ def difference_interval(statistic: Statistic, resampling: SourceResampling, conf
     """
     _require_confidence(confidence)
     recordings = resampling.effective
-    if _too_few(recordings):
+    if too_few(recordings):
         return Interval(np.nan, np.nan, TOO_FEW)
     estimate = float(statistic(torch.ones(resampling.clips, dtype=torch.float64)))
     if np.isnan(estimate):
@@ -341,8 +368,3 @@ def _numbers(values: Tensor) -> NDArray[np.float64]:
 def _require_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
         raise ValueError(f"expected confidence in (0, 1), got {confidence}")
-
-
-def _too_few(recordings: float) -> bool:
-    # Rounding may put the ratio of sums just below a whole number.
-    return recordings < FEWEST_RECORDINGS - 1e-9

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from metrics.intervals import FEWEST_RECORDINGS, SourceResampling, bca_interval, share_interval
+from metrics.intervals import SourceResampling, bca_interval, share_interval, too_few
 
 
 class Share(TypedDict):
@@ -112,7 +112,7 @@ def weighted_median(values: Tensor, weights: Tensor) -> Tensor:
 
 def _median_ends(values: NDArray[np.float64], recordings: Sequence[Hashable], seed: int) -> tuple[float, float]:
     resampling = SourceResampling(recordings, seed=seed)
-    if resampling.effective < FEWEST_RECORDINGS - 1e-9 or not np.isfinite(values).all():
+    if too_few(resampling.effective) or not np.isfinite(values).all():
         return float("nan"), float("nan")
     ordered = torch.from_numpy(values)
     interval = bca_interval(lambda weights: weighted_median(ordered, weights), resampling)

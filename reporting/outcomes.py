@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from metrics.attack_summary import CHECK
-from metrics.intervals import FEWEST_RECORDINGS, effective_trials, mid_p_ends
+from metrics.intervals import share_ends
 from metrics.recordings import effective_number
 from reporting.accuracy import Accuracies, TestedFold
 from reporting.estimates import Estimate
@@ -314,15 +314,11 @@ def _shares(happened: NDArray[np.float64], clips: _Population) -> list[_Share]:
 
 def _with_ends(shares: list[_Share]) -> list[Estimate]:
     """Shares with the interval of :func:`metrics.intervals.share_interval`, all computed together."""
-    low, high = np.full((2, len(shares)), np.nan)
-    effective = np.array([share.population.effective for share in shares])
-    enough = effective >= FEWEST_RECORDINGS - 1e-9
-    if enough.any():
-        values, variances = (
-            np.array(part)[enough] for part in zip(*((s.value, s.variance) for s in shares), strict=True)
-        )
-        trials = effective_trials(values, variances, effective[enough])
-        low[enough], high[enough] = mid_p_ends(values * trials, trials)
+    low, high = share_ends(
+        np.array([share.value for share in shares]),
+        np.array([share.variance for share in shares]),
+        np.array([share.population.effective for share in shares]),
+    )
     return [
         Estimate(
             share.value,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from classifiers.baselines import BASELINES
 from metrics.attack_summary import THE_SIX
-from metrics.intervals import FEWEST_RECORDINGS, TOO_FEW, Interval, SourceResampling, adjusted_t_ends
+from metrics.intervals import TOO_FEW, Interval, SourceResampling, adjusted_t_ends, too_few
 from metrics.model_variance import corrected_resampled_interval
 from metrics.recordings import effective_number
 from metrics.transfer_ratio import Counts, counts_by_recording, fools_source, mean_ratio_of
@@ -202,7 +202,7 @@ def _interval(tables: Tables, recordings: Sequence[str], seed: int) -> Interval:
     """
     counts = [one for side in _counts(tables, recordings) for models in side for run in models for one in run]
     effective = min(effective_number(fools) for _, fools in counts)
-    if effective < FEWEST_RECORDINGS - 1e-9:
+    if too_few(effective):
         return Interval(math.nan, math.nan, TOO_FEW)
     difference = _difference(tables, recordings)
 
