@@ -7,6 +7,7 @@ because the peak of a process never decreases; the memory that it holds before t
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -20,24 +21,19 @@ from representations import DWT, STFT, Representation
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 CLIPS, SECONDS, SAMPLE_RATE = 32, 5, 22_050
-NAMES = ("STFT", "morlet", "mexican_hat", "haar")
-
-
-def representation_of(name: str) -> Representation:
-    """STFT, or the DWT with a mother."""
-    if name == "morlet":
-        return DWT(sample_rate=SAMPLE_RATE, mother="morlet")
-    if name == "mexican_hat":
-        return DWT(sample_rate=SAMPLE_RATE, mother="mexican_hat")
-    if name == "haar":
-        return DWT(sample_rate=SAMPLE_RATE, mother="haar")
-    return STFT(sample_rate=SAMPLE_RATE)
+REPRESENTATIONS: dict[str, Callable[[], Representation]] = {
+    "STFT": lambda: STFT(sample_rate=SAMPLE_RATE),
+    "morlet": lambda: DWT(sample_rate=SAMPLE_RATE, mother="morlet"),
+    "mexican_hat": lambda: DWT(sample_rate=SAMPLE_RATE, mother="mexican_hat"),
+    "haar": lambda: DWT(sample_rate=SAMPLE_RATE, mother="haar"),
+}
+"""STFT, and DWT by its mother."""
 
 
 def measure(name: str) -> None:
     """Differentiate one batch; print the chunk, the peak above the memory before in GiB, and seconds."""
     torch.set_num_threads(1)
-    victim = SoundVictim(representation_of(name), build_classifier("resnet18", 10).eval()).requires_grad_(False)
+    victim = SoundVictim(REPRESENTATIONS[name](), build_classifier("resnet18", 10).eval()).requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
     points = (0.1 * torch.randn(CLIPS, 1, SECONDS * SAMPLE_RATE, generator=generator)).requires_grad_()
     before, started = peak_gib(), time.perf_counter()
@@ -53,7 +49,7 @@ def main() -> None:
         measure(sys.argv[1])
         return
     table = Table("representation", "clips in a chunk", "GiB", "s")
-    for name in NAMES:
+    for name in REPRESENTATIONS:
         command = [sys.executable, "-m", "benchmarks.sound_memory", name]
         done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
         chunk, peak, seconds = done.stdout.split()
