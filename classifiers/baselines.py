@@ -107,7 +107,7 @@ def load_baseline(path: Path) -> Baseline:
         content = skops.io.load(path, trusted=TRUSTED_TYPES)
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, UntrustedTypesFoundException) as error:
         raise DataError(
-            f"expected a baseline of train.py in {path}, found a file that cannot be read as one"
+            f"expected a baseline of train.py in {path}, found a file that cannot be read as one; train the fold again"
         ) from error
     if not isinstance(content, dict) or content.keys() != {"name", "pipeline"}:
         raise DataError(f"expected a baseline of train.py in {path}, found something else")

@@ -107,7 +107,9 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
         raise
     # The unpickler may raise any kind of exception on a broken or forged archive.
     except Exception as error:
-        raise DataError(f"expected a checkpoint at {path}, found a file that cannot be read as one") from error
+        raise DataError(
+            f"expected a checkpoint at {path}, found a file that cannot be read as one; train the fold again"
+        ) from error
     if not isinstance(checkpoint, dict) or not {"recipe", "fold", "state_dict"} <= checkpoint.keys():
         raise DataError(f"expected a checkpoint of train.py at {path}, found one of another program")
     try:

@@ -493,7 +493,7 @@ def test_two_commands_do_not_attack_one_run_at_once(trained, tmp_path):
     [
         ("nowhere", "expected a checkpoint or a run folder at .*nowhere, found nothing there"),
         ("corpus", "expected a run with a finished fold in .*corpus, found none; train it first"),
-        ("budgets.yaml", "expected a checkpoint at .*budgets.yaml, found a file that cannot be read as one"),
+        ("budgets.yaml", "budgets.yaml, found a file that cannot be read as one; train the fold again"),
     ],
 )
 def test_what_is_no_checkpoint_is_named(trained, tmp_path, path, message):

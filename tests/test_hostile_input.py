@@ -195,10 +195,11 @@ def test_checkpoints(checkpoint, tmp_path, said, place, value, sentence):
     assert not (tmp_path / "run" / "attacks" / "outcomes.parquet").exists()
 
 
+UNREADABLE = "expected a checkpoint at .*, found a file that cannot be read as one; train the fold again"
 FILES = [
-    (b"", "expected a checkpoint at .*, found a file that cannot be read as one"),
-    (b"PK\x03\x04 not a zip", "expected a checkpoint at .*, found a file that cannot be read as one"),
-    (b"cos\nsystem\n(S'touch executed'\ntR.", "expected a checkpoint at .*, found a file that cannot be read as one"),
+    (b"", UNREADABLE),
+    (b"PK\x03\x04 not a zip", UNREADABLE),
+    (b"cos\nsystem\n(S'touch executed'\ntR.", UNREADABLE),
 ]
 
 
