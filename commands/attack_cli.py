@@ -55,7 +55,8 @@ class AttackCLI:
         self.space = SPACES[flags.space]
         self.allowed = allowed_packages(flags.allow_import)
         self.plans = self._plans()
-        self.device = device(check_trainer(self.settings["trainer"]))
+        trainer = check_trainer(self.settings["trainer"])
+        self.device, self.root_device = device(trainer), trainer.strategy.root_device
 
     def runs(self) -> list[TrainedRun]:
         """The trained runs that were named, each with the folds to work on.

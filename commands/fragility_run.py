@@ -12,10 +12,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from commands.round_trip_run import CLIPS_IN_A_PART
-from commands.stored_adversarials import StoredFold
+from commands.stored_adversarials import StoredFold, store_rows
 from datamodules.disturbances import Disturbance, UnsupportedError
-from datamodules.progress import progress_bar
 from metrics.fragility import CLEAN
 from storage.row_store import RowStore
 
@@ -57,7 +55,7 @@ def supported(disturbances: Sequence[Disturbance], sample_rate: int) -> list[Dis
 def disturbed_rows(
     clip: SoundsOfClip, victim: Victim, disturbances: Sequence[Disturbance], *, sample_rate: int, seed: int = 0
 ) -> pd.DataFrame:
-    """Judge the sounds of a clip, as they are and disturbed.
+    """Classify the sounds of a clip, as they are and disturbed.
 
     What is random in a disturbance is a function of the clip's name, the kind of the disturbance and the seed, so the
     clean clip and all of its adversarials get the same noise.
@@ -131,25 +129,15 @@ def fragility(
         One row per fold, attack, budget, clip and disturbance; clean clips have the attack ``clean``.
     """
     kept = supported(disturbances, folds[0].sample_rate) if folds else []
-    pending = [(fold, attack, clips) for fold in folds for attack, clips in _pending(fold, store, kept) if clips]
-    with progress_bar("fragility", sum(len(clips) for _, _, clips in pending), shown_from=1) as advance:
-        prepared: set[int] = set()
-        for fold, attack, clips in pending:
-            if fold.fold not in prepared:
-                fold.prepare()
-                prepared.add(fold.fold)
-            for start in range(0, len(clips), CLIPS_IN_A_PART):
-                part = clips[start : start + CLIPS_IN_A_PART]
-                rows = []
-                for clip in part:
-                    sounds = _clean_sound(fold, clip) if attack == CLEAN else _attacked_sounds(fold, attack, clip)
-                    rate = fold.sample_rate
-                    rows.append(disturbed_rows(sounds, fold.logits, kept, sample_rate=rate, seed=seed))
-                    advance()
-                kinds = zlib.crc32(" ".join(one.name for one in kept).encode())
-                name = f"fold{fold.fold}-{attack}-{part[0]}-{part[-1]}-{len(part)}-{kinds}"
-                store.write_part(name, pd.concat(rows, ignore_index=True))
-    return store.merge()
+    pending = [(fold, attack, clips) for fold in folds for attack, clips in _pending(fold, store, kept)]
+
+    def rows_of_clip(fold: StoredFold, attack: str, clip: int) -> pd.DataFrame:
+        sounds = _clean_sound(fold, clip) if attack == CLEAN else _attacked_sounds(fold, attack, clip)
+        return disturbed_rows(sounds, fold.logits, kept, sample_rate=fold.sample_rate, seed=seed)
+
+    # A later command may add disturbances to the same clips.
+    version = f"-{zlib.crc32(' '.join(one.name for one in kept).encode())}"
+    return store_rows("fragility", pending, store, rows_of_clip, version=version)
 
 
 def _pending(fold: StoredFold, store: RowStore, disturbances: Sequence[Disturbance]) -> Iterator[tuple[str, list[int]]]:

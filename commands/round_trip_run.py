@@ -6,14 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from commands.stored_adversarials import StoredFold, attacked_sounds
-from datamodules.progress import progress_bar
+from commands.stored_adversarials import StoredFold, attacked_sounds, store_rows
 from metrics.distances import consistency, l2_distance, snr_db
 from storage.row_store import RowStore
 from storage.sound_file import SoundFormat, write_sound
 
 KEY = ("fold", "attack", "budget_index", "clip")
-CLIPS_IN_A_PART = 16
 
 
 def round_trip(folds: Sequence[StoredFold], store: RowStore, sounds: SoundFormat | None = None) -> pd.DataFrame:
@@ -27,22 +25,12 @@ def round_trip(folds: Sequence[StoredFold], store: RowStore, sounds: SoundFormat
     Returns:
         One row per fold, attack, budget and clip.
     """
-    pending = [(fold, attack, clips) for fold in folds for attack, clips in _pending(fold, store, sounds) if len(clips)]
-    with progress_bar("round trip", sum(len(clips) for _, _, clips in pending), shown_from=1) as advance:
-        prepared: set[int] = set()
-        for fold, attack, clips in pending:
-            if fold.fold not in prepared:
-                fold.prepare()
-                prepared.add(fold.fold)
-            for start in range(0, len(clips), CLIPS_IN_A_PART):
-                part = clips[start : start + CLIPS_IN_A_PART]
-                rows = []
-                for clip in part:
-                    rows.append(_rows_of_clip(fold, attack, clip, store.path, sounds))
-                    advance()
-                name = f"fold{fold.fold}-{attack}-{part[0]}-{part[-1]}-{len(part)}"
-                store.write_part(name, pd.concat(rows, ignore_index=True))
-    return store.merge()
+    pending = [(fold, attack, clips) for fold in folds for attack, clips in _pending(fold, store, sounds)]
+
+    def rows_of_clip(fold: StoredFold, attack: str, clip: int) -> pd.DataFrame:
+        return _rows_of_clip(fold, attack, clip, store.path, sounds)
+
+    return store_rows("round trip", pending, store, rows_of_clip)
 
 
 def sound_file(folder: Path, fold: int, attack: str, budget: int | None, name: str, sounds: SoundFormat) -> Path:

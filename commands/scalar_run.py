@@ -15,8 +15,7 @@ from commands.errors import UsageError
 from commands.named_runs import named_runs
 from commands.sound_commands import folds_of, open_store, percent, short, summary_of
 from commands.sound_flags import ScalarFlags
-from commands.stored_adversarials import StoredFold, attacked_sounds
-from datamodules.progress import progress_bar
+from commands.stored_adversarials import StoredFold, attacked_sounds, store_rows
 from metrics.survival import share_among
 from storage.row_store import RowStore
 from storage.space import MAP, SPACES
@@ -54,23 +53,20 @@ def scalar_rows(folds: Sequence[StoredFold], store: RowStore, *, seed: int = 0) 
     """
     done = store.rows()
     there = set(map(tuple, done[["fold", "attack", "clip"]].to_numpy().tolist())) if len(done) else set()
-    jobs = []
+    pending, fooling = [], {}
     for fold in folds:
         fooled = fold.outcomes[fold.outcomes["success"] > 0]
-        pairs = fooled[["attack", "clip"]].drop_duplicates()
-        for attack, clip in zip(pairs["attack"].tolist(), pairs["clip"].tolist(), strict=True):
-            if (fold.fold, attack, clip) not in there:
-                rows = fooled[(fooled["attack"] == attack) & (fooled["clip"] == clip)]
-                jobs.append((fold, str(attack), int(clip), rows.sort_values("budget_index")))
-    prepared: set[int] = set()
-    with progress_bar("scalar test", len(jobs), shown_from=1) as advance:
-        for fold, attack, clip, rows in jobs:
-            if fold.fold not in prepared:
-                fold.prepare()
-                prepared.add(fold.fold)
-            store.write_part(f"fold{fold.fold}-{attack}-{clip}", _of_clip(fold, attack, clip, rows, seed))
-            advance()
-    return store.merge()
+        for (attack, clip), rows in fooled.groupby(["attack", "clip"], sort=False):
+            fooling[fold.fold, attack, clip] = rows.sort_values("budget_index")
+        clips = fooled[["attack", "clip"]].drop_duplicates().groupby("attack", sort=False)["clip"]
+        for attack, of_attack in clips:
+            missing = [clip for clip in of_attack.tolist() if (fold.fold, attack, clip) not in there]
+            pending.append((fold, str(attack), missing))
+
+    def rows_of_clip(fold: StoredFold, attack: str, clip: int) -> pd.DataFrame:
+        return _of_clip(fold, attack, clip, fooling[fold.fold, attack, clip], seed)
+
+    return store_rows("scalar test", pending, store, rows_of_clip)
 
 
 def _of_clip(fold: StoredFold, attack: str, clip: int, rows: pd.DataFrame, seed: int) -> pd.DataFrame:

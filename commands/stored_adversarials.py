@@ -1,6 +1,6 @@
 """The adversarials that attack.py has kept of a trained run, with the clean sounds and the classifiers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from datamodules import SoundDataModule
+from datamodules.progress import progress_bar
 from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
 from metrics.attack_summary import CHECK
 from metrics.success import round_to_16bit
 from storage import DataError
 from storage.attack_store import AttackStore
+from storage.row_store import RowStore
 from storage.rows import with_label_names
 from storage.schema import require_readable
 from storage.space import MAP, Space
@@ -24,6 +26,8 @@ from storage.trained_run import TrainedRun, sha256
 COPIED = ["fold", "attack", "budget_index", "budget", "clip", "name", "recording", "label", "target_label"]
 
 HOW_TO_KEEP = "attack.py --save-adversarials keeps them"
+
+CLIPS_IN_A_PART = 16
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,45 @@ def attacked_sounds(fold: StoredFold, attack: str, clip: int) -> tuple[Tensor, T
             sound.expand(budgets, -1, -1), adversarial, clean.expand_as(adversarial)
         )
     return made, sound, adversarial, clean
+
+
+def store_rows(
+    title: str,
+    pending: Sequence[tuple[StoredFold, str, Sequence[int]]],
+    store: RowStore,
+    rows_of_clip: Callable[[StoredFold, str, int], pd.DataFrame],
+    *,
+    version: str = "",
+) -> pd.DataFrame:
+    """Compute the rows of clips that are missing and write them, a few clips at a time.
+
+    A command that is stopped loses at most :data:`CLIPS_IN_A_PART` clips.
+
+    Args:
+        title: what the progress bar says.
+        pending: fold, attack and clips without rows.
+        store: where rows are kept, those of earlier commands among them.
+        rows_of_clip: from fold, attack and clip to the clip's rows.
+        version: in the names of parts, where the rows of a clip can differ from command to command.
+
+    Returns:
+        All rows in the store.
+    """
+    prepared: set[int] = set()
+    with progress_bar(title, sum(len(clips) for _, _, clips in pending), shown_from=1) as advance:
+        for fold, attack, clips in pending:
+            if clips and fold.fold not in prepared:
+                fold.prepare()
+                prepared.add(fold.fold)
+            for start in range(0, len(clips), CLIPS_IN_A_PART):
+                part = clips[start : start + CLIPS_IN_A_PART]
+                rows = []
+                for clip in part:
+                    rows.append(rows_of_clip(fold, attack, clip))
+                    advance()
+                name = f"fold{fold.fold}-{attack}-{part[0]}-{part[-1]}-{len(part)}{version}"
+                store.write_part(name, pd.concat(rows, ignore_index=True))
+    return store.merge()
 
 
 def stored_folds(

@@ -71,7 +71,8 @@ def evaluate(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequ
     """Evaluate all targets on one source's adversarials; write and log the result."""
     store = TransferStore(run.path / cli.space.beside("transfer") / cli.name)
     crafted = source.write_summary()
-    summary = store.write(transfer_rows(source, run, targets, cli.allowed), crafted)
+    rows = transfer_rows(source, run, targets, cli.allowed, device=cli.root_device)
+    summary = store.write(rows, crafted)
     record_transfer(cli.settings, run.name, store.path, summary)
     return summary
 

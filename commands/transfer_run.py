@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import torch
 
 from commands.attack_run import AttackRun
 from commands.stored_adversarials import COPIED
-from commands.transfer_targets import StoredMaps, StoredSounds, Target, load_target, recipe_of
+from commands.transfer_targets import CPU, StoredMaps, StoredSounds, Target, load_target, recipe_of
 from datamodules.progress import progress_bar
 from datamodules.split_record import named
 from lightning_modules.recorded_split import refuse_learned_clips, split_of_model
@@ -42,7 +44,12 @@ def refuse_trained_targets(sources: Mapping[str, AttackRun], targets: Sequence[T
 
 
 def transfer_rows(
-    attack: AttackRun, source: TrainedRun, targets: Sequence[TrainedRun], allowed: Sequence[str] = ()
+    attack: AttackRun,
+    source: TrainedRun,
+    targets: Sequence[TrainedRun],
+    allowed: Sequence[str] = (),
+    *,
+    device: torch.device = CPU,
 ) -> pd.DataFrame:
     """Evaluate every target on the stored adversarials of a source.
 
@@ -51,6 +58,7 @@ def transfer_rows(
         source: the source's run.
         targets: runs that are evaluated, the source's own among them or not.
         allowed: packages that their checkpoints may name classes of, beside the project's own.
+        device: where ConvNets classify.
 
     Returns:
         One row per fold, attack, budget, clip and target; clips missing in a target's record are left out for it, with
@@ -64,11 +72,12 @@ def transfer_rows(
     outcomes = outcomes[~outcomes["attack"].str.startswith(CHECK) & outcomes["fold"].isin(list(attack.data))]
     outcomes = outcomes[outcomes["attack"].isin({plan.name for plan in attack.plans})]
     files = len(outcomes.drop_duplicates(["fold", "attack", "clip"]))
+    load = functools.partial(load_target, allowed=allowed, device=device)
     frames = []
     with progress_bar(f"adversarials of {source.name}", files * len(targets)) as advance:
         for fold, rows in outcomes.groupby("fold"):
             of_fold = rows.sort_values(["attack", "clip", "budget_index"], ignore_index=True)
-            frames += _of_fold(attack, int(str(fold)), of_fold, source, targets, allowed, advance)
+            frames += _of_fold(attack, int(str(fold)), of_fold, source, targets, load, advance)
     architecture = recipe_of(source)["model"]["architecture"]
     return pd.concat(frames, ignore_index=True).assign(source_run=source.name, source_architecture=architecture)
 
@@ -79,7 +88,7 @@ def _of_fold(
     outcomes: pd.DataFrame,
     source: TrainedRun,
     targets: Sequence[TrainedRun],
-    allowed: Sequence[str],
+    load: Callable[[TrainedRun, int], Target],
     advance: Callable[[], None],
 ) -> list[pd.DataFrame]:
     """The rows of one fold, a table for each target."""
@@ -89,11 +98,11 @@ def _of_fold(
         inputs = StoredMaps(attack, fold, outcomes["clip"].unique().tolist())
     else:
         inputs = StoredSounds(attack.store, fold)
-        own = _evaluated(inputs, outcomes, load_target(source, fold, allowed), lambda: None)
+        own = _evaluated(inputs, outcomes, load(source, fold), lambda: None)
     answers_of_source = _answers_of_source(outcomes, own)
     frames = []
     for run in targets:
-        target = load_target(run, fold, allowed)
+        target = load(run, fold)
         kept = outcomes["name"].isin(_shared_test_clips(attack, fold, source, target))
         if not kept.any():
             continue

@@ -28,6 +28,8 @@ from storage import DataError, read_json
 from storage.attack_store import CLEAN, AttackStore
 from storage.trained_run import TrainedRun, sha256
 
+CPU = torch.device("cpu")
+
 Predictions = tuple[NDArray[np.int64], Tensor | None]
 """Predicted classes ``(inputs,)``, and logits ``(inputs, classes)`` where there are any."""
 
@@ -43,6 +45,7 @@ class Target:
         classifier: a ConvNet, or a baseline.
         split: which clips it was trained, validated and tested on.
         representation: what it sees of a sound.
+        device: where sounds are represented and ConvNets classify.
     """
 
     run: str
@@ -51,15 +54,15 @@ class Target:
     classifier: SoundClassifier | Baseline
     split: SplitRecord
     representation: Representation
+    device: torch.device = CPU
 
     @torch.no_grad()
     def classify(self, inputs: Tensor) -> Predictions:
         """Classify maps ``(inputs, 1, rows, columns)``, or waveforms ``(inputs, 1, time)``."""
         inputs = inputs.float()
         if isinstance(self.classifier, Baseline):
-            return self.classifier.predict(inputs.numpy()), None
-        device = next(self.classifier.parameters()).device
-        logits = torch.cat([self.classifier(part.to(device)).float().cpu() for part in inputs.split(32)])
+            return self.classifier.predict(inputs.cpu().numpy()), None
+        logits = torch.cat([self.classifier(part.to(self.device)).float().cpu() for part in inputs.split(32)])
         return logits.argmax(dim=1).numpy(), logits
 
     @torch.no_grad()
@@ -76,10 +79,10 @@ class Target:
         own_rate = self.representation.sample_rate
         samples = round(len(sound) * own_rate / sample_rate)
         heard = fit_length(np.clip(resample(sound, sample_rate, own_rate), -1, 1), samples, "pad")
-        return self.representation(torch.from_numpy(heard)[None, None])
+        return self.representation(torch.from_numpy(heard)[None, None].to(self.device))
 
 
-def load_target(run: TrainedRun, fold: int, allowed: Sequence[str] = ()) -> Target:
+def load_target(run: TrainedRun, fold: int, allowed: Sequence[str] = (), *, device: torch.device = CPU) -> Target:
     """Load what a run has trained on a fold; ``allowed`` as in :func:`load_classifier`.
 
     Raises:
@@ -95,11 +98,12 @@ def load_target(run: TrainedRun, fold: int, allowed: Sequence[str] = ()) -> Targ
     else:
         trained = load_classifier(path, allowed)
         classifier, architecture, split = trained.model, str(trained.model.hparams["architecture"]), trained.split
+        classifier.to(device)
     try:
         representation = data_of_recipe(recipe_of(run), {"fold": fold}, allowed).representation
     except ValueError as error:
         raise DataError(f"{run.path}: {error}") from error
-    return Target(run.name, architecture, sha256(path), classifier, split, representation)
+    return Target(run.name, architecture, sha256(path), classifier, split, representation.to(device), device)
 
 
 def recipe_of(run: TrainedRun) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import attack
 import fragility
 import round_trip
 import scalar_test
-from commands import fragility_run, round_trip_run
+from commands import fragility_run, round_trip_run, stored_adversarials
 from commands.errors import UsageError
 from datamodules.disturbances import Disturbance, disturbances
 from lightning_modules.trained_classifier import load_classifier
@@ -129,7 +129,7 @@ def test_the_numbers_of_the_summary_follow_from_the_rows(attacked, tripped):
 
 
 def test_a_stopped_round_trip_goes_on_and_gives_the_same_file(copied, tripped, monkeypatch):
-    monkeypatch.setattr(round_trip_run, "CLIPS_IN_A_PART", 2)
+    monkeypatch.setattr(stored_adversarials, "CLIPS_IN_A_PART", 2)
     clips, computed = [], round_trip_run._rows_of_clip
 
     def stopped(fold, attack, clip, *more):
