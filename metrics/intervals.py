@@ -22,6 +22,8 @@ from metrics.success import fooling_rate
 
 __all__ = [
     "FEWEST_RECORDINGS",
+    "OF_CLIPS",
+    "OF_PAIRS",
     "TOO_FEW",
     "Interval",
     "SourceResampling",
@@ -44,6 +46,10 @@ TOO_FEW: Literal["fewer than 10 recordings"] = "fewer than 10 recordings"
 
 BELIEVED = 0.5
 """Weight of the prior design effect, in recordings of the rarer outcome: 0.5 weighs estimate and prior equally."""
+
+OF_CLIPS, OF_PAIRS = 1.0, 0.5
+"""Prior design effects. A share of clips has 1. An area is a mean over pairs; near 1 its variance is half of that of a
+share of independent clips, (1 - A) / 2n to first order for the scores of Hanley and McNeil (1982)."""
 
 
 def too_few(recordings: Any) -> Any:
@@ -68,7 +74,12 @@ class Interval:
 
 
 def share_interval(
-    statistic: Statistic, resampling: SourceResampling, confidence: float = 0.95, counts: Tensor | None = None
+    statistic: Statistic,
+    resampling: SourceResampling,
+    confidence: float = 0.95,
+    counts: Tensor | None = None,
+    *,
+    design: float = OF_CLIPS,
 ) -> Interval:
     r"""Interval of a number in [0, 1] that is a mean over clips or over pairs of clips: a rate, an area, a ratio.
 
@@ -81,6 +92,7 @@ def share_interval(
         resampling: recordings of the same clips.
         confidence: nominal coverage, in (0, 1).
         counts: weight of each recording in the number ``(recordings,)``, where clips have unequal weights.
+        design: prior design effect, ``OF_PAIRS`` for an area.
 
     Returns:
         The interval; both ends NaN below ten effective recordings and where the number is undefined.
@@ -95,12 +107,12 @@ def share_interval(
     estimate = float(statistic(torch.ones(resampling.clips, dtype=torch.float64)))
     if np.isnan(estimate):
         return Interval(np.nan, np.nan, "mid_p")
-    low, high = share_ends(estimate, resampling.variance(statistic), recordings, confidence)
+    low, high = share_ends(estimate, resampling.variance(statistic), recordings, confidence, design=design)
     return Interval(float(low), float(high), "mid_p")
 
 
 def share_ends(
-    estimate: Any, variance: Any, recordings: Any, confidence: float = 0.95
+    estimate: Any, variance: Any, recordings: Any, confidence: float = 0.95, *, design: float = OF_CLIPS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ends of :func:`share_interval` from shares, their variances over recordings and effective numbers of recordings.
 
@@ -109,12 +121,13 @@ def share_ends(
         variance: its variance over recordings.
         recordings: effective number of recordings.
         confidence: nominal coverage, in (0, 1).
+        design: prior design effect.
 
     Returns:
         Lower and upper ends in [0, 1], NaN below ten effective recordings.
     """
     share, few = np.asarray(estimate, dtype=np.float64), too_few(recordings)
-    trials = effective_trials(share, variance, np.where(few, FEWEST_RECORDINGS, recordings), confidence)
+    trials = effective_trials(share, variance, np.where(few, FEWEST_RECORDINGS, recordings), confidence, design=design)
     low, high = mid_p_ends(share * trials, trials, confidence)
     return np.where(few, np.nan, low), np.where(few, np.nan, high)
 
@@ -195,35 +208,38 @@ def difference_interval(statistic: Statistic, resampling: SourceResampling, conf
     return Interval(float(low), float(high), "adjusted_t")
 
 
-def effective_trials(estimate: Any, variance: Any, recordings: Any, confidence: float = 0.95) -> NDArray[np.float64]:
+def effective_trials(
+    estimate: Any, variance: Any, recordings: Any, confidence: float = 0.95, *, design: float = OF_CLIPS
+) -> NDArray[np.float64]:
     r"""Effective number of independent trials behind a share.
 
     .. math:: d = \frac{m v}{\hat p (1 - \hat p)},\quad k = m \min(\hat p, 1 - \hat p),\quad
-              d^* = \frac{k d + 0.5}{k + 0.5},\quad
+              d^* = \frac{k d + 0.5 d_0}{k + 0.5},\quad
               n^* = m \max\Big(\frac{z^2}{t_{m-1}^2 d^*}, \min\big(1, \tfrac{1}{d^*}\big)\Big)
 
     The design effect d divides the variance by that of m trials, one per effective recording, which is the largest
     variance possible, reached when all clips of a recording have the same outcome. Shares near 0 and 1 hold little
-    information about it, so it is shrunk towards 1. Where it claims more than one trial per recording, its own
-    uncertainty is corrected for as by Korn and Graubard (1998).
+    information about it, so it is shrunk towards a prior :math:`d_0`. Where it claims more than one trial per
+    recording, its own uncertainty is corrected for as by Korn and Graubard (1998).
 
     Args:
         estimate: the share, in [0, 1]; arrays are handled elementwise.
         variance: its variance over recordings.
         recordings: effective number of recordings m, above 1.
         confidence: nominal coverage, in (0, 1).
+        design: prior design effect :math:`d_0`.
 
     Returns:
         :math:`n^*`, float64, fractional in general.
     """
     p, m = np.asarray(estimate, dtype=np.float64), np.asarray(recordings, dtype=np.float64)
     binomial = p * (1 - p) / m
-    design = np.divide(variance, binomial, out=np.ones_like(binomial + variance), where=binomial > 0)
+    found = np.divide(variance, binomial, out=np.ones_like(binomial + variance), where=binomial > 0)
     opposite = m * np.minimum(p, 1 - p)
-    design = (opposite * design + BELIEVED) / (opposite + BELIEVED)
+    shrunk = (opposite * found + BELIEVED * design) / (opposite + BELIEVED)
     quantile = (1 + confidence) / 2
     price = (ndtri(quantile) / student.ppf(quantile, m - 1)) ** 2
-    return m * np.maximum(price / design, np.minimum(1.0, 1 / design))
+    return m * np.maximum(price / shrunk, np.minimum(1.0, 1 / shrunk))
 
 
 def mid_p_ends(

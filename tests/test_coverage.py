@@ -6,14 +6,14 @@ The whole table: ``python -m benchmarks.coverage``.
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binom
 
 from benchmarks import coverage
 from metrics.auc import paired_rank_auc
-from metrics.intervals import SourceResampling, paired_difference_interval, rate_interval, share_interval
+from metrics.intervals import OF_PAIRS, SourceResampling, paired_difference_interval, rate_interval, share_interval
 
 SAMPLES = 1000
-LEAST = 0.93
-"""Simulated with 1,000 samples: the standard error of 95 % is 0.7 points."""
+"""The standard error of 95 % is 0.7 points."""
 
 
 def test_layouts_have_their_clips_and_those_with_too_few_recordings_are_left_out():
@@ -41,10 +41,17 @@ def test_the_simulation_makes_the_intervals_that_the_product_makes(monkeypatch):
     area = above.sum() / (400 * 399)
     slope = (above.sum(0) + above.sum(1)) / (400 * 399) - 2 * area / 400
     influence = coverage._by_recording(slope[None], place)
-    coverage._share("area", 0.5, "Zipf", place, np.array([area]), influence)
+    coverage._share("area", 0.5, "Zipf", place, np.array([area]), influence, design=OF_PAIRS)
     scores = torch.from_numpy(attacked), torch.from_numpy(clean)
-    found = share_interval(lambda weights: paired_rank_auc(*scores, weights), resampling)
+    found = share_interval(lambda weights: paired_rank_auc(*scores, weights), resampling, design=OF_PAIRS)
     assert (found.low, found.high) == pytest.approx(tuple(float(end[0]) for end in seen[-1][-1]), abs=1e-9)
+
+
+def test_the_least_coverage_that_a_discrete_estimate_allows():
+    ten = np.repeat(np.arange(11) / 10, np.round(1e6 * binom.pmf(np.arange(11), 10, 0.95)).astype(int))
+    assert coverage.least_coverage(ten) == pytest.approx(binom.sf(7, 10, 0.95), abs=1e-4)
+    assert coverage.least_coverage(np.ones(100)) == 1
+    assert coverage.least_coverage(np.arange(1000.0)) == 0.93
 
 
 @pytest.mark.slow
@@ -55,10 +62,10 @@ def test_intervals_of_rates_differences_and_ratios_cover_as_often_as_they_say():
         *coverage.coverage_of_ratios(SAMPLES),
     ]
     assert len(lines) > 100
-    assert not [line for line in lines if line.covered < LEAST]
+    assert not [line for line in lines if line.covered < coverage.LEAST]
     # Not by being wide: between the ends, where outcomes are many, no more than 98 %.
     inner = [line for line in lines if line.number == "rate" and line.truth <= 0.7 and line.layout == "one clip"]
-    assert not [line for line in inner if line.covered > 0.98]
+    assert not [line for line in inner if line.covered > coverage.MOST]
 
 
 @pytest.mark.slow
@@ -66,7 +73,7 @@ def test_intervals_of_rates_differences_and_ratios_cover_as_often_as_they_say():
 def test_intervals_of_areas_cover_as_often_as_they_say(mixture):
     lines = list(coverage.coverage_of_areas(SAMPLES, mixture=mixture))
     assert {line.truth for line in lines} >= {0.5, 0.993, 1.0}
-    assert not [line for line in lines if line.covered < LEAST]
+    assert not [line for line in lines if line.covered < coverage.LEAST]
 
 
 def test_recordings_are_what_counts_and_not_clips():

@@ -6,11 +6,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest, bootstrap
+from scipy.stats import binom, binomtest, bootstrap, norm
 from scipy.stats import t as student
 
 from metrics.auc import auc, paired_rank_auc, rank_auc
 from metrics.intervals import (
+    OF_PAIRS,
     TOO_FEW,
     SourceResampling,
     bca_interval,
@@ -159,8 +160,12 @@ def test_intervals_need_ten_effective_recordings_and_say_so():
 
 def test_near_the_end_an_interval_is_no_point():
     scores = torch.arange(20, dtype=torch.float64)
-    area = share_interval(lambda w: paired_rank_auc(scores + 100, scores, w), SourceResampling(range(20)))
-    assert (area.low, area.high) == pytest.approx((0.05 ** (1 / 20), 1.0))
+    twenty = SourceResampling(range(20))
+    assert rate_interval(torch.ones(20), twenty).low == pytest.approx(0.05 ** (1 / 20))
+    area = share_interval(lambda w: paired_rank_auc(scores + 100, scores, w), twenty, design=OF_PAIRS)
+    # A prior that counts twice as many trials, and Student's t for the normal quantile.
+    trials = 40 * (norm.ppf(0.975) / student.ppf(0.975, 19)) ** 2
+    assert (area.low, area.high) == pytest.approx((0.05 ** (1 / trials), 1.0))
     right = torch.arange(80) < 75
     same = paired_difference_interval(right, right, range(80))
     assert (same.low, same.high) == pytest.approx((-0.0343, 0.0343), abs=1e-4)
@@ -250,7 +255,7 @@ def test_interval_of_an_auc_covers_the_truth_as_often_as_it_says():
             for column, shift in ((0, 0.0), (1, 1.0))
         )
         for draws in (resampling, alone):
-            interval = share_interval(lambda w, c=clean, a=attacked: auc(c, a, labels, w), draws)
+            interval = share_interval(lambda w, c=clean, a=attacked: auc(c, a, labels, w), draws, design=OF_PAIRS)
             hit = interval.low <= truth <= interval.high
             covered += hit and draws is resampling
             naive += hit and draws is alone
