@@ -28,7 +28,13 @@ from reporting.tables import formats as table_formats
 from reporting.tables.formats import write_table
 from reporting.tables.paper_tables import overview, paper_table, setting_table
 from reporting.tables.plain import PlainTable, association_table, claims_table, differences_table
-from reporting.tables.sound import fragility_table, round_trip_table, sound_attacks_table, sound_transfer_table
+from reporting.tables.sound import (
+    fragility_table,
+    round_trip_table,
+    sound_attacks_table,
+    sound_differences_table,
+    sound_transfer_table,
+)
 from reporting.tables.table import Table
 from reporting.tables.transfer import transfer_table
 from reporting.tables.trust import SHOWN_CHECKS, deviations_table, leakage_table, trust_table
@@ -129,7 +135,8 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
     ]
     plain = [claims_table(findings), differences_table(selection, accuracies), association_table(tests)]
     plain += [leakage_table(selection), trust_table(selection), deviations_table(selection)]
-    plain += [sound_attacks_table(selection.found, seed), round_trip_table(selection.found)]
+    plain += [sound_attacks_table(selection.found, seed), sound_differences_table(selection.found, seed)]
+    plain += [round_trip_table(selection.found)]
     plain += [fragility_table(selection.found), sound_transfer_table(selection.found)]
     own_figures = [spectrogram_figure(selection, label), security_curves(selection), cost_curves(selection)]
     paper_figures = [study_figure(key, selection, accuracies) for key in FIGURES]

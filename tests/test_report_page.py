@@ -19,7 +19,7 @@ from reporting.figures.spectrograms import spectrogram_figure
 from reporting.runs import read_run, read_runs
 from reporting.selection import select_runs
 from reporting.sounds import sound_pairs
-from reporting.tables.sound import fragility_table, round_trip_table, sound_attacks_table
+from reporting.tables.sound import fragility_table, round_trip_table, sound_attacks_table, sound_differences_table
 from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
 from storage.rows import write_rows
 
@@ -352,6 +352,7 @@ def test_tables_of_sounds_hold_what_survives_beside_the_clean_control(tmp_path):
     part = heard[(heard["attack"] == heard["attack"].min()) & (heard["budget_index"] == 0)]
     assert first["SNR in dB"] == pytest.approx(part.loc[part["success"] > 0, "snr_db"].median())
     assert (first["fooled"], first["fooled at 16 bits"]) == (pytest.approx((part["success"] > 0).mean()), 0)
+    assert sound_differences_table([read_run(path)]).rows == ()
     table = fragility_table([read_run(path)])
     for budget, line in enumerate(table.plain_rows):
         found = dict(zip(table.plain_headings, line, strict=True))
@@ -359,6 +360,39 @@ def test_tables_of_sounds_hold_what_survives_beside_the_clean_control(tmp_path):
         assert found["survives"] == pytest.approx(part["disturbed_success"].mean())
         assert found["clean clips that are right"] == pytest.approx(1 - clean["disturbed_success"].mean())
     assert all("noise, 20 dB" in row for row in table.rows)
+
+
+def test_decibels_of_two_runs_are_compared_clip_by_clip(tmp_path):
+    runs, heard = [], []
+    for number, name in enumerate(("one", "two")):
+        path = write_run(tmp_path, name, STFT, attacks=THE_SIX)
+        (path / "attacks-sound").mkdir()
+        rows = pd.read_parquet(path / "attacks" / "outcomes.parquet").drop(columns="success_8bit")
+        generator = np.random.default_rng(number)
+        rows = rows.assign(success_16bit=0.0, snr_db=generator.normal(30, 5, len(rows)))
+        rows["success"] = (generator.random(len(rows)) < 0.8).astype(float)
+        write_rows(path / "attacks-sound" / "outcomes.parquet", rows.sample(frac=1, random_state=number))
+        runs.append(read_run(path))
+        heard.append(rows)
+    table = sound_differences_table(runs)
+    # Those that are given a radius have no size of their own.
+    assert {row[2] for row in table.rows} == {"DeepFool", "JSMA", "CWA"}
+    for line in table.plain_rows:
+        found = dict(zip(table.plain_headings, line, strict=True))
+        one, other = (
+            rows[(rows["attack"] == found["attack"].lower()) & (rows["budget"] == found["budget"])].set_index(
+                ["fold", "clip"]
+            )
+            for rows in heard
+        )
+        assert one["budget_index"].nunique() == 1
+        shared = one.index.intersection(other.index)
+        one, other = one.loc[shared], other.loc[shared]
+        fools, also = one["success"] > 0, other["success"] > 0
+        both = (one["snr_db"] - other["snr_db"])[fools & also]
+        assert found["difference in dB"] == pytest.approx(both.median())
+        assert found["difference in dB, n"] == len(both) > 0
+        assert (found["only first"], found["only second"]) == ((fools & ~also).sum(), (~fools & also).sum())
 
 
 def test_a_broken_map_or_sound_is_named(tmp_path):
