@@ -130,7 +130,8 @@ def sound_differences_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
         "Attacks that find a size of their own, at their largest budget, on the clips that both runs classify "
         "correctly. Difference: median over the clips that are fooled in both, of the first run's SNR minus the "
         "second's; above zero the first is fooled by a quieter change. Clips that are fooled in one run only have no "
-        "difference and are counted. A ratio is that of a run's own sample rate. Brackets: 95 % over recordings, none below ten.",
+        "difference and are counted. Each run's ratio is at its own sample rate. Brackets: 95 % over recordings, none "
+        "below ten.",
         (*names, "attack", "budget", "fooled in both", "difference in dB", *only_one),
         tuple(rows),
         (
