@@ -16,6 +16,7 @@ from reporting.figures.association import MEASURES, association_figure
 from reporting.figures.curves import cost_curves, security_curves
 from reporting.figures.figure import ReportFigure
 from reporting.figures.paper_figures import study_figure
+from reporting.figures.sound_curves import sound_curves
 from reporting.figures.spectrograms import spectrogram_figure
 from reporting.names import NAMES
 from reporting.own_runs import OwnRun, ends_in_percent, in_percent, own_runs, run_tables
@@ -67,6 +68,7 @@ class PageContent:
         findings: judged claims.
         plain: claims, differences, tests, leakage, checks and deviations by key.
         sounds: pairs of sounds to listen to.
+        sound_curves: fooling against SNR, of attacks on sounds.
     """
 
     selection: Selection
@@ -80,6 +82,7 @@ class PageContent:
     findings: Sequence[Finding]
     plain: dict[str, PlainTable]
     sounds: Sequence[SoundPair]
+    sound_curves: Drawn
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
     plain += [round_trip_table(selection.found)]
     plain += [fragility_table(selection.found), sound_transfer_table(selection.found)]
     own_figures = [spectrogram_figure(selection, label), security_curves(selection), cost_curves(selection)]
+    of_sounds = sound_curves(selection.found)
     paper_figures = [study_figure(key, selection, accuracies) for key in FIGURES]
     paper_figures.append(association_figure(selection, paper, ours))
     for table in (*tables, *more, every):
@@ -158,11 +162,14 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
         findings,
         by_key,
         sound_pairs(selection.found),
+        (of_sounds, *of_sounds.write(output / "figures")),
     )
     write_page(content, output / "index.html")
     chosen = most_telling(ranked)
     answer = chosen.sentence if chosen else None
-    return Report(output / "index.html", tables, (*own_figures, *paper_figures), by_key, every, tuple(own), answer)
+    return Report(
+        output / "index.html", tables, (*own_figures, of_sounds, *paper_figures), by_key, every, tuple(own), answer
+    )
 
 
 def write_page(content: PageContent, path: Path) -> None:
@@ -210,6 +217,7 @@ def write_page(content: PageContent, path: Path) -> None:
         own_figures=content.own_figures,
         paper_figures=content.paper_figures,
         sounds=content.sounds,
+        sound_curves=content.sound_curves,
         plain=content.plain,
         overview=content.overview,
         overview_open=len(content.overview.rows) < len(content.own),

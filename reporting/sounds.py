@@ -1,17 +1,36 @@
-"""Pairs of sounds to listen to, of a clean clip and of its adversarial map, for runs that have stored sounds."""
+"""Attacked sounds of the runs: what came of every clip, and pairs of clean and attacked sounds to listen to."""
 
+import json
 import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reporting.runs import Run
+import pandas as pd
+
+from reporting.runs import REMEDY, Run
 from storage import DataError
+from storage.rows import read_rows
 from storage.space import SOUND
 
 MOST_PAIRS = 6
 LARGEST_BYTES = 2_000_000
 """Largest size of a sound in bytes, so that a page with embedded sounds stays small enough to be shared."""
+
+
+def sound_outcomes(run: Run) -> pd.DataFrame:
+    """Outcomes of the attacks on sounds of a run, one row per clip, attack and budget; none if it was not attacked."""
+    names = ("attack", "budget_index", "budget", "fold", "clip", "name", "recording", "success", "snr_db")
+    columns = (*names, SOUND.rounded)
+    file = run.path / SOUND.folder / "outcomes.parquet"
+    return read_rows(file, REMEDY, columns) if file.is_file() else pd.DataFrame(columns=list(columns))
+
+
+def nearest(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The outcomes at the largest budget of each attack that is not given a radius."""
+    bounded = outcomes["budget"].map(lambda budget: not {"snr_db", "delta", "epsilon"}.isdisjoint(json.loads(budget)))
+    free = outcomes[~bounded.astype(bool)]
+    return free[free["budget_index"] == free.groupby("attack")["budget_index"].transform("max")]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import report
 from metrics.attack_summary import THE_SIX
 from metrics.fragility import summarise_fragility
 from metrics.round_trip import summarise_round_trip
+from reporting.figures.sound_curves import sound_curves
 from reporting.figures.spectrograms import spectrogram_figure
 from reporting.runs import read_run, read_runs
 from reporting.selection import select_runs
@@ -393,6 +394,33 @@ def test_decibels_of_two_runs_are_compared_clip_by_clip(tmp_path):
         assert found["difference in dB"] == pytest.approx(both.median())
         assert found["difference in dB, n"] == len(both) > 0
         assert (found["only first"], found["only second"]) == ((fools & ~also).sum(), (~fools & also).sum())
+
+
+def test_curves_of_sounds_rise_to_the_shares_of_the_rows(tmp_path):
+    path = write_run(tmp_path, "one", STFT, attacks=THE_SIX)
+    assert sound_curves([read_run(path)]).drawing is None
+    (path / "attacks-sound").mkdir()
+    rows = pd.read_parquet(path / "attacks" / "outcomes.parquet").drop(columns="success_8bit")
+    rows = rows[rows["attack"].isin(["fgsm", "deepfool"])]
+    generator = np.random.default_rng(0)
+    rows = rows.assign(success_16bit=0.0, snr_db=generator.normal(30, 5, len(rows)))
+    fgsm = rows["attack"] == "fgsm"
+    rows.loc[fgsm, "budget"] = [json.dumps({"snr_db": 70 - 10 * index}) for index in rows.loc[fgsm, "budget_index"]]
+    write_rows(path / "attacks-sound" / "outcomes.parquet", rows)
+    figure = sound_curves([read_run(path)])
+    points = pd.DataFrame(figure.numbers)
+    bounded = rows[fgsm].assign(hit=rows["success"] > 0).groupby(["budget_index", "fold"])["hit"].mean()
+    found = points[points["attack"] == "fgsm"]
+    assert found["fooled"].tolist() == pytest.approx(bounded.groupby(level=0).mean().tolist())
+    assert (np.diff(found["snr_db"]) < 0).all()
+    last = rows[rows["attack"] == "deepfool"]
+    last = last[last["budget_index"] == last["budget_index"].max()]
+    found = points[points["attack"] == "deepfool"]
+    for snr, share in zip(found["snr_db"], found["fooled"], strict=True):
+        quiet = (last["success"] > 0) & (last["snr_db"] >= snr)
+        assert share == pytest.approx(quiet.groupby(last["fold"]).mean().mean())
+    assert "DeepFool, one: " in figure.alt
+    assert figure.png().startswith(b"\x89PNG")
 
 
 def test_a_broken_map_or_sound_is_named(tmp_path):

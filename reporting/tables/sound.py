@@ -10,9 +10,9 @@ import pandas as pd
 from metrics.survival import median_among, share_among
 from reporting.names import NAMES
 from reporting.runs import REMEDY, Run
+from reporting.sounds import nearest, sound_outcomes
 from reporting.tables.plain import PlainTable
 from storage import in_this_version, read_json
-from storage.rows import read_rows
 from storage.space import SOUND, SPACES
 
 
@@ -67,7 +67,7 @@ def sound_attacks_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
     """
     rows, plain = [], []
     for run in runs:
-        outcomes = _sound_outcomes(run)
+        outcomes = sound_outcomes(run)
         for (attack, _), part in outcomes.groupby(["attack", "budget_index"], sort=True):
             recordings, everyone = part["recording"].astype(str), pd.Series(True, index=part.index)
             fooled = part["success"] > 0
@@ -110,7 +110,7 @@ def sound_differences_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
     rows, plain = [], []
     keys = ["attack", "budget", "fold", "name"]
     names, only_one = ("first run", "second run"), ("only first", "only second")
-    found = [(run, part) for run in runs if len(part := _nearest(_sound_outcomes(run)))]
+    found = [(run, part) for run in runs if len(part := nearest(sound_outcomes(run)))]
     for (run, first), (other, second) in itertools.combinations(found, 2):
         both = first.merge(second, on=keys, suffixes=("", "_other"))
         for (attack, budget), part in both.groupby(["attack", "budget"], sort=True):
@@ -215,20 +215,6 @@ def fragility_table(runs: Sequence[Run]) -> PlainTable:
         ),
         tuple(plain),
     )
-
-
-def _sound_outcomes(run: Run) -> pd.DataFrame:
-    """Outcomes of the attacks on sounds of a run, one row per clip, attack and budget; none if it was not attacked."""
-    names = ("attack", "budget_index", "budget", "fold", "clip", "name", "recording", "success", "snr_db")
-    columns = (*names, SOUND.rounded)
-    file = run.path / SOUND.folder / "outcomes.parquet"
-    return read_rows(file, REMEDY, columns) if file.is_file() else pd.DataFrame(columns=list(columns))
-
-
-def _nearest(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """The outcomes at the largest budget of each attack that is not given a radius."""
-    free = outcomes[[not set(json.loads(budget)) & {"snr_db", "delta", "epsilon"} for budget in outcomes["budget"]]]
-    return free[free["budget_index"] == free.groupby("attack")["budget_index"].transform("max")]
 
 
 def _cells(runs: Sequence[Run], folder: str) -> Iterator[tuple[Run, Mapping[str, Any]]]:
