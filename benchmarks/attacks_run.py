@@ -17,6 +17,7 @@ from benchmarks.attacks_demands import demands
 from benchmarks.attacks_memory import measure
 from benchmarks.attacks_overhead import Timing, measure_overhead
 from benchmarks.attacks_peers import PEERS, Attacker
+from classifiers.sound_victim import SoundVictim
 from lightning_modules.trained_classifier import load_classifier
 from storage import write_json
 
@@ -26,19 +27,31 @@ COLUMNS = ("attack", "who", "settings", "success", "median l2", "where both fool
 
 
 def clean_correct(
-    checkpoint: Path, root: str | None, cache_dir: str | None, clips: int
+    checkpoint: Path, root: str | None, cache_dir: str | None, clips: int, *, sounds: bool = False
 ) -> tuple[nn.Module, Tensor, Tensor]:
-    """Load the classifier, and maps and labels of test clips that it gets right, taking the classes in turn."""
+    """Load a victim, and inputs and labels of test clips that it gets right, taking the classes in turn.
+
+    Args:
+        checkpoint: a fold's best.ckpt.
+        root: folder of the corpus; None for that of the training.
+        cache_dir: folder of the caches.
+        clips: how many.
+        sounds: the victim takes waveforms ``(batch, 1, time)``, not maps.
+    """
     trained = load_classifier(checkpoint)
     replaced = {name: value for name, value in (("root", root), ("cache_dir", cache_dir)) if value is not None}
     data = trained.data(**replaced)
+    victim: nn.Module = trained.model
+    if sounds:
+        data.serve_sounds()
+        victim = SoundVictim(data.representation, trained.model.classifier)
     data.prepare_data()
     data.setup("test")
     kept_maps, kept_labels = [], []
     with torch.no_grad():
         for loaded in data.test_dataloader():
             batch = data.on_after_batch_transfer(loaded, 0)
-            right = trained.model(batch.inputs).argmax(dim=1) == batch.labels
+            right = victim(batch.inputs).argmax(dim=1) == batch.labels
             kept_maps.append(batch.inputs[right])
             kept_labels.append(batch.labels[right])
     maps, labels = torch.cat(kept_maps), torch.cat(kept_labels)
@@ -46,7 +59,7 @@ def clean_correct(
         raise ValueError(f"expected {clips} test clips that {checkpoint} gets right, got {len(labels)}")
     turns = torch.stack([(labels[:place] == label).sum() for place, label in enumerate(labels)])
     chosen = (turns * (int(labels.max()) + 1) + labels).argsort(stable=True)[:clips]
-    return trained.model, maps[chosen].contiguous(), labels[chosen]
+    return victim, maps[chosen].contiguous(), labels[chosen]
 
 
 class Run:
