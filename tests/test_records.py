@@ -1,0 +1,46 @@
+import json
+
+import pytest
+
+from reporting.runs import read_runs
+from storage import DataError
+from storage.records import copy_records
+from tests.report_fixtures import MFCC, STFT, write_run
+
+
+@pytest.fixture
+def runs(tmp_path):
+    runs = tmp_path / "here" / "runs"
+    for name, representation in (("one", STFT), ("sweeps/two", MFCC)):
+        path = write_run(runs, name, representation)
+        (path / "config.yaml").write_text(f"root: {tmp_path}/corpus\nother: {tmp_path}/corpus-2\nruns_dir: {runs}\n")
+        (path / "attacks" / "config.yaml").write_text("budgets: reduced")
+        summary = json.loads((path / "summary.json").read_text())
+        summary["recipe"] = {**summary.get("recipe", {}), "data": {"init_args": {"root": f"{tmp_path}/corpus"}}}
+        (path / "summary.json").write_text(json.dumps(summary))
+        for left_out in ("fold1/best.ckpt", "attacks/parts/fold1-fgsm.parquet", "attacks-sound/sounds/a.json"):
+            (path / left_out).parent.mkdir(parents=True, exist_ok=True)
+            (path / left_out).write_bytes(b"large")
+    (runs / "unfinished").mkdir()
+    (runs / "unfinished" / "config.yaml").write_text("name: unfinished")
+    return runs
+
+
+def test_records_are_runs_without_what_is_large_and_without_paths_of_this_machine(runs, tmp_path):
+    records = tmp_path / "records"
+    for _ in range(2):
+        assert [str(run) for run in copy_records(runs, records)] == ["one", "sweeps/two"]
+    files = {str(file.relative_to(records)) for file in records.rglob("*") if file.is_file()}
+    assert not [file for file in files if "parts" in file or "sounds" in file or file.endswith(".ckpt")]
+    assert "one/attacks/outcomes.parquet" in files
+    assert "sweeps/two/fold1/predictions.csv" in files
+    assert not (records / "unfinished").exists()
+    # A longer path that begins alike is another folder.
+    expected = f"root: DIR\nother: {tmp_path}/corpus-2\nruns_dir: runs\n"
+    assert (records / "one" / "config.yaml").read_text() == expected
+    assert [run.name for run in read_runs(records)] == [run.name for run in read_runs(runs)]
+
+
+def test_a_folder_without_finished_runs_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"expected finished runs in .*, found none"):
+        copy_records(tmp_path, tmp_path / "records")
