@@ -32,6 +32,7 @@ from reporting.tables.plain import PlainTable, association_table, claims_table, 
 from reporting.tables.sound import (
     fragility_table,
     round_trip_table,
+    scalar_table,
     sound_attacks_table,
     sound_differences_table,
     sound_transfer_table,
@@ -140,7 +141,7 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
     plain += [leakage_table(selection), trust_table(selection), deviations_table(selection)]
     plain += [sound_attacks_table(selection.found, seed), sound_differences_table(selection.found, seed)]
     plain += [round_trip_table(selection.found)]
-    plain += [fragility_table(selection.found), sound_transfer_table(selection.found)]
+    plain += [fragility_table(selection.found), scalar_table(selection.found), sound_transfer_table(selection.found)]
     own_figures = [spectrogram_figure(selection, label), security_curves(selection), cost_curves(selection)]
     of_sounds = sound_curves(selection.found)
     paper_figures = [study_figure(key, selection, accuracies) for key in FIGURES]

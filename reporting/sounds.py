@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from metrics.attack_summary import CHECK
 from reporting.runs import REMEDY, Run
 from storage import DataError
 from storage.rows import read_rows
@@ -23,7 +24,9 @@ def sound_outcomes(run: Run) -> pd.DataFrame:
     names = ("attack", "budget_index", "budget", "fold", "clip", "name", "recording", "success", "snr_db")
     columns = (*names, SOUND.rounded)
     file = run.path / SOUND.folder / "outcomes.parquet"
-    return read_rows(file, REMEDY, columns) if file.is_file() else pd.DataFrame(columns=list(columns))
+    rows = read_rows(file, REMEDY, columns) if file.is_file() else pd.DataFrame(columns=list(columns))
+    # Without those of the trust checks.
+    return rows[~rows["attack"].astype(str).str.startswith(CHECK)]
 
 
 def nearest(outcomes: pd.DataFrame) -> pd.DataFrame:

@@ -14,12 +14,17 @@ from reporting.accuracy import Accuracies
 from reporting.association import associate, paper_points
 from reporting.claims.all_claims import all_findings
 from reporting.claims.augmentation import augmentation_findings, equal_rate_logs
+from reporting.claims.raw_audio import raw_audio_findings
 from reporting.claims.transfer import transfer_findings
-from reporting.runs import AttackResults, Run
+from reporting.runs import AttackResults, Run, read_run
 from reporting.selection import Selection
 from storage import DataError
+from storage.rows import write_rows
+from storage.space import MAP, SOUND
+from tests.report_fixtures import STFT, write_run
 
 NETS = ("resnet18", "googlenet")
+WAVEFORM = {"class": "Waveform", "sample_rate": 8000}
 # Recordings of one to three clips; a clip is fooled by its own and others' adversarials together.
 CLIPS = np.repeat([f"r{number:02d}" for number in range(14)], [1, 2, 3, 1, 1, 2, 1, 3, 1, 2, 1, 1, 2, 3])
 
@@ -244,3 +249,37 @@ def test_the_seed_of_the_report_reaches_every_resampling(tmp_path):
     for key in resampled:
         assert first[key].value == pytest.approx(other[key].value)
         assert first[key].low != other[key].low, key
+
+
+def test_end_to_end_nets_are_judged_by_what_their_sounds_lose_and_what_a_scalar_restores(tmp_path):
+    assert ours(raw_audio_findings(selected()), "R19b").verdict == "missing"
+    generator = np.random.default_rng(0)
+    runs, shares = [], {}
+    for name, settings, space, given in (("net", WAVEFORM, SOUND, "sound"), ("maps", STFT, MAP, "map")):
+        path = write_run(tmp_path, name, settings)
+        outcomes = pd.read_parquet(path / "attacks" / "outcomes.parquet")
+        if space is SOUND:
+            (path / "attacks").rename(path / SOUND.folder)
+            outcomes = outcomes.assign(success_16bit=outcomes["success"])
+            write_rows(path / SOUND.folder / "outcomes.parquet", outcomes)
+            clips = pd.read_parquet(path / SOUND.folder / "clips.parquet")
+            lost = (outcomes["success"] > 0).groupby([outcomes["fold"], outcomes["clip"]]).mean().sum() / len(clips)
+        drawn = outcomes.loc[outcomes.index.repeat(4), ["fold", "clip", "name", "recording"]].reset_index(drop=True)
+        drawn = drawn.assign(input=given, kind="draw", fools=generator.random(len(drawn)) < 0.7)
+        drawn["restored"] = generator.random(len(drawn)) < (0.9 if space is SOUND else 0.2)
+        # Neither a fixed gain nor what did not fool counts.
+        more = drawn.assign(kind="gain", restored=False)
+        (path / space.beside("scalar-test")).mkdir()
+        write_rows(path / space.beside("scalar-test") / "rows.parquet", pd.concat([drawn, more], ignore_index=True))
+        counted = drawn[drawn["fools"]]
+        shares[name] = counted.groupby(["fold", "clip"])["restored"].mean().mean()
+        runs.append(read_run(path))
+    findings = raw_audio_findings(Selection((), "official", "smoke", {}, {}, found=tuple(runs)))
+    assert ours(findings, "R19a").value == pytest.approx(lost)
+    assert ours(findings, "R19a").verdict == "undecided"
+    restored = ours(findings, "R19b")
+    assert restored.value == pytest.approx(shares["net"])
+    assert 0.5 < restored.low < restored.value
+    # The folds of one run are fewer than five.
+    assert restored.verdict == "for these models only"
+    assert ours(findings, "R19c").value == pytest.approx(shares["net"] - shares["maps"])

@@ -1,0 +1,127 @@
+"""The paper's claims about end-to-end nets on waveforms (section V-C): R19."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+import torch
+
+from metrics.intervals import SourceResampling, rate_interval
+from reporting.claims.claim import Claim, Finding
+from reporting.estimates import Estimate
+from reporting.names import CORPUS_NAMES
+from reporting.runs import REMEDY, Run
+from reporting.selection import PAPER_CORPORA, Selection
+from reporting.sounds import sound_outcomes
+from storage.rows import read_rows
+from storage.space import MAP, SOUND, Space
+
+R19A = Claim(
+    "R19a",
+    "Attacks cost end-to-end nets 30 points of accuracy on average",
+    "accuracy lost, points: mean over attacks and budgets",
+    False,
+)
+R19B = Claim(
+    "R19b",
+    "Multiplying an adversarial waveform by a small random scalar restores its label",
+    "labels restored by scalars drawn from (0, 1), % of the adversarial waveforms",
+    False,
+)
+R19C = Claim(
+    "R19c",
+    "Adversarial spectrograms withstand such a change",
+    "labels restored, points: adversarial waveforms minus adversarial maps, each times scalars from (0, 1)",
+)
+WAVEFORM = "Waveform"
+LOST, OFTEN = 0.30, 0.5
+ATTACK = "python attack.py --space sound --checkpoints RUN"
+UNNAMED = "the paper names neither attacks nor budgets, and every loss follows from them"
+
+
+def raw_audio_findings(selection: Selection, seed: int = 0) -> list[Finding]:
+    """Judge R19 on all runs that were read; the paper gives no data.
+
+    Args:
+        selection: the report's runs.
+        seed: seed of the resampling.
+    """
+    findings = [R19A.stated(LOST, "stated: 30 % on average; no data", 100)]
+    findings += [claim.stated(None, "stated in the text; no data") for claim in (R19B, R19C)]
+    corpora = dict.fromkeys(run.corpus for run in selection.found) or [PAPER_CORPORA[0]]
+    for corpus in corpora:
+        ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
+        runs = [run for run in selection.found if run.corpus == corpus]
+        nets = [run for run in runs if run.representation == WAVEFORM]
+        findings += [_lost(ours, nets, seed), *_restored(ours, nets, runs, seed)]
+    return findings
+
+
+def _lost(ours: str, nets: Sequence[Run], seed: int) -> Finding:
+    parts = []
+    for run in nets:
+        outcomes = sound_outcomes(run)
+        if len(outcomes):
+            clips = read_rows(run.path / SOUND.folder / "clips.parquet", REMEDY, ("fold", "clip", "name", "recording"))
+            # A clip that is wrong when clean has nothing to lose.
+            fooled = (outcomes["success"] > 0).groupby([outcomes["fold"], outcomes["clip"]]).mean().rename("share")
+            parts.append(clips.join(fooled, on=["fold", "clip"]).fillna({"share": 0.0}).assign(run=run.name))
+    if not parts:
+        return R19A.missing(ours, f"{ATTACK}, of a run with --data.representation {WAVEFORM}")
+    found = _mean(pd.concat(parts, ignore_index=True), seed)
+    finding = R19A.judge(ours, found, f"{found.n} clips", UNNAMED, null=LOST, scale=100)
+    return replace(finding, verdict="undecided")
+
+
+def _restored(ours: str, nets: Sequence[Run], runs: Sequence[Run], seed: int) -> list[Finding]:
+    waveforms = _draws(nets, SOUND, "sound")
+    if not len(waveforms):
+        command = f"python scalar_test.py --space sound --checkpoints RUN, after {ATTACK} --save-adversarials"
+        return [claim.missing(ours, command) for claim in (R19B, R19C)]
+    sounds = _mean(waveforms, seed)
+    note = "null value: half of the labels"
+    findings = [R19B.judge(ours, sounds, f"{sounds.n} clips", note, null=OFTEN, scale=100)]
+    maps = _draws([run for run in runs if run.representation != WAVEFORM], MAP, "map")
+    if not len(maps):
+        command = "python scalar_test.py --checkpoints RUN, after attack.py --save-adversarials"
+        return [*findings, R19C.missing(ours, command)]
+    others = _mean(maps, seed)
+    note = f"restored: {100 * sounds.value:.1f} and {100 * others.value:.1f} %, of different models and attacks"
+    ends = (sounds.value - others.value, None, None)
+    clips = f"{sounds.n} and {others.n} clips"
+    findings.append(R19C.finding(ours, ends, clips, "undecided", note, sounds.runs + others.runs, 100))
+    return findings
+
+
+def _draws(runs: Sequence[Run], space: Space, given: str) -> pd.DataFrame:
+    """For each fold, clip and run, the share of draws that restore the label, over attacks and budgets that fool."""
+    parts = []
+    for run in runs:
+        file = run.path / space.beside("scalar-test") / "rows.parquet"
+        if file.is_file():
+            columns = ("fold", "clip", "name", "recording", "input", "kind", "restored", "fools")
+            rows = read_rows(file, REMEDY, columns)
+            drawn = rows[(rows["kind"] == "draw") & (rows["input"] == given) & rows["fools"]]
+            keys = ["fold", "clip", "name", "recording"]
+            parts.append(drawn.groupby(keys, as_index=False).agg(share=("restored", "mean")).assign(run=run.name))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _mean(clips: pd.DataFrame, seed: int) -> Estimate:
+    """Mean over clips of a share, with its interval over recordings and its values by fold."""
+    shares = torch.tensor(clips["share"].tolist(), dtype=torch.float64)
+    recordings = clips["recording"].astype(str)
+    ends = rate_interval(shares, SourceResampling(recordings.tolist(), seed=seed))
+    by_fold = tuple(clips.groupby("fold")["share"].mean().tolist())
+    low, high = (None if end != end else end for end in (ends.low, ends.high))
+    names = tuple(dict.fromkeys(clips["run"]))
+    return Estimate(
+        float(shares.mean()),
+        low,
+        high,
+        None,
+        int(clips["name"].nunique()),
+        names,
+        by_fold=by_fold,
+        recordings=int(recordings.nunique()),
+    )
