@@ -1,5 +1,6 @@
 """Attacked sounds of the runs: what came of every clip, and pairs of clean and attacked sounds to listen to."""
 
+import itertools
 import json
 import wave
 from collections.abc import Iterator, Sequence
@@ -60,26 +61,27 @@ class SoundPair:
 def sound_pairs(runs: Sequence[Run]) -> list[SoundPair]:
     """Find WAV files of attacks on sound and of ``round_trip.py --sounds wav``: a clip per run and attack, six at most.
 
-    Of each attack the last budget is taken, which changes the sound most.
+    Of each attack the last budget is taken, which changes the sound most. Runs take turns.
 
     Raises:
         DataError: if a file is no WAV.
     """
-    pairs: list[SoundPair] = []
-    for run in runs:
-        for places in (_attacked(run.path / SOUND.folder / "sounds"), _of_maps(run.path / "round-trip" / "sounds")):
-            heard: set[str] = set()
-            for _, attack, _, clip, clean, adversarial in sorted(places):
-                if attack in heard or not clean.is_file():
-                    continue
-                if max(file.stat().st_size for file in (clean, adversarial)) > LARGEST_BYTES:
-                    continue
-                heard.add(attack)
-                seconds = min(_seconds(clean), _seconds(adversarial))
-                pairs.append(SoundPair(run.name, clip, attack, clean, adversarial, seconds))
-                if len(pairs) == MOST_PAIRS:
-                    return pairs
-    return pairs
+    turns = itertools.zip_longest(*(_pairs_of(run) for run in runs))
+    found = (pair for turn in turns for pair in turn if pair is not None)
+    return list(itertools.islice(found, MOST_PAIRS))
+
+
+def _pairs_of(run: Run) -> Iterator[SoundPair]:
+    for places in (_attacked(run.path / SOUND.folder / "sounds"), _of_maps(run.path / "round-trip" / "sounds")):
+        heard: set[str] = set()
+        for _, attack, _, clip, clean, adversarial in sorted(places):
+            if attack in heard or attack.startswith(CHECK) or not clean.is_file():
+                continue
+            if max(file.stat().st_size for file in (clean, adversarial)) > LARGEST_BYTES:
+                continue
+            heard.add(attack)
+            seconds = min(_seconds(clean), _seconds(adversarial))
+            yield SoundPair(run.name, clip, attack, clean, adversarial, seconds)
 
 
 Place = tuple[str, str, int, str, Path, Path]

@@ -257,7 +257,8 @@ def _cells(runs: Sequence[Run], folder: str) -> Iterator[tuple[Run, Mapping[str,
 
 
 def _budget(cell: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in json.loads(cell["budget"]).items()) or "no settings"
+    settings = json.loads(cell["budget"])
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items()) or "no settings"
 
 
 def _share(part: Mapping[str, Any]) -> str:
