@@ -34,6 +34,7 @@ if __name__ == "__main__":
     # Python searches the folder of a script first, where other files have the names of packages of the project.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from attacks.unit_inputs import UnitInputs
 from benchmarks.attacks_comparison import Line, compare, our_attack
 from benchmarks.attacks_peers import Attacker
 from benchmarks.attacks_run import clean_correct
@@ -44,19 +45,6 @@ STARTS = {"map": (1.0, 0.1), "sound": (0.1, 0.01)}
 
 LEARNING_RATES = {"map": 0.01, "sound": 0.00015}
 """Of CWA: the default, and that of the budgets for sounds in units of [0, 1]."""
-
-
-class UnitSounds(nn.Module):
-    """A victim of waveforms in [0, 1], half as large as those in [-1, 1] of the victim that it wraps."""
-
-    def __init__(self, victim: nn.Module) -> None:
-        super().__init__()
-        self.victim = victim
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Logits of waveforms ``(batch, 1, time)`` in [0, 1]."""
-        logits: Tensor = self.victim(2 * inputs - 1)
-        return logits
 
 
 def our_sides(iterations: Sequence[int], learning_rate: float) -> Iterator[tuple[str, str, Attacker]]:
@@ -116,7 +104,8 @@ def main() -> None:
     if sounds:
         # In the units of [0, 1].
         norms = (inputs.double().flatten(1).norm(dim=1) / 2).tolist()
-        victim, inputs = UnitSounds(victim), (inputs + 1) / 2
+        victim = UnitInputs(victim, (-1.0, 1.0), inputs.shape[1:])
+        inputs = victim.pictures(inputs)
     sides = [("ours", side) for side in our_sides(arguments.iterations, LEARNING_RATES[space])]
     try:
         sides += [("adv-lib", side) for side in adv_lib_sides(arguments.steps, STARTS[space])]

@@ -14,15 +14,18 @@ from pathlib import Path
 
 from storage.atomic import write_atomically, write_text
 from storage.errors import DataError
-from storage.json_file import read_json
 
 TEXT, ROWS = {".json", ".yaml", ".csv"}, {".parquet"}
 
 LEFT_OUT = {"parts", "pictures", "sounds", "adversarials", "wandb"}
 """Folders of what is unfinished, large, or made from recordings."""
 
-ROOT, RUNS = "DIR", "runs"
-"""What stands in records for the folders of one machine: the corpus, and the runs."""
+RUNS = "runs"
+STAND_INS = {"root": "DIR", "cache_dir": "CACHE"}
+"""What stands in records for the folders of one machine, by the setting that names them."""
+
+SETTING = re.compile(rf'^[\s"]*({"|".join(STAND_INS)})"?: "?(/[^",\n]*)', re.MULTILINE)
+"""Such a setting with an absolute path, in JSON or YAML as the commands write them."""
 
 
 def copy_records(runs: Path, records: Path) -> list[Path]:
@@ -36,7 +39,7 @@ def copy_records(runs: Path, records: Path) -> list[Path]:
         The copied runs, relative to the folder.
 
     Raises:
-        DataError: if there is no finished run, or a summary cannot be read.
+        DataError: if there is no finished run.
     """
     finished = {file.parent for file in runs.rglob("summary.json") if (file.parent / "config.yaml").is_file()}
     # Attacks have the same two files in their folder of a run.
@@ -44,13 +47,14 @@ def copy_records(runs: Path, records: Path) -> list[Path]:
     if not found:
         raise DataError(f"expected finished runs in {runs}, found none; train.py writes them")
     for run in found:
-        recipe = read_json(run / "summary.json", "train the run again").get("recipe")
+        texts = {file: file.read_text(encoding="utf-8") for file in _files(run) if file.suffix in TEXT}
         places = {str(place): RUNS for place in (runs.absolute(), runs.resolve())}
-        places |= {root: ROOT for root in _values(recipe, "root") if Path(root).is_absolute()}
+        # attack.py may have been given another folder than train.py.
+        places |= {path: STAND_INS[name] for text in texts.values() for name, path in SETTING.findall(text)}
         for file in _files(run):
             copy = records / file.relative_to(runs)
-            if file.suffix in TEXT:
-                write_text(copy, _elsewhere(file.read_text(encoding="utf-8"), places))
+            if file in texts:
+                write_text(copy, _elsewhere(texts[file], places))
             else:
                 with write_atomically(copy) as temporary:
                     shutil.copyfile(file, temporary)
@@ -61,15 +65,6 @@ def _files(run: Path) -> Iterator[Path]:
     for file in sorted(run.rglob("*")):
         if file.suffix in TEXT | ROWS and not LEFT_OUT & set(file.relative_to(run).parts):
             yield file
-
-
-def _values(settings: object, name: str) -> Iterator[str]:
-    """All text values of a key, at any depth."""
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            if key == name and isinstance(value, str) and value:
-                yield value
-            yield from _values(value, name)
 
 
 def _elsewhere(text: str, places: dict[str, str]) -> str:

@@ -14,10 +14,12 @@ def runs(tmp_path):
     for name, representation in (("one", STFT), ("sweeps/two", MFCC)):
         path = write_run(runs, name, representation)
         (path / "config.yaml").write_text(f"root: {tmp_path}/corpus\nother: {tmp_path}/corpus-2\nruns_dir: {runs}\n")
-        (path / "attacks" / "config.yaml").write_text("budgets: reduced")
+        # Attacked with another copy of the corpus, whose files were cached elsewhere.
+        attacks = f"data:\n  root: {tmp_path}/copy\n  cache_dir: {tmp_path}/copy/cache\nof: {tmp_path}/copy/cache/map\n"
+        (path / "attacks" / "config.yaml").write_text(attacks)
         summary = json.loads((path / "summary.json").read_text())
         summary["recipe"] = {**summary.get("recipe", {}), "data": {"init_args": {"root": f"{tmp_path}/corpus"}}}
-        (path / "summary.json").write_text(json.dumps(summary))
+        (path / "summary.json").write_text(json.dumps(summary, indent=2))
         for left_out in ("fold1/best.ckpt", "attacks/parts/fold1-fgsm.parquet", "attacks-sound/sounds/a.json"):
             (path / left_out).parent.mkdir(parents=True, exist_ok=True)
             (path / left_out).write_bytes(b"large")
@@ -38,6 +40,9 @@ def test_records_are_runs_without_what_is_large_and_without_paths_of_this_machin
     # A longer path that begins alike is another folder.
     expected = f"root: DIR\nother: {tmp_path}/corpus-2\nruns_dir: runs\n"
     assert (records / "one" / "config.yaml").read_text() == expected
+    attacks = (records / "one" / "attacks" / "config.yaml").read_text()
+    assert attacks == "data:\n  root: DIR\n  cache_dir: CACHE\nof: CACHE/map\n"
+    assert json.loads((records / "one" / "summary.json").read_text())["recipe"]["data"]["init_args"]["root"] == "DIR"
     assert [run.name for run in read_runs(records)] == [run.name for run in read_runs(runs)]
 
 

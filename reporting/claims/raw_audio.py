@@ -8,10 +8,11 @@ import torch
 
 from metrics.intervals import SourceResampling, rate_interval
 from reporting.claims.claim import Claim, Finding
+from reporting.claims.cost import shares_recordings
 from reporting.estimates import Estimate
 from reporting.names import CORPUS_NAMES
 from reporting.runs import REMEDY, Run
-from reporting.selection import PAPER_CORPORA, Selection
+from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.sounds import sound_outcomes
 from storage.rows import read_rows
 from storage.space import MAP, SOUND, Space
@@ -40,7 +41,7 @@ UNNAMED = "the paper names neither attacks nor budgets, and every loss follows f
 
 
 def raw_audio_findings(selection: Selection, seed: int = 0) -> list[Finding]:
-    """Judge R19 on all runs that were read; the paper gives no data.
+    """Judge R19 on all runs of the report's split that were read; the paper gives no data.
 
     Args:
         selection: the report's runs.
@@ -48,10 +49,10 @@ def raw_audio_findings(selection: Selection, seed: int = 0) -> list[Finding]:
     """
     findings = [R19A.stated(LOST, "stated: 30 % on average; no data", 100)]
     findings += [claim.stated(None, "stated in the text; no data") for claim in (R19B, R19C)]
-    corpora = dict.fromkeys(run.corpus for run in selection.found) or [PAPER_CORPORA[0]]
-    for corpus in corpora:
+    found = [run for run in selection.found if run.split == selection.split]
+    for corpus in corpora_of(found) or [PAPER_CORPORA[0]]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
-        runs = [run for run in selection.found if run.corpus == corpus]
+        runs = [run for run in found if run.corpus == corpus]
         nets = [run for run in runs if run.representation == WAVEFORM]
         findings += [_lost(ours, nets, seed), *_restored(ours, nets, runs, seed)]
     return findings
@@ -68,7 +69,7 @@ def _lost(ours: str, nets: Sequence[Run], seed: int) -> Finding:
             parts.append(clips.join(fooled, on=["fold", "clip"]).fillna({"share": 0.0}).assign(run=run.name))
     if not parts:
         return R19A.missing(ours, f"{ATTACK}, of a run with --data.representation {WAVEFORM}")
-    found = _mean(pd.concat(parts, ignore_index=True), seed)
+    found = _mean(pd.concat(parts, ignore_index=True), nets, seed)
     finding = R19A.judge(ours, found, f"{found.n} clips", UNNAMED, null=LOST, scale=100)
     return replace(finding, verdict="undecided")
 
@@ -78,14 +79,14 @@ def _restored(ours: str, nets: Sequence[Run], runs: Sequence[Run], seed: int) ->
     if not len(waveforms):
         command = f"python scalar_test.py --space sound --checkpoints RUN, after {ATTACK} --save-adversarials"
         return [claim.missing(ours, command) for claim in (R19B, R19C)]
-    sounds = _mean(waveforms, seed)
+    sounds = _mean(waveforms, nets, seed)
     note = "null value: half of the labels"
     findings = [R19B.judge(ours, sounds, f"{sounds.n} clips", note, null=OFTEN, scale=100)]
     maps = _draws([run for run in runs if run.representation != WAVEFORM], MAP, "map")
     if not len(maps):
         command = "python scalar_test.py --checkpoints RUN, after attack.py --save-adversarials"
         return [*findings, R19C.missing(ours, command)]
-    others = _mean(maps, seed)
+    others = _mean(maps, runs, seed)
     note = f"restored: {100 * sounds.value:.1f} and {100 * others.value:.1f} %, of different models and attacks"
     ends = (sounds.value - others.value, None, None)
     clips = f"{sounds.n} and {others.n} clips"
@@ -107,7 +108,7 @@ def _draws(runs: Sequence[Run], space: Space, given: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _mean(clips: pd.DataFrame, seed: int) -> Estimate:
+def _mean(clips: pd.DataFrame, runs: Sequence[Run], seed: int) -> Estimate:
     """Mean over clips of a share, with its interval over recordings and its values by fold."""
     shares = torch.tensor(clips["share"].tolist(), dtype=torch.float64)
     recordings = clips["recording"].astype(str)
@@ -123,5 +124,6 @@ def _mean(clips: pd.DataFrame, seed: int) -> Estimate:
         int(clips["name"].nunique()),
         names,
         by_fold=by_fold,
+        same_recordings=shares_recordings([runs]),
         recordings=int(recordings.nunique()),
     )

@@ -112,6 +112,8 @@ def sound_differences_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
     names, only_one = ("first run", "second run"), ("only first", "only second")
     found = [(run, part) for run in runs if len(part := nearest(sound_outcomes(run)))]
     for (run, first), (other, second) in itertools.combinations(found, 2):
+        if (run.corpus, run.split) != (other.corpus, other.split):
+            continue
         both = first.merge(second, on=keys, suffixes=("", "_other"))
         for (attack, budget), part in both.groupby(["attack", "budget"], sort=True):
             fooled, fooled_other = part["success"] > 0, part["success_other"] > 0
