@@ -1,11 +1,11 @@
 """Coverage of the 95 % intervals by simulation: how often they contain the population's value.
 
-python -m benchmarks.coverage [--samples 2000]
+python -m benchmarks.coverage [--samples 2000] [--correlation 0.3]
 
 A sample has n clips: from recordings with one clip each, from recordings with four clips, or from recordings whose
-sizes decrease as 1 / rank (Zipf). Clips of a recording have an intra-recording correlation of 0.3. The true value is
-that of the population, for any sample size. Below ten effective recordings there is no interval, so these cells are
-left out.
+sizes decrease as 1 / rank (Zipf). Clips of a recording have an intra-recording correlation, 0.3 unless told. The true
+value is that of the population, for any sample size. Below ten effective recordings there is no interval, so these
+cells are left out.
 
 An interval covers the truth for some run of neighbouring estimates, and near 1 few estimates are possible, each with a
 large probability: with 10 clips and a rate of 0.95, an interval covers 91.4 or 98.8 % and nothing between. The column
@@ -34,6 +34,7 @@ DISAGREEMENTS = ((0.0, 0.0), (0.01, 0.0), (0.01, 0.01), (0.05, 0.05), (0.02, 0.1
 """How often the first of two models alone is right, and the second alone."""
 RATIOS = (0.02, 0.1, 0.3, 0.5, 0.9)
 CORRELATION = 0.3
+"""Of two clips of one recording, unless the command line has another."""
 LEAST, MOST = 0.93, 0.98
 """Coverage asked of a nominal 95 %."""
 
@@ -108,27 +109,34 @@ def coverage_of_rates(samples: int, seed: int = 0, correlation: float = CORRELAT
             yield _share("rate", rate, layout, place, estimate, influence)
 
 
-def coverage_of_areas(samples: int, seed: int = 0, *, mixture: bool = False) -> Iterator[Coverage]:
+def coverage_of_areas(
+    samples: int, seed: int = 0, correlation: float = CORRELATION, *, mixture: bool = False
+) -> Iterator[Coverage]:
     """Rows for areas: all adversarials move by the same amount, or some move far and the others not (``mixture``)."""
     for layout, clips, place in _layouts():
         generator = np.random.default_rng([seed, clips, LAYOUTS.index(layout), mixture])
         some = min(samples, 40_000_000 // clips**2)
         for area in AREAS:
             parts = [samples] if some >= samples else [some] * (samples // some)
-            drawn = [_areas(generator, area, part, place, mixture) for part in parts]
+            drawn = [_areas(generator, area, part, place, correlation, mixture) for part in parts]
             estimate, influence = (np.concatenate(part) for part in zip(*drawn, strict=True))
             name = "area, some clips move" if mixture else "area, all clips move"
             yield _share(name, area, layout, place, estimate, influence, design=OF_PAIRS)
 
 
 def _areas(
-    generator: np.random.Generator, area: float, samples: int, place: NDArray[np.int64], mixture: bool
+    generator: np.random.Generator,
+    area: float,
+    samples: int,
+    place: NDArray[np.int64],
+    correlation: float,
+    mixture: bool,
 ) -> tuple[Values, Values]:
     clips, recordings = len(place), place.max() + 1
 
     def normal() -> Values:
         shared = generator.normal(size=(samples, recordings))[:, place]
-        return np.sqrt(CORRELATION) * shared + np.sqrt(1 - CORRELATION) * generator.normal(size=(samples, clips))
+        return np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * generator.normal(size=(samples, clips))
 
     clean = normal()
     # The score of an adversarial shares half of the variance of its clean clip's score.
@@ -136,7 +144,7 @@ def _areas(
     if area == 1:
         attacked = attacked + 1000.0
     elif mixture:
-        own = _own_rates(generator, 2 * area - 1, (samples, recordings), CORRELATION)
+        own = _own_rates(generator, 2 * area - 1, (samples, recordings), correlation)
         attacked = np.where(generator.random((samples, clips)) < own[:, place], attacked + 1000.0, attacked)
     else:
         attacked = attacked + np.sqrt(2) * ndtri(area)
@@ -149,7 +157,7 @@ def _areas(
     return area_of, _by_recording(slope, place)
 
 
-def coverage_of_differences(samples: int, seed: int = 0) -> Iterator[Coverage]:
+def coverage_of_differences(samples: int, seed: int = 0, correlation: float = CORRELATION) -> Iterator[Coverage]:
     """Rows for differences between the accuracies of two models on the same clips."""
     for layout, clips, place in _layouts():
         generator = np.random.default_rng([seed, clips, LAYOUTS.index(layout)])
@@ -159,7 +167,7 @@ def coverage_of_differences(samples: int, seed: int = 0) -> Iterator[Coverage]:
             own = generator.choice(values, (samples, clips), p=chances)
             shared = generator.choice(values, (samples, place.max() + 1), p=chances)[:, place]
             # With this probability, two clips of a recording both take its common draw; it equals their correlation.
-            difference = np.where(generator.random((samples, clips)) < np.sqrt(CORRELATION), shared, own)
+            difference = np.where(generator.random((samples, clips)) < np.sqrt(correlation), shared, own)
             estimate, counts = difference.mean(1), np.bincount(place)
             influence = (_by_recording(difference, place) - estimate[:, None] * counts) / clips
             number = effective_number(torch.from_numpy(counts))
@@ -168,12 +176,14 @@ def coverage_of_differences(samples: int, seed: int = 0) -> Iterator[Coverage]:
             yield _covered(name, first - second, layout, clips, estimate, np.full(samples, number), ends)
 
 
-def coverage_of_ratios(samples: int, seed: int = 0, attacks: int = 6) -> Iterator[Coverage]:
+def coverage_of_ratios(
+    samples: int, seed: int = 0, correlation: float = CORRELATION, attacks: int = 6
+) -> Iterator[Coverage]:
     """Transfer ratios, means over attacks of what fools both over what fools the source, summed over five budgets."""
     for layout, clips, place in _layouts():
         generator = np.random.default_rng([seed, clips, LAYOUTS.index(layout)])
         for ratio in RATIOS:
-            own = _own_rates(generator, ratio, (samples, place.max() + 1), CORRELATION)[:, place]
+            own = _own_rates(generator, ratio, (samples, place.max() + 1), correlation)[:, place]
             ratios, influences, shares = [], [], []
             for attack in range(attacks):
                 # The number of budgets that fool the source; an adversarial that transfers does so at each of them.
@@ -193,14 +203,14 @@ def coverage_of_ratios(samples: int, seed: int = 0, attacks: int = 6) -> Iterato
                 yield _share("transfer ratio", ratio, layout, place, estimate, influence, number[given])
 
 
-def table(samples: int) -> list[Coverage]:
+def table(samples: int, correlation: float = CORRELATION) -> list[Coverage]:
     """All rows of the table."""
     return [
-        *coverage_of_rates(samples),
-        *coverage_of_areas(samples),
-        *coverage_of_areas(samples, mixture=True),
-        *coverage_of_differences(samples),
-        *coverage_of_ratios(samples),
+        *coverage_of_rates(samples, correlation=correlation),
+        *coverage_of_areas(samples, correlation=correlation),
+        *coverage_of_areas(samples, correlation=correlation, mixture=True),
+        *coverage_of_differences(samples, correlation=correlation),
+        *coverage_of_ratios(samples, correlation=correlation),
     ]
 
 
@@ -253,12 +263,13 @@ def main() -> None:
     """Print the table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=2000)
-    samples = parser.parse_args().samples
+    parser.add_argument("--correlation", type=float, default=CORRELATION, help="of two clips of one recording")
+    arguments = parser.parse_args()
     print(
         "| interval of | truth | recordings with | clips | effective recordings | covers, % | forced, % | mean width |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    lines = table(samples)
+    lines = table(arguments.samples, arguments.correlation)
     for line in lines:
         print(
             f"| {line.number} | {line.truth:.3g} | {line.layout} | {line.clips} | {line.recordings:.1f} "

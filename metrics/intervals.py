@@ -47,9 +47,10 @@ TOO_FEW: Literal["fewer than 10 recordings"] = "fewer than 10 recordings"
 BELIEVED = 0.5
 """Weight of the prior design effect, in recordings of the rarer outcome: 0.5 weighs estimate and prior equally."""
 
-OF_CLIPS, OF_PAIRS = 1.0, 0.5
+OF_CLIPS, OF_PAIRS = 1.0, 0.6
 """Prior design effects. A share of clips has 1. An area is a mean over pairs; near 1 its variance is half of that of a
-share of independent clips, (1 - A) / 2n to first order for the scores of Hanley and McNeil (1982)."""
+share of independent clips, (1 - A) / 2n to first order for the scores of Hanley and McNeil (1982). Where only some of
+the adversarials move it is more: with a prior of 0.5, areas of 0.9 on 20 clips are covered in 92.8 %."""
 
 
 def too_few(recordings: Any) -> Any:

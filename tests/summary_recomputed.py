@@ -53,7 +53,7 @@ def interval(number, recordings, counts=None, prior=1.0):
         number: of how often each clip counts.
         recordings: of each clip.
         counts: what each recording, in sorted order, weighs; the number of its clips by default.
-        prior: what the design effect is drawn to: 1 for shares, half for areas.
+        prior: what the design effect is drawn to: 1 for shares, 0.6 for areas.
     """
     places = np.unique(recordings, return_inverse=True)[1]
     counts = np.bincount(places) if counts is None else counts
@@ -162,7 +162,7 @@ def budget_entry(place, rows, above, tested):
     entry["seconds"] = rows["seconds"].sum()
     happened = fooled.to_numpy(float)
     rate = interval(lambda weights: weights @ happened / weights.sum(), rows["recording"])
-    return entry | ends(rate, interval(lambda weights: area_of(above, weights), rows["recording"], prior=0.5))
+    return entry | ends(rate, interval(lambda weights: area_of(above, weights), rows["recording"], prior=0.6))
 
 
 def attack_entry(fold, attack, budgets):
@@ -225,7 +225,7 @@ def pooled(attacks, rows, above):
         return interval(number, first["recording"], prior=prior)
 
     rate = averaged(lambda place, weights: weights @ happened[place] / weights.sum())
-    area = averaged(lambda place, weights: area_of(above[place], weights), prior=0.5)
+    area = averaged(lambda place, weights: area_of(above[place], weights), prior=0.6)
     return {"n": some["clip"].nunique(), "recordings": some["recording"].nunique(), **ends(rate, area)}
 
 

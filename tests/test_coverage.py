@@ -6,7 +6,7 @@ The whole table: ``python -m benchmarks.coverage``.
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binom
+from scipy.stats import binom, poisson
 
 from benchmarks import coverage
 from metrics.auc import paired_rank_auc
@@ -52,6 +52,17 @@ def test_the_least_coverage_that_a_discrete_estimate_allows():
     assert coverage.least_coverage(ten) == pytest.approx(binom.sf(7, 10, 0.95), abs=1e-4)
     assert coverage.least_coverage(np.ones(100)) == 1
     assert coverage.least_coverage(np.arange(1000.0)) == 0.93
+
+
+def test_no_interval_tells_apart_two_models_that_disagree_on_fewer_than_four_clips():
+    # If neither model is better, s clips on which they disagree all speak for one of them with probability 2^(1 - s).
+    expected, numbers = np.linspace(0.1, 20, 400)[:, None], np.arange(1, 80)
+    one_sided = poisson.pmf(numbers, expected) * 2.0 ** (1 - numbers)
+    wrongly = {least: one_sided[:, numbers >= least].sum(1) for least in (3, 4)}
+    assert wrongly[3].max() == pytest.approx(0.089, abs=5e-4)
+    assert wrongly[3].max() > 1 - coverage.LEAST > wrongly[4].max()
+    assert expected[wrongly[3].argmax(), 0] == pytest.approx(3.6, abs=0.05)
+    assert np.interp(2, expected[:, 0], wrongly[4]) == pytest.approx(0.014, abs=5e-4)
 
 
 @pytest.mark.slow

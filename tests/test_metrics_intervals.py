@@ -163,8 +163,8 @@ def test_near_the_end_an_interval_is_no_point():
     twenty = SourceResampling(range(20))
     assert rate_interval(torch.ones(20), twenty).low == pytest.approx(0.05 ** (1 / 20))
     area = share_interval(lambda w: paired_rank_auc(scores + 100, scores, w), twenty, design=OF_PAIRS)
-    # A prior that counts twice as many trials, and Student's t for the normal quantile.
-    trials = 40 * (norm.ppf(0.975) / student.ppf(0.975, 19)) ** 2
+    # A prior that counts 1 / 0.6 as many trials, and Student's t for the normal quantile.
+    trials = 20 / 0.6 * (norm.ppf(0.975) / student.ppf(0.975, 19)) ** 2
     assert (area.low, area.high) == pytest.approx((0.05 ** (1 / trials), 1.0))
     right = torch.arange(80) < 75
     same = paired_difference_interval(right, right, range(80))
