@@ -8,6 +8,7 @@ import torch
 
 import attack
 import train
+from benchmarks.bare_training import compare
 from classifiers import WAVEFORM_ARCHITECTURES, build_classifier, count_parameters, require_fitting_input
 from classifiers.waveform_windows import OverWindows, window_starts
 from commands.errors import UsageError
@@ -125,7 +126,7 @@ def test_combinations_that_do_not_fit_are_refused_in_a_sentence():
 
 
 @pytest.mark.slow
-def test_a_net_on_waveforms_is_trained_and_attacked_in_sound_only(tmp_path, monkeypatch):
+def test_a_net_on_waveforms_is_trained_as_by_a_bare_loop_and_attacked_in_sound_only(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.chdir(tmp_path)
     flags = [
@@ -137,6 +138,9 @@ def test_a_net_on_waveforms_is_trained_and_attacked_in_sound_only(tmp_path, monk
     assert summary["folds"][0]["n_test"] > 0
     written = json.loads((tmp_path / "runs" / "m5" / "summary.json").read_text())
     assert written["recipe"]["data"]["init_args"]["representation"]["class_path"].endswith("Waveform")
+    found = compare(tmp_path / "runs" / "m5" / "fold1" / "best.ckpt", root=None)
+    assert found.difference == 0
+    assert found.accuracies[0] == found.accuracies[1] == pytest.approx(summary["folds"][0]["accuracy"])
     # Samples are in the cache of waveforms already.
     assert summary["parameters"] == count_parameters(build_classifier("m5", 10))
     with pytest.raises(
