@@ -47,14 +47,16 @@ LEARNING_RATES = {"map": 0.01, "sound": 0.00015}
 """Of CWA: the default, and that of the budgets for sounds in units of [0, 1]."""
 
 
-def our_sides(iterations: Sequence[int], learning_rate: float) -> Iterator[tuple[str, str, Attacker]]:
-    """Our attacks: the name, settings and function of each."""
+def our_sides(iterations: Sequence[int], learning_rates: Sequence[float]) -> Iterator[tuple[str, str, Attacker]]:
+    """Our attacks: the name, settings and function of each; CWA with each of the learning rates."""
     for count in iterations:
         yield "minimal_norm", f"{count} iterations", our_attack("minimal_norm", iterations=count)
     yield "deepfool", "100 iterations", our_attack("deepfool", iterations=100)
-    for searches, count in ((1, 100), (3, 100)):
-        settings: dict[str, Any] = {"search_steps": searches, "iterations": count, "learning_rate": learning_rate}
-        yield "cwa_untargeted", f"{searches} x {count}", our_attack("cwa_untargeted", **settings)
+    for rate in learning_rates:
+        for searches, count in ((1, 100), (3, 100)):
+            settings: dict[str, Any] = {"search_steps": searches, "iterations": count, "learning_rate": rate}
+            words = f"{searches} x {count}" if len(learning_rates) == 1 else f"{searches} x {count}, rate {rate:g}"
+            yield "cwa_untargeted", words, our_attack("cwa_untargeted", **settings)
 
 
 def adv_lib_sides(steps: Sequence[int], starts: Sequence[float]) -> Iterator[tuple[str, str, Attacker]]:
@@ -88,7 +90,8 @@ def main() -> None:
     parser.add_argument("--data.cache_dir", dest="cache_dir", help="folder of the caches")
     parser.add_argument("--clips", type=int, default=20)
     parser.add_argument("--space", choices=("map", "sound"), default="map")
-    parser.add_argument("--iterations", type=int, nargs="+", default=(10, 20, 42, 80), help="budgets of ours")
+    parser.add_argument("--iterations", type=int, nargs="*", default=(10, 20, 42, 80), help="budgets of ours")
+    parser.add_argument("--learning_rates", type=float, nargs="+", help="of CWA, in units of [0, 1]")
     parser.add_argument("--steps", type=int, nargs="*", default=(25, 50, 100, 200), help="budgets of adv-lib's")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, help="JSON file")
@@ -106,7 +109,9 @@ def main() -> None:
         norms = (inputs.double().flatten(1).norm(dim=1) / 2).tolist()
         victim = UnitInputs(victim, (-1.0, 1.0), inputs.shape[1:])
         inputs = victim.pictures(inputs)
-    sides = [("ours", side) for side in our_sides(arguments.iterations, LEARNING_RATES[space])]
+    sides = [
+        ("ours", side) for side in our_sides(arguments.iterations, arguments.learning_rates or [LEARNING_RATES[space]])
+    ]
     try:
         sides += [("adv-lib", side) for side in adv_lib_sides(arguments.steps, STARTS[space])]
     except ImportError as error:

@@ -105,8 +105,8 @@ class TransferRow(_Place):
     clean_correct_target: Annotated[bool, "the target model classifies the clean clip correctly"]
     source_success: Annotated[bool, "the adversarial fools the source"]
     target_success: Annotated[bool, "the adversarial fools the target model"]
-    source_reached_target_label: Annotated[bool, "the source answers the target label"]
-    target_reached_target_label: Annotated[bool, "the target model answers the target label"]
+    source_reached_target_label: Annotated[bool, "the source predicts the target label"]
+    target_reached_target_label: Annotated[bool, "the target model predicts the target label"]
     target_prediction: Annotated[int, "class that the target model gives the adversarial"]
     target_prediction_name: Annotated[str | None, "its name"]
     target_logits_clean: Annotated[

@@ -13,7 +13,7 @@ DEVIATIONS = (
     (
         "AUC",
         "The paper does not define its AUC. Here the score is the loss on the true label, positives are adversarials, "
-        "negatives the same clips when clean; 0.5 means no effect.",
+        "negatives the clean versions of other clips; 0.5 means no effect.",
     ),
     (
         "Clips",
