@@ -64,7 +64,8 @@ def scalar_test(
 ) -> ScalarTest:
     """Multiply adversarials by scalars and test whether the true label is restored.
 
-    Products outside the bounds, which occur only for gains above 0 dB, are clamped.
+    Products of gains above 0 dB are clamped to the bounds. An adversarial that lies outside of them, as sounds made of
+    maps may, is clamped to its own range instead, so that a gain of 0 dB changes nothing.
 
     Args:
         classify: function from inputs ``(clips, ...)`` to logits ``(clips, classes)``.
@@ -90,8 +91,10 @@ def scalar_test(
 
     def right(inputs: Tensor, factors: Tensor) -> Tensor:
         shape = (-1, *[1] * (inputs.ndim - 1))
+        low = inputs.flatten(1).amin(1).clamp(max=bounds[0]).reshape(shape)
+        high = inputs.flatten(1).amax(1).clamp(min=bounds[1]).reshape(shape)
         answers = [
-            classify((inputs * factor.to(inputs).reshape(shape)).clamp(*bounds)).argmax(dim=1) == labels
+            classify((inputs * factor.to(inputs).reshape(shape)).clamp(low, high)).argmax(dim=1) == labels
             for factor in factors.unbind(1)
         ]
         return torch.stack(answers, dim=1)

@@ -21,8 +21,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from metrics.intervals import FEWEST_RECORDINGS, OF_CLIPS, OF_PAIRS, adjusted_t_ends, share_ends
-from metrics.recordings import effective_number
+from metrics.intervals import (
+    FEWEST_RECORDINGS,
+    OF_CLIPS,
+    OF_PAIRS,
+    adjusted_t_ends,
+    median_interval,
+    share_ends,
+)
+from metrics.recordings import SourceResampling, effective_number
 
 Values = NDArray[np.float64]
 
@@ -33,6 +40,8 @@ AREAS = (0.5, 0.7, 0.9, 0.95, 0.99, 0.993, 1.0)
 DISAGREEMENTS = ((0.0, 0.0), (0.01, 0.0), (0.01, 0.01), (0.05, 0.05), (0.02, 0.1), (0.1, 0.3))
 """How often the first of two models alone is right, and the second alone."""
 RATIOS = (0.02, 0.1, 0.3, 0.5, 0.9)
+CENSORED = (0.0, 0.4)
+"""Shares of clips that have no finite value."""
 CORRELATION = 0.3
 """Of two clips of one recording, unless the command line has another."""
 LEAST, MOST = 0.93, 0.98
@@ -203,6 +212,23 @@ def coverage_of_ratios(
                 yield _share("transfer ratio", ratio, layout, place, estimate, influence, number[given])
 
 
+def coverage_of_medians(samples: int, seed: int = 0, correlation: float = CORRELATION) -> Iterator[Coverage]:
+    """Medians of normal values, and of values of which some are minus infinity, as of clips that nothing fools."""
+    for layout, clips, place in _layouts():
+        generator = np.random.default_rng([seed, clips, LAYOUTS.index(layout)])
+        resampling = SourceResampling(place.tolist())
+        for censored in CENSORED:
+            shared = generator.normal(size=(samples, place.max() + 1))[:, place]
+            own = generator.normal(size=(samples, clips))
+            values = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
+            values[values < ndtri(censored)] = -np.inf
+            found = [median_interval(torch.from_numpy(sample), resampling) for sample in values]
+            ends = tuple(np.array([getattr(one, end) for one in found]) for end in ("low", "high"))
+            number, name = np.full(samples, resampling.effective), f"median, {censored:.0%} without a value"
+            estimate = np.median(values, axis=1)
+            yield _covered(name, 0.0, layout, clips, estimate, number, (ends[0], ends[1]))
+
+
 def table(samples: int, correlation: float = CORRELATION) -> list[Coverage]:
     """All rows of the table."""
     return [
@@ -211,6 +237,7 @@ def table(samples: int, correlation: float = CORRELATION) -> list[Coverage]:
         *coverage_of_areas(samples, correlation=correlation, mixture=True),
         *coverage_of_differences(samples, correlation=correlation),
         *coverage_of_ratios(samples, correlation=correlation),
+        *coverage_of_medians(samples, correlation=correlation),
     ]
 
 
@@ -255,7 +282,9 @@ def _covered(
 ) -> Coverage:
     low, high = ends
     held = (low <= truth + 1e-12) & (truth - 1e-12 <= high)
-    recordings, covered, width = (float(values.mean()) for values in (number, held, high - low))
+    # A median may have no finite end.
+    finite = np.isfinite(low) & np.isfinite(high)
+    recordings, covered, width = (float(values.mean()) for values in (number, held, (high[finite] - low[finite])))
     return Coverage(name, truth, layout, clips, recordings, covered, width, least_coverage(estimate))
 
 

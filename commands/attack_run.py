@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -22,15 +21,14 @@ from lightning_modules.attack_example import AttackExample
 from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
 from metrics.attack_summary import summarise
 from metrics.budget_lines import BudgetLine, budget_lines
-from metrics.trust_checks import SQUARE, Check, check_outcomes
+from metrics.finished_rows import whole_attacks, without_silence
+from metrics.trust_checks import Check, check_outcomes
 from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
 from storage.attack_store import DEFAULT_PRECISION, AttackStore
 from storage.provenance import git_commit, is_launched, package_versions
 from storage.space import MAP, SOUND
 from storage.summaries import AttackSummary
 from storage.trained_run import TrainedRun, sha256
-
-logger = logging.getLogger(__name__)
 
 
 class AttackRun:
@@ -256,33 +254,6 @@ def kept(runs: Collection[AttackRun]) -> str:
     done, wanted = (sum(numbers) for numbers in zip(*counts, strict=True))
     places = ", ".join(str(run.store.path) for run in runs) if len(runs) <= 3 else f"{len(runs)} folders of results"
     return f"kept: {done} of at most {wanted} attacked clips, in {places}" if done else ""
-
-
-def whole_attacks(outcomes: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
-    """Leave out attacks that a killed run has finished on only some of a fold's clips.
-
-    Args:
-        outcomes: one row per fold, attack, budget and clip.
-        clips: one row per fold and test clip, with ``clean_correct``.
-    """
-    right = clips[clips["clean_correct"]].groupby("fold")["clip"].agg(set).to_dict()
-    kept = []
-    for (fold, attack), rows in outcomes.groupby(["fold", "attack"], sort=False):
-        finished, wanted = rows["clip"].nunique(), len(right.get(fold, set()))
-        # The Square attack is run on some clips only, on purpose.
-        if finished == wanted or attack == SQUARE:
-            kept.append(rows)
-        else:
-            logger.warning(
-                "%s on fold %d is left out: it is finished on %d of %d clips; attack.py with it finishes the rest",
-                *(attack, fold, finished, wanted),
-            )
-    return pd.concat(kept).sort_index() if kept else outcomes.iloc[:0]
-
-
-def without_silence(clips: pd.DataFrame) -> pd.DataFrame:
-    """Leave out silent sounds, which have no signal-to-noise ratio; rows of maps do not say which clips are silent."""
-    return clips[~clips["silent"].astype(bool)] if "silent" in clips else clips
 
 
 def _digest(data: SoundDataModule) -> str:

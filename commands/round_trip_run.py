@@ -62,7 +62,8 @@ def _rows_of_clip(fold: StoredFold, attack: str, clip: int, folder: Path, sounds
     made, adversarial = made[budgets], adversarial[budgets]
     shown, logits = fold.shown(made)
     answers = logits.argmax(dim=1).cpu().numpy()
-    silent = not bool(sound.any())
+    # As representations have it: without any change there is no sound.
+    silent = bool(sound.amin() == sound.amax())
     if sounds is not None:
         name = str(rows["name"].iloc[0])
         first = sound_file(folder, fold.fold, "clean", None, name, sounds)
@@ -73,8 +74,9 @@ def _rows_of_clip(fold: StoredFold, attack: str, clip: int, folder: Path, sounds
             write_sound(path, one[0].cpu().numpy(), fold.sample_rate)
     return fold.copied(rows).assign(
         map_prediction=rows["prediction"],
-        map_success=rows["success"] > 0,
-        map_target_hit=rows["target_hit"] > 0,
+        # Of the map that is kept; the attack's own share is over all of its targets.
+        map_success=rows["prediction"] != rows["label"],
+        map_target_hit=rows["prediction"] == rows["target_label"],
         sound_prediction=answers,
         sound_logits=list(logits.cpu().numpy()),
         sound_success=answers != rows["label"].to_numpy(),

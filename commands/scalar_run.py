@@ -55,7 +55,8 @@ def scalar_rows(folds: Sequence[StoredFold], store: RowStore, *, seed: int = 0) 
     there = set(map(tuple, done[["fold", "attack", "clip"]].to_numpy().tolist())) if len(done) else set()
     pending, fooling = [], {}
     for fold in folds:
-        fooled = fold.outcomes[fold.outcomes["success"] > 0]
+        # Of an attack on several targets, the adversarial that is kept may be one that does not fool.
+        fooled = fold.outcomes[fold.outcomes["prediction"] != fold.outcomes["label"]]
         for (attack, clip), rows in fooled.groupby(["attack", "clip"], sort=False):
             fooling[fold.fold, attack, clip] = rows.sort_values("budget_index")
         clips = fooled[["attack", "clip"]].drop_duplicates().groupby("attack", sort=False)["clip"]
@@ -111,8 +112,8 @@ def summarise_scalars(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, An
         seed: seed of the resampling.
 
     Returns:
-        Cells with ``restored`` among the inputs that fool, and ``clean_kept`` among the same clips; ``gain_db`` is None
-        over the draws.
+        Cells with ``restored`` and ``clean_kept`` among the inputs that fool, and ``restored_where_clean_kept`` among
+        those of them whose clean input times the same scalar is right; ``gain_db`` is None over the draws.
     """
     columns = ["attack", "budget_index", "input", "kind", "gain_number"]
     numbered = rows.assign(gain_number=rows["number"].where(rows["kind"] == "gain", -1))
@@ -127,8 +128,11 @@ def summarise_scalars(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, An
                 "budget": str(some["budget"]),
                 "input": str(some["input"]),
                 "gain_db": GAINS_DB[int(some["number"])] if some["kind"] == "gain" else None,
-                "clips": int(part["clip"].nunique()),
+                "clips": int(part.loc[part["fools"], "clip"].nunique()),
                 "restored": share_among(part["restored"], part["fools"], recordings, seed=seed),
+                "restored_where_clean_kept": share_among(
+                    part["restored"], part["fools"] & part["clean_correct"], recordings, seed=seed
+                ),
                 "clean_kept": share_among(part["clean_correct"], part["fools"], recordings, seed=seed),
             }
         )

@@ -14,6 +14,7 @@ from datamodules import SoundDataModule
 from datamodules.progress import progress_bar
 from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
 from metrics.attack_summary import CHECK
+from metrics.finished_rows import without_silence
 from metrics.success import round_to_16bit
 from storage import DataError
 from storage.attack_store import AttackStore
@@ -74,7 +75,7 @@ class StoredFold:
     @property
     def tested(self) -> list[int]:
         """The test clips that were attacked, or would have been if they had been right when clean."""
-        clips = self.store.clips()
+        clips = without_silence(self.store.clips())
         return sorted(clips.loc[clips["fold"] == self.fold, "clip"].tolist())
 
     def sound(self, clip: int) -> Tensor:

@@ -133,7 +133,11 @@ def _shared_test_clips(attack: AttackRun, fold: int, source: TrainedRun, target:
 def _answers_of_source(outcomes: pd.DataFrame, evaluated: pd.DataFrame | None) -> pd.DataFrame:
     """Whether the source is right, fooled and at the target label: predicted for sounds, else as recorded."""
     if evaluated is None:
-        recorded = {"success": outcomes["success"] > 0, "reached_target_label": outcomes["target_hit"] > 0}
+        # Of the adversarial that is kept; the attack's own share is over all of its targets.
+        recorded = {
+            "success": outcomes["prediction"] != outcomes["label"],
+            "reached_target_label": outcomes["prediction"] == outcomes["target_label"],
+        }
         right = pd.Series(True, index=outcomes.index)
     else:
         recorded = {name: evaluated[f"target_{name}"] for name in ("success", "reached_target_label")}

@@ -81,8 +81,17 @@ def outcome_rows(outcome: Outcome, inputs: Tensor, clips: Tensor) -> dict[str, A
     columns["success_65"] = mean_confident_success(outcome)
     columns["target_hit"] = numbers(outcome.target_hit)
     columns |= {name: numbers(getattr(outcome, name)) for name in (*COUNTS, *DISTANCES)}
-    columns["snr_db"] = snr_db(inputs, outcome.adversarial).numpy()
+    columns["snr_db"] = mean_snr_db(outcome, inputs)
     return columns
+
+
+def mean_snr_db(outcome: Outcome, inputs: Tensor) -> np.ndarray:
+    """SNR per clip in dB ``(clips,)``; averaged over the targets that are hit (all if none is), like the distances."""
+    singles = outcome.per_target or (outcome,)
+    ratios = torch.stack([snr_db(inputs, one.adversarial) for one in singles])
+    hits = torch.stack([one.target_hit.cpu() for one in singles])
+    counted = torch.where(hits.any(dim=0), hits, True)
+    return (torch.where(counted, ratios, 0).sum(dim=0) / counted.sum(dim=0)).numpy()
 
 
 def mean_confident_success(outcome: Outcome) -> np.ndarray:

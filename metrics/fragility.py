@@ -87,7 +87,7 @@ def _cell(fold: int | None, rows: pd.DataFrame, accuracy: Share, kept: Share, se
         "transform": str(first["transform"]),
         "strength": float(first["strength"]),
         "unit": str(first["unit"]),
-        "n": int(rows[["fold", "clip"]].drop_duplicates().shape[0]),
+        "n": int(rows["clip"].nunique()),
         "recordings": int(recordings.nunique()),
         "survival": share_among(rows["disturbed_success"], fooled, recordings, seed=seed),
         "restored": share_among(~rows["disturbed_success"], fooled, recordings, seed=seed),

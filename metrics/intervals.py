@@ -5,6 +5,7 @@ are conditional on the trained victims. Below ten effective recordings (:func:`m
 interval is given. ``benchmarks/coverage.py`` prints their coverage.
 """
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import betainc, ndtr, ndtri
 from scipy.stats import beta
 from scipy.stats import t as student
@@ -31,6 +33,7 @@ __all__ = [
     "clopper_pearson",
     "difference_interval",
     "effective_trials",
+    "median_interval",
     "mid_p_ends",
     "paired_difference_interval",
     "rate_interval",
@@ -71,7 +74,7 @@ class Interval:
 
     low: float
     high: float
-    method: Literal["mid_p", "adjusted_t", "bca", "clopper_pearson", "fewer than 10 recordings"]
+    method: Literal["mid_p", "adjusted_t", "bca", "clopper_pearson", "order_statistics", "fewer than 10 recordings"]
 
 
 def share_interval(
@@ -207,6 +210,46 @@ def difference_interval(statistic: Statistic, resampling: SourceResampling, conf
         return Interval(np.nan, np.nan, "adjusted_t")
     low, high = adjusted_t_ends(estimate, resampling.variance(statistic), recordings, confidence)
     return Interval(float(low), float(high), "adjusted_t")
+
+
+def median_interval(values: Tensor, resampling: SourceResampling, confidence: float = 0.95) -> Interval:
+    r"""Interval of a median between two of the values: order statistics (Woodruff 1952).
+
+    Below the lower end, and above the upper one, lies the largest share :math:`k / n^*` of the clips with
+    :math:`P(X \le k) \le \alpha / 2`, where X counts the successes in :math:`n^*` trials of probability 1/2 and
+    :math:`n^*` is the effective number of trials behind the share of clips up to the median
+    (:func:`effective_trials`). For n clips of n recordings it is the interval of the sign test.
+
+    Args:
+        values: one per clip ``(clips,)``; they may be infinite.
+        resampling: recordings of the same clips.
+        confidence: nominal coverage, in (0, 1).
+
+    Returns:
+        The interval; both ends NaN below ten effective recordings. An end may be infinite.
+
+    Raises:
+        ValueError: for a confidence outside (0, 1).
+    """
+    _require_confidence(confidence)
+    recordings = resampling.effective
+    if too_few(recordings):
+        return Interval(np.nan, np.nan, TOO_FEW)
+    ordered = values.double().sort().values
+    middle = ordered[(len(ordered) - 1) // 2]
+    # Clips that share the value of the median are on either side of it.
+    designs = []
+    for side in (values.double() <= middle, values.double() < middle):
+        share = float(side.double().mean())
+        if 0 < share < 1:
+            variance = resampling.variance(lambda weights, side=side: fooling_rate(side, weights))  # type: ignore[misc]
+            designs.append(variance / (share * (1 - share)))
+    half_variance = max(designs, default=1 / recordings) / 4
+    trials = float(effective_trials(0.5, half_variance, recordings, confidence))
+    # P(X <= k) of k successes in n trials of probability 1/2, for fractional numbers too.
+    few = brentq(lambda k: betainc(trials - k, k + 1, 0.5) - (1 - confidence) / 2, -1 + 1e-9, trials / 2)
+    below = math.floor(len(ordered) * max(few, 0.0) / trials + 1e-9)
+    return Interval(float(ordered[below]), float(ordered[len(ordered) - below - 1]), "order_statistics")
 
 
 def effective_trials(

@@ -15,7 +15,7 @@ class RoundTripCell(TypedDict):
         attack: name of the attack.
         budget_index: position of the budget in its profile.
         budget: its settings, as JSON.
-        n: number of clips of S.
+        n: number of distinct clips of S.
         recordings: number of recordings that these clips were cut from.
         map_fooling_rate: share of S whose adversarial map fools the victim.
         sound_fooling_rate: share of S whose sound, made from the adversarial map, fools the victim.
@@ -25,7 +25,7 @@ class RoundTripCell(TypedDict):
         snr_db_all: the same over S.
         consistency: median over S of :func:`metrics.distances.consistency`, the share of the change of the map that
             its sound does not reproduce.
-        silent: number of clips of digital zeros, which have no SNR.
+        silent: number of clips whose samples are all equal, which have no SNR.
         clipped: share of S whose sound exceeds full scale.
     """
 
@@ -72,15 +72,15 @@ def _cell(fold: int | None, rows: pd.DataFrame, seed: int) -> RoundTripCell:
         "attack": str(rows["attack"].iloc[0]),
         "budget_index": int(rows["budget_index"].iloc[0]),
         "budget": str(rows["budget"].iloc[0]),
-        "n": int(rows[["fold", "clip"]].drop_duplicates().shape[0]),
+        "n": int(rows["clip"].nunique()),
         "recordings": int(recordings.nunique()),
         "map_fooling_rate": share_among(fooled, everyone, recordings, seed=seed),
         "sound_fooling_rate": share_among(rows["sound_success"], everyone, recordings, seed=seed),
         "survival": share_among(rows["sound_success"], fooled, recordings, seed=seed),
         "target_survival": share_among(rows["sound_target_hit"], hit, recordings, seed=seed),
-        "snr_db": median_among(rows["snr_db"], fooled, recordings, seed=seed),
-        "snr_db_all": median_among(rows["snr_db"], everyone, recordings, seed=seed),
-        "consistency": median_among(rows["consistency"], everyone, recordings, seed=seed),
-        "silent": int(rows["snr_db"].isna().sum()),
+        "snr_db": median_among(rows["snr_db"], fooled, recordings),
+        "snr_db_all": median_among(rows["snr_db"], everyone, recordings),
+        "consistency": median_among(rows["consistency"], everyone, recordings),
+        "silent": int(rows.loc[rows["snr_db"].isna(), "clip"].nunique()),
         "clipped": float((rows["peak"] > 1).mean()),
     }

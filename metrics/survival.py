@@ -1,15 +1,12 @@
 """Shares and medians over clips with their intervals, for attacks on sounds made from maps or disturbed afterwards."""
 
-from collections.abc import Hashable, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from metrics.intervals import SourceResampling, bca_interval, share_interval, too_few
+from metrics.intervals import SourceResampling, median_interval, share_interval
 
 
 class Share(TypedDict):
@@ -19,7 +16,7 @@ class Share(TypedDict):
         share: in [0, 1]; None where no clip counts.
         low: lower end; None below ten effective recordings.
         high: upper end; None where ``low`` is.
-        n: number of clips that count.
+        n: number of clips that count, each once per fold that tests it.
     """
 
     share: float | None
@@ -29,13 +26,13 @@ class Share(TypedDict):
 
 
 class Median(TypedDict):
-    """A median over clips with its 95 % interval (BCa, over recordings).
+    """A median over clips with its 95 % interval over recordings (:func:`metrics.intervals.median_interval`).
 
     Attributes:
         median: None where no clip counts; may be infinite.
-        low: lower end; None below ten effective recordings, or where a value is infinite.
-        high: upper end; None where ``low`` is.
-        n: number of clips that count.
+        low: lower end; None below ten effective recordings; may be infinite.
+        high: upper end; None where ``low`` is; may be infinite.
+        n: number of clips that count, each once per fold that tests it.
     """
 
     median: float | None
@@ -45,12 +42,12 @@ class Median(TypedDict):
 
 
 def share_among(
-    happened: "pd.Series[bool]", counted: "pd.Series[bool]", recordings: "pd.Series[str]", *, seed: int = 0
+    happened: "pd.Series[Any]", counted: "pd.Series[bool]", recordings: "pd.Series[str]", *, seed: int = 0
 ) -> Share:
     """Share of the counted clips for which a condition is true.
 
     Args:
-        happened: whether the condition is true, per clip.
+        happened: whether the condition is true, per clip, or the share in [0, 1] of its targets for which it is.
         counted: whether the clip counts, per clip.
         recordings: recording that each clip was cut from.
         seed: seed of the resampling.
@@ -62,22 +59,19 @@ def share_among(
     n = int(counts.sum())
     if not n:
         return {"share": None, "low": None, "high": None, "n": 0}
-    hits = torch.from_numpy(happened.to_numpy(bool)[counts].astype(np.float64))
+    hits = torch.from_numpy(happened.to_numpy(np.float64)[counts])
     resampling = SourceResampling(recordings.to_numpy()[counts].tolist(), seed=seed)
     ends = share_interval(lambda weights: weights @ hits / weights.sum(-1), resampling)
     return {"share": float(hits.mean()), **_ends(ends.low, ends.high), "n": n}
 
 
-def median_among(
-    values: "pd.Series[float]", counted: "pd.Series[bool]", recordings: "pd.Series[str]", *, seed: int = 0
-) -> Median:
+def median_among(values: "pd.Series[float]", counted: "pd.Series[bool]", recordings: "pd.Series[str]") -> Median:
     """Median of a number over the counted clips that have it.
 
     Args:
         values: one value per clip, in any unit; NaN where a clip has none.
         counted: whether the clip counts, per clip.
         recordings: recording that each clip was cut from.
-        seed: seed of the resampling.
 
     Returns:
         The median in the unit of the values, with its interval.
@@ -87,36 +81,11 @@ def median_among(
     if not n:
         return {"median": None, "low": None, "high": None, "n": 0}
     some = np.asarray(values, np.float64)[chosen]
-    low, high = _median_ends(some, recordings.to_numpy()[chosen].tolist(), seed)
-    return {"median": float(np.median(some)), **_ends(low, high), "n": n}
-
-
-def weighted_median(values: Tensor, weights: Tensor) -> Tensor:
-    """Median of values with integer weights: ``numpy.median`` of each value repeated as often as it counts.
-
-    Args:
-        values: ``(clips,)`` float64.
-        weights: ``(..., clips)``, integers of at least 0.
-
-    Returns:
-        float64 with the leading shape of the weights; NaN where no value counts.
-    """
-    ordered, order = values.sort()
-    below = weights[..., order].cumsum(-1)
-    total = below[..., -1:]
-    ends = [(below > place).int().argmax(-1) for place in ((total - 1) // 2, total // 2)]
-    # As with numpy.median, the mean of two infinities of opposite sign is NaN.
-    middle = torch.where(ends[0] == ends[1], ordered[ends[0]], (ordered[ends[0]] + ordered[ends[1]]) / 2)
-    return torch.where(total[..., 0] > 0, middle, torch.nan)
-
-
-def _median_ends(values: NDArray[np.float64], recordings: Sequence[Hashable], seed: int) -> tuple[float, float]:
-    resampling = SourceResampling(recordings, seed=seed)
-    if too_few(resampling.effective) or not np.isfinite(values).all():
-        return float("nan"), float("nan")
-    ordered = torch.from_numpy(values)
-    interval = bca_interval(lambda weights: weighted_median(ordered, weights), resampling)
-    return interval.low, interval.high
+    ends = median_interval(torch.from_numpy(some), SourceResampling(recordings.to_numpy()[chosen].tolist()))
+    with np.errstate(invalid="ignore"):
+        middle = float(np.median(some))
+    # Between two infinities of opposite sign there is no number.
+    return {"median": None if np.isnan(middle) else middle, **_ends(ends.low, ends.high), "n": n}
 
 
 class _Ends(TypedDict):

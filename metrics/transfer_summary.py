@@ -119,9 +119,9 @@ def _interval(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, float | s
 def _auc_on_target(rows: pd.DataFrame) -> float | None:
     """AUC of the source's adversarials on the target, averaged over budgets and folds like the AUC on the source.
 
-    It is None for a target without logits, and NaN if the target classifies fewer than two clips of a fold correctly.
+    It is None for a target without logits, and NaN if both classify fewer than two clips of a fold correctly.
     """
-    some = rows[rows["clean_correct_target"]]
+    some = rows[_both_correct(rows)]
     if not len(some) or some["target_logits_clean"].isna().any():
         return None
     folds = []

@@ -139,7 +139,7 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
     ]
     plain = [claims_table(findings), differences_table(selection, accuracies), association_table(tests)]
     plain += [leakage_table(selection), trust_table(selection), deviations_table(selection)]
-    plain += [sound_attacks_table(selection.found, seed), sound_differences_table(selection.found, seed)]
+    plain += [sound_attacks_table(selection.found, seed), sound_differences_table(selection.found)]
     plain += [round_trip_table(selection.found)]
     plain += [fragility_table(selection.found), scalar_table(selection.found), sound_transfer_table(selection.found)]
     own_figures = [spectrogram_figure(selection, label), security_curves(selection), cost_curves(selection)]

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from attacks.torchattacks_adapter import BOUNDS
 from metrics.attack_summary import CHECK
+from metrics.finished_rows import whole_attacks, without_silence
 from reporting.runs import REMEDY, Run
 from storage import DataError
+from storage.attack_store import AttackStore
 from storage.rows import read_rows
 from storage.space import SOUND
 
@@ -20,19 +23,38 @@ LARGEST_BYTES = 2_000_000
 """Largest size of a sound in bytes, so that a page with embedded sounds stays small enough to be shared."""
 
 
+RADII = {"snr_db", "delta", "epsilon", *BOUNDS}
+"""Settings that bound the change of a sound; an attack without one finds a size of its own."""
+
+
 def sound_outcomes(run: Run) -> pd.DataFrame:
-    """Outcomes of the attacks on sounds of a run, one row per clip, attack and budget; none if it was not attacked."""
+    """Outcomes of whole attacks on sounds of a run, one row per clip, attack and budget, without the trust checks.
+
+    Attacks that are finished on some of a fold's clips only are left out, as attack.py leaves them out of its summary,
+    and so are folds with fewer clips than were asked for last.
+    """
     names = ("attack", "budget_index", "budget", "fold", "clip", "name", "recording", "success", "snr_db")
     columns = (*names, SOUND.rounded)
-    file = run.path / SOUND.folder / "outcomes.parquet"
-    rows = read_rows(file, REMEDY, columns) if file.is_file() else pd.DataFrame(columns=list(columns))
-    # Without those of the trust checks.
-    return rows[~rows["attack"].astype(str).str.startswith(CHECK)]
+    store = AttackStore(run.path / SOUND.folder, SOUND)
+    if not store.outcomes_file.is_file():
+        return pd.DataFrame(columns=list(columns))
+    rows = read_rows(store.outcomes_file, REMEDY, columns)
+    rows = rows[rows["fold"].isin(list(store.current_folds()))]
+    attacks = rows[~rows["attack"].astype(str).str.startswith(CHECK)]
+    return whole_attacks(attacks, sound_clips(run), said=False)
+
+
+def sound_clips(run: Run) -> pd.DataFrame:
+    """The test clips of a run whose sound was attacked, or would have been if they were right; without silent ones."""
+    store = AttackStore(run.path / SOUND.folder, SOUND)
+    columns = ("fold", "clip", "name", "recording", "clean_correct", "silent")
+    clips = read_rows(store.clips_file, REMEDY, columns)
+    return without_silence(clips[clips["fold"].isin(list(store.current_folds()))])
 
 
 def nearest(outcomes: pd.DataFrame) -> pd.DataFrame:
     """The outcomes at the largest budget of each attack that is not given a radius."""
-    bounded = outcomes["budget"].map(lambda budget: not {"snr_db", "delta", "epsilon"}.isdisjoint(json.loads(budget)))
+    bounded = outcomes["budget"].map(lambda budget: not RADII.isdisjoint(json.loads(budget)))
     free = outcomes[~bounded.astype(bool)]
     return free[free["budget_index"] == free.groupby("attack")["budget_index"].transform("max")]
 

@@ -143,6 +143,17 @@ def write_attacks(path, summary, tested, generator, attacks, profile, strength):
     write_json(folder / "summary.json", plain_numbers(content))
 
 
+def write_attacked_sounds(path, rows, clips=None):
+    """Outcomes of attacks on the sounds of a run's attacked clips, none of which is silent, or of other clips."""
+    folder = path / "attacks-sound"
+    folder.mkdir()
+    write_rows(folder / "outcomes.parquet", rows)
+    clips = pd.read_parquet(path / "attacks" / "clips.parquet").assign(silent=False) if clips is None else clips
+    write_rows(folder / "clips.parquet", clips)
+    subsets = {str(fold): None for fold in clips["fold"].unique()}
+    write_json(folder / "settings.json", {"common": {"clips": None}, "subsets": subsets})
+
+
 def outcomes(right, attack, number, settings, hardness, generator, strength, summary):
     """One row a clip: the larger the budget and the softer the clip, the further the true logit falls."""
     logits = np.stack(right["logits_clean"].to_list()).copy()

@@ -1,3 +1,6 @@
+import math
+
+import pytest
 import torch
 
 from attacks import ATTACKS
@@ -16,3 +19,15 @@ def test_a_map_that_only_rounding_carries_over_the_boundary_is_no_success_after_
     rows, _ = attack_batch(plan, GradientCounter(victim), inputs, labels, torch.arange(2), seed=0)
     assert rows["success"].tolist() == [0, 1]
     assert rows["success_8bit"].tolist() == [0, 1]
+
+
+def test_the_ratio_of_an_attack_on_several_targets_is_the_mean_over_those_it_hits():
+    # From class 0 at 0.5, class 1 lies above 0.6 and class 2 below 0.3.
+    victim = LinearVictim(torch.tensor([[0.0], [1.0], [-1.0]]), torch.tensor([0.0, -0.6, 0.3])).eval()
+    inputs = torch.full((1, 1, 1, 1), 0.5)
+    plan = AttackPlan("deepfool_targeted", ATTACKS["deepfool_targeted"], ({},))
+    rows, _ = attack_batch(plan, GradientCounter(victim), inputs, torch.tensor([0]), torch.arange(1), seed=0)
+    assert rows["target_hit"].item() == 1
+    # The change is 0.1 and 0.2, and a little more, by which DeepFool overshoots.
+    nearest, farthest = (20 * math.log10(0.5 / size) for size in (0.1, 0.2))
+    assert rows["snr_db"].item() == pytest.approx((nearest + farthest) / 2, abs=0.5)

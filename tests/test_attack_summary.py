@@ -8,9 +8,9 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from commands.attack_run import whole_attacks
 from metrics.attack_summary import THE_SIX, attack_row, budget_rows, mean_over_folds, summarise
 from metrics.attacked_fold import AttackedFold
+from metrics.finished_rows import whole_attacks
 from metrics.intervals import SourceResampling
 from metrics.trust_checks import SQUARE
 from storage import DataError

@@ -66,11 +66,12 @@ def test_no_interval_tells_apart_two_models_that_disagree_on_fewer_than_four_cli
 
 
 @pytest.mark.slow
-def test_intervals_of_rates_differences_and_ratios_cover_as_often_as_they_say():
+def test_intervals_of_rates_differences_ratios_and_medians_cover_as_often_as_they_say():
     lines = [
         *coverage.coverage_of_rates(SAMPLES),
         *coverage.coverage_of_differences(SAMPLES),
         *coverage.coverage_of_ratios(SAMPLES),
+        *coverage.coverage_of_medians(SAMPLES),
     ]
     assert len(lines) > 100
     assert not [line for line in lines if line.covered < coverage.LEAST]

@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, bootstrap, norm
 from scipy.stats import t as student
@@ -18,6 +18,7 @@ from metrics.intervals import (
     clopper_pearson,
     difference_interval,
     effective_trials,
+    median_interval,
     mid_p_ends,
     paired_difference_interval,
     rate_interval,
@@ -169,6 +170,27 @@ def test_near_the_end_an_interval_is_no_point():
     right = torch.arange(80) < 75
     same = paired_difference_interval(right, right, range(80))
     assert (same.low, same.high) == pytest.approx((-0.0343, 0.0343), abs=1e-4)
+
+
+@settings(max_examples=40)
+@given(st.integers(10, 60), st.integers(0, 20), st.integers(0, 2**32 - 1))
+def test_the_interval_of_a_median_is_that_of_the_sign_test(clips, without, seed):
+    values = np.random.default_rng(seed).normal(size=clips)
+    values[:without] = -np.inf
+    found = median_interval(torch.from_numpy(values), SourceResampling(range(clips)))
+    # With so few values below it, the sign test rejects a median.
+    few = max(number for number in range(clips) if binom.cdf(number, clips, 0.5) <= 0.025)
+    ordered = np.sort(values)
+    assert (found.low, found.high) == (ordered[few], ordered[clips - few - 1])
+
+
+def test_the_interval_of_a_median_counts_recordings():
+    values = torch.arange(40, dtype=torch.float64)
+    alone = median_interval(values, SourceResampling(range(40)))
+    # Four equal clips of each recording are worth one.
+    four = median_interval(values.repeat_interleave(4), SourceResampling(np.repeat(np.arange(40), 4).tolist()))
+    assert (four.low, four.high) == pytest.approx((alone.low, alone.high), abs=1)
+    assert median_interval(values, SourceResampling(np.arange(40) // 5)).method == TOO_FEW
 
 
 def test_a_paired_difference_of_single_clips_is_that_of_bonett_and_price():

@@ -21,7 +21,7 @@ from reporting.selection import Selection
 from storage import DataError
 from storage.rows import write_rows
 from storage.space import MAP, SOUND
-from tests.report_fixtures import STFT, write_run
+from tests.report_fixtures import STFT, write_attacked_sounds, write_run
 
 NETS = ("resnet18", "googlenet")
 WAVEFORM = {"class": "Waveform", "sample_rate": 8000}
@@ -259,19 +259,23 @@ def test_end_to_end_nets_are_judged_by_what_their_sounds_lose_and_what_a_scalar_
         path = write_run(tmp_path, name, settings)
         outcomes = pd.read_parquet(path / "attacks" / "outcomes.parquet")
         if space is SOUND:
-            (path / "attacks").rename(path / SOUND.folder)
             outcomes = outcomes.assign(success_16bit=outcomes["success"])
-            write_rows(path / SOUND.folder / "outcomes.parquet", outcomes)
-            clips = pd.read_parquet(path / SOUND.folder / "clips.parquet")
-            lost = (outcomes["success"] > 0).groupby([outcomes["fold"], outcomes["clip"]]).mean().sum() / len(clips)
+            clips = pd.read_parquet(path / "attacks" / "clips.parquet").assign(silent=False)
+            lost = outcomes["success"].groupby([outcomes["fold"], outcomes["clip"]]).mean().sum() / len(clips)
+            # Neither a silent clip nor an attack that was stopped counts.
+            silence = clips[clips["clean_correct"]].tail(1).assign(clip=9999, name="silence.wav", silent=True)
+            begun = outcomes[outcomes["attack"] == "fgsm"].head(3).assign(attack="pgd", success=1.0)
+            rows, tested = (pd.concat(parts) for parts in ((outcomes, begun), (clips, silence)))
+            write_attacked_sounds(path, rows.reset_index(drop=True), tested.reset_index(drop=True))
         drawn = outcomes.loc[outcomes.index.repeat(4), ["fold", "clip", "name", "recording"]].reset_index(drop=True)
         drawn = drawn.assign(input=given, kind="draw", fools=generator.random(len(drawn)) < 0.7)
         drawn["restored"] = generator.random(len(drawn)) < (0.9 if space is SOUND else 0.2)
-        # Neither a fixed gain nor what did not fool counts.
+        drawn["clean_correct"] = drawn["restored"] | (generator.random(len(drawn)) < 0.6)
+        # Neither a fixed gain counts, nor what did not fool, nor a scalar at which the clean clip is wrong.
         more = drawn.assign(kind="gain", restored=False)
         (path / space.beside("scalar-test")).mkdir()
         write_rows(path / space.beside("scalar-test") / "rows.parquet", pd.concat([drawn, more], ignore_index=True))
-        counted = drawn[drawn["fools"]]
+        counted = drawn[drawn["fools"] & drawn["clean_correct"]]
         shares[name] = counted.groupby(["fold", "clip"])["restored"].mean().mean()
         runs.append(read_run(path))
     findings = raw_audio_findings(Selection((), "official", "smoke", {}, {}, found=tuple(runs)))

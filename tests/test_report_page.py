@@ -9,7 +9,7 @@ import wave
 import numpy as np
 import pandas as pd
 import pytest
-from report_fixtures import DWT, MFCC, STFT, write_run, write_transfer
+from report_fixtures import DWT, MFCC, STFT, write_attacked_sounds, write_run, write_transfer
 
 import report
 from metrics.attack_summary import THE_SIX
@@ -22,7 +22,6 @@ from reporting.selection import select_runs
 from reporting.sounds import sound_pairs
 from reporting.tables.sound import fragility_table, round_trip_table, sound_attacks_table, sound_differences_table
 from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
-from storage.rows import write_rows
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PDFTOTEXT = shutil.which("pdftotext")
@@ -344,14 +343,14 @@ def test_tables_of_sounds_hold_what_survives_beside_the_clean_control(tmp_path):
         assert found["survives"] == pytest.approx(fooled["sound_success"].mean(), nan_ok=True)
         assert found["SNR in dB"] == pytest.approx(fooled["snr_db"].median())
         assert found["target hits survive"] is None
-    (path / "attacks-sound").mkdir()
     heard = pd.read_parquet(path / "attacks" / "outcomes.parquet").drop(columns="success_8bit")
-    write_rows(path / "attacks-sound" / "outcomes.parquet", heard.assign(success_16bit=0.0))
+    write_attacked_sounds(path, heard.assign(success_16bit=0.0))
     table = sound_attacks_table([read_run(path)])
     assert len(table.rows) == len(heard[["attack", "budget_index"]].drop_duplicates())
     first = dict(zip(table.plain_headings, table.plain_rows[0], strict=True))
     part = heard[(heard["attack"] == heard["attack"].min()) & (heard["budget_index"] == 0)]
     assert first["SNR in dB"] == pytest.approx(part.loc[part["success"] > 0, "snr_db"].median())
+    assert first["SNR in dB, all clips"] == part["snr_db"].where(part["success"] > 0, -np.inf).median()
     assert (first["fooled"], first["fooled at 16 bits"]) == (pytest.approx((part["success"] > 0).mean()), 0)
     assert sound_differences_table([read_run(path)]).rows == ()
     table = fragility_table([read_run(path)])
@@ -367,12 +366,11 @@ def test_decibels_of_two_runs_are_compared_clip_by_clip(tmp_path):
     runs, heard = [], []
     for number, name in enumerate(("one", "two")):
         path = write_run(tmp_path, name, STFT, attacks=THE_SIX)
-        (path / "attacks-sound").mkdir()
         rows = pd.read_parquet(path / "attacks" / "outcomes.parquet").drop(columns="success_8bit")
         generator = np.random.default_rng(number)
         rows = rows.assign(success_16bit=0.0, snr_db=generator.normal(30, 5, len(rows)))
         rows["success"] = (generator.random(len(rows)) < 0.8).astype(float)
-        write_rows(path / "attacks-sound" / "outcomes.parquet", rows.sample(frac=1, random_state=number))
+        write_attacked_sounds(path, rows.sample(frac=1, random_state=number))
         runs.append(read_run(path))
         heard.append(rows)
     table = sound_differences_table(runs)
@@ -390,23 +388,23 @@ def test_decibels_of_two_runs_are_compared_clip_by_clip(tmp_path):
         shared = one.index.intersection(other.index)
         one, other = one.loc[shared], other.loc[shared]
         fools, also = one["success"] > 0, other["success"] > 0
-        both = (one["snr_db"] - other["snr_db"])[fools & also]
-        assert found["difference in dB"] == pytest.approx(both.median())
-        assert found["difference in dB, n"] == len(both) > 0
+        difference = one["snr_db"] - other["snr_db"]
+        difference[fools & ~also], difference[~fools & also] = np.inf, -np.inf
+        assert found["difference in dB"] == pytest.approx(difference[fools | also].median())
+        assert found["difference in dB, n"] == (fools | also).sum() > (fools & also).sum() > 0
         assert (found["only first"], found["only second"]) == ((fools & ~also).sum(), (~fools & also).sum())
 
 
 def test_curves_of_sounds_rise_to_the_shares_of_the_rows(tmp_path):
     path = write_run(tmp_path, "one", STFT, attacks=THE_SIX)
     assert sound_curves([read_run(path)]).drawing is None
-    (path / "attacks-sound").mkdir()
     rows = pd.read_parquet(path / "attacks" / "outcomes.parquet").drop(columns="success_8bit")
     rows = rows[rows["attack"].isin(["fgsm", "deepfool"])]
     generator = np.random.default_rng(0)
     rows = rows.assign(success_16bit=0.0, snr_db=generator.normal(30, 5, len(rows)))
     fgsm = rows["attack"] == "fgsm"
     rows.loc[fgsm, "budget"] = [json.dumps({"snr_db": 70 - 10 * index}) for index in rows.loc[fgsm, "budget_index"]]
-    write_rows(path / "attacks-sound" / "outcomes.parquet", rows)
+    write_attacked_sounds(path, rows)
     figure = sound_curves([read_run(path)])
     points = pd.DataFrame(figure.numbers)
     bounded = rows[fgsm].assign(hit=rows["success"] > 0).groupby(["budget_index", "fold"])["hit"].mean()

@@ -1,5 +1,7 @@
 """The scalar test: closed forms, independence of order, stored adversarials end to end."""
 
+import math
+
 import pandas as pd
 import pytest
 import torch
@@ -40,6 +42,14 @@ def test_products_stay_within_the_bounds():
     loud = torch.tensor([[[-0.9, 0.9]]])
     scalar_test(classify, loud, loud, torch.tensor([0]), torch.tensor([1]), bounds=(-1.0, 1.0))
     assert torch.stack(seen).abs().max() == 1.0
+
+
+def test_a_sound_beyond_full_scale_is_not_clipped_by_a_scalar_below_one():
+    # A sound made of a map that fools by its peak of 3; clipped to 1 it would not.
+    beyond, clean = torch.tensor([[[3.0]]]), torch.tensor([[[0.1]]])
+    result = scalar_test(above_a_level(2.0), beyond, clean, torch.tensor([0]), torch.tensor([1]), bounds=(-1.0, 1.0))
+    assert torch.equal(result.restored, result.scalars * 3 < 2)
+    assert result.restored_at_gain[0].tolist() == [gain < 20 * math.log10(2 / 3) for gain in GAINS_DB]
 
 
 def test_a_clips_scalars_follow_from_clip_and_seed_alone_and_are_uniform():

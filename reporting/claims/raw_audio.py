@@ -13,7 +13,7 @@ from reporting.estimates import Estimate
 from reporting.names import CORPUS_NAMES
 from reporting.runs import REMEDY, Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
-from reporting.sounds import sound_outcomes
+from reporting.sounds import sound_clips, sound_outcomes
 from storage.rows import read_rows
 from storage.space import MAP, SOUND, Space
 
@@ -26,7 +26,7 @@ R19A = Claim(
 R19B = Claim(
     "R19b",
     "Multiplying an adversarial waveform by a small random scalar restores its label",
-    "labels restored by scalars drawn from (0, 1), % of the adversarial waveforms",
+    "labels restored by scalars drawn from (0, 1) at which the clean clip keeps its label, %: mean over clips",
     False,
 )
 R19C = Claim(
@@ -63,10 +63,12 @@ def _lost(ours: str, nets: Sequence[Run], seed: int) -> Finding:
     for run in nets:
         outcomes = sound_outcomes(run)
         if len(outcomes):
-            clips = read_rows(run.path / SOUND.folder / "clips.parquet", REMEDY, ("fold", "clip", "name", "recording"))
+            clips = sound_clips(run)
+            fooled = outcomes["success"].groupby([outcomes["fold"], outcomes["clip"]]).mean().rename("share")
+            lost = clips.join(fooled, on=["fold", "clip"])
             # A clip that is wrong when clean has nothing to lose.
-            fooled = (outcomes["success"] > 0).groupby([outcomes["fold"], outcomes["clip"]]).mean().rename("share")
-            parts.append(clips.join(fooled, on=["fold", "clip"]).fillna({"share": 0.0}).assign(run=run.name))
+            lost.loc[~lost["clean_correct"], "share"] = 0.0
+            parts.append(lost[lost["share"].notna()].assign(run=run.name))
     if not parts:
         return R19A.missing(ours, f"{ATTACK}, of a run with --data.representation {WAVEFORM}")
     found = _mean(pd.concat(parts, ignore_index=True), nets, seed)
@@ -80,7 +82,7 @@ def _restored(ours: str, nets: Sequence[Run], runs: Sequence[Run], seed: int) ->
         command = f"python scalar_test.py --space sound --checkpoints RUN, after {ATTACK} --save-adversarials"
         return [claim.missing(ours, command) for claim in (R19B, R19C)]
     sounds = _mean(waveforms, nets, seed)
-    note = "null value: half of the labels"
+    note = "null value: half of the labels that the clean clips keep"
     findings = [R19B.judge(ours, sounds, f"{sounds.n} clips", note, null=OFTEN, scale=100)]
     maps = _draws([run for run in runs if run.representation != WAVEFORM], MAP, "map")
     if not len(maps):
@@ -95,14 +97,18 @@ def _restored(ours: str, nets: Sequence[Run], runs: Sequence[Run], seed: int) ->
 
 
 def _draws(runs: Sequence[Run], space: Space, given: str) -> pd.DataFrame:
-    """For each fold, clip and run, the share of draws that restore the label, over attacks and budgets that fool."""
+    """For each fold, clip and run, the share of draws that restore the label, over attacks and budgets that fool.
+
+    Draws at which the clean clip itself loses its label can restore nothing, and are left out.
+    """
     parts = []
     for run in runs:
         file = run.path / space.beside("scalar-test") / "rows.parquet"
         if file.is_file():
-            columns = ("fold", "clip", "name", "recording", "input", "kind", "restored", "fools")
+            columns = ("fold", "clip", "name", "recording", "input", "kind", "restored", "fools", "clean_correct")
             rows = read_rows(file, REMEDY, columns)
-            drawn = rows[(rows["kind"] == "draw") & (rows["input"] == given) & rows["fools"]]
+            counted = rows["fools"] & rows["clean_correct"]
+            drawn = rows[(rows["kind"] == "draw") & (rows["input"] == given) & counted]
             keys = ["fold", "clip", "name", "recording"]
             parts.append(drawn.groupby(keys, as_index=False).agg(share=("restored", "mean")).assign(run=run.name))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

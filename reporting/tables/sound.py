@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from metrics.survival import median_among, share_among
@@ -71,25 +72,28 @@ def sound_attacks_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
         for (attack, _), part in outcomes.groupby(["attack", "budget_index"], sort=True):
             recordings, everyone = part["recording"].astype(str), pd.Series(True, index=part.index)
             fooled = part["success"] > 0
+            # Shares over targets, for an attack on several.
             shares = [
-                share_among(fooled, everyone, recordings, seed=seed),
-                share_among(part[SOUND.rounded] > 0, everyone, recordings, seed=seed),
+                share_among(part[column], everyone, recordings, seed=seed) for column in ("success", SOUND.rounded)
             ]
-            loudness = median_among(part["snr_db"], fooled, recordings, seed=seed)
+            loudness = median_among(part["snr_db"], fooled, recordings)
+            of_all = median_among(part["snr_db"].where(fooled, -np.inf), everyone, recordings)
             place = (run.name, run.representation, NAMES.get(str(attack), str(attack)))
             budget = str(part["budget"].iloc[0])
-            clips = (len(part), recordings.nunique())
+            clips = (part["clip"].nunique(), recordings.nunique())
             counted = f"{clips[0]} clips of {clips[1]} recordings"
-            rows.append((*place, _budget({"budget": budget}), counted, _median(loudness, 1), *map(_share, shares)))
-            numbers = [*loudness.values(), *(value for share in shares for value in share.values())]
+            medians = (_median(loudness, 1), _median(of_all, 1))
+            rows.append((*place, _budget({"budget": budget}), counted, *medians, *map(_share, shares)))
+            numbers = [value for part in (loudness, of_all, *shares) for value in part.values()]
             plain.append((*place, budget, *clips, *numbers))
-    kinds = ("SNR in dB", "fooled", "fooled at 16 bits")
+    kinds = ("SNR in dB", "SNR in dB, all clips", "fooled", "fooled at 16 bits")
     return PlainTable(
         "sound_attacks",
         "Decibels to fool",
         "Attacks on the sound itself, through the representation. SNR: median over the clips that are fooled, of clip "
-        "to change; the lower it is, the louder the change had to be. One unit for all representations, "
-        "but only numbers with like shares of fooled clips compare. Brackets: 95 % over recordings, none below ten.",
+        "to change; the lower it is, the louder the change had to be. All clips: the same over all of them, minus "
+        "infinity for those that nothing fools, so that runs with unlike shares of fooled clips compare. Brackets: "
+        "95 % over recordings, none below ten.",
         ("run", "map", "attack", "budget", "n", *kinds),
         tuple(rows),
         (
@@ -100,12 +104,11 @@ def sound_attacks_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
     )
 
 
-def sound_differences_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
+def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
     """How many decibels two runs differ by, on the same clips, for attacks that find a size of their own.
 
     Args:
         runs: all runs that were read.
-        seed: seed of the resampling.
     """
     rows, plain = [], []
     keys = ["attack", "budget", "fold", "name"]
@@ -117,23 +120,25 @@ def sound_differences_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
         both = first.merge(second, on=keys, suffixes=("", "_other"))
         for (attack, budget), part in both.groupby(["attack", "budget"], sort=True):
             fooled, fooled_other = part["success"] > 0, part["success_other"] > 0
-            difference = part["snr_db"] - part["snr_db_other"]
+            # A clip that is fooled in one run only differs by more than any number of decibels.
+            ratios = part["snr_db"].where(fooled, -np.inf) - part["snr_db_other"].where(fooled_other, -np.inf)
             recordings = part["recording"].astype(str)
-            median = median_among(difference, fooled & fooled_other, recordings, seed=seed)
+            median = median_among(ratios, fooled | fooled_other, recordings)
             place = (run.name, other.name, NAMES.get(str(attack), str(attack)))
             counts = (len(part), int((fooled & ~fooled_other).sum()), int((~fooled & fooled_other).sum()))
             only, only_other = map(str, counts[1:])
-            shown = (_budget({"budget": budget}), f"{median['n']} of {counts[0]}", _median(median, 1), only, only_other)
+            both_fooled = f"{int((fooled & fooled_other).sum())} of {counts[0]}"
+            shown = (_budget({"budget": budget}), both_fooled, _median(median, 1), only, only_other)
             rows.append((*place, *shown))
             plain.append((*place, str(budget), recordings.nunique(), *counts, *median.values()))
     return PlainTable(
         "sound_differences",
         "Decibels between representations",
         "Attacks that find a size of their own, at their largest budget, on the clips that both runs classify "
-        "correctly. Difference: median over the clips that are fooled in both, of the first run's SNR minus the "
-        "second's; above zero the first is fooled by a quieter change. Clips that are fooled in one run only have no "
-        "difference and are counted. Each run's ratio is at its own sample rate. Brackets: 95 % over recordings, none "
-        "below ten.",
+        "correctly. Difference: median of the first run's SNR minus the second's over the clips that are fooled in "
+        "either; above zero the first is fooled by a quieter change. A clip that is fooled in one run only counts as "
+        "plus or minus infinity. Each run's ratio is at its own sample rate. Brackets: 95 % over recordings, none "
+        "below ten, not corrected for the number of pairs.",
         (*names, "attack", "budget", "fooled in both", "difference in dB", *only_one),
         tuple(rows),
         (
@@ -226,17 +231,18 @@ def scalar_table(runs: Sequence[Run]) -> PlainTable:
         for run, cell in _cells(runs, space.beside("scalar-test")):
             place = (run.name, run.representation, NAMES.get(cell["attack"], cell["attack"]))
             scalars = "from (0, 1)" if cell["gain_db"] is None else f"{cell['gain_db']:g} dB"
-            shares = [cell[name] for name in ("restored", "clean_kept")]
+            shares = [cell[name] for name in ("restored", "clean_kept", "restored_where_clean_kept")]
             rows.append((*place, _budget(cell), space.name, cell["input"], scalars, *map(_share, shares)))
             numbers = [part[end] for part in shares for end in ("share", "low", "high", "n")]
             plain.append((*place, cell["budget"], space.name, cell["input"], cell["gain_db"], *numbers))
-    kinds = ("restored", "clean clips that are right")
+    kinds = ("restored", "clean clips that are right", "restored where they are")
     return PlainTable(
         "scalar_test",
         "Adversarials times a scalar",
         "Restored: of the adversarials that fool, times a scalar, the share that gets its label back; over 20 draws "
         "from (0, 1) for each, or at a fixed gain. Beside it the share of their clean clips, times the same, that are "
-        "classified correctly. n counts draws. Brackets: 95 % over recordings, none below ten.",
+        "classified correctly, and what is restored where they are. n counts draws. Brackets: 95 % over recordings, "
+        "none below ten.",
         ("run", "map", "attack", "budget", "attacked", "multiplied", "scalars", *kinds),
         tuple(rows),
         (
