@@ -26,17 +26,11 @@ from reporting.selection import Selection
 from reporting.sounds import SoundPair, sound_pairs
 from reporting.studies import BEYOND, FIGURES
 from reporting.tables import formats as table_formats
+from reporting.tables.decibels import sound_attacks_table, sound_differences_table
 from reporting.tables.formats import write_table
 from reporting.tables.paper_tables import overview, paper_table, setting_table
 from reporting.tables.plain import PlainTable, association_table, claims_table, differences_table
-from reporting.tables.sound import (
-    fragility_table,
-    round_trip_table,
-    scalar_table,
-    sound_attacks_table,
-    sound_differences_table,
-    sound_transfer_table,
-)
+from reporting.tables.sound import fragility_table, round_trip_table, scalar_table, sound_transfer_table
 from reporting.tables.table import Table
 from reporting.tables.transfer import transfer_table
 from reporting.tables.trust import SHOWN_CHECKS, deviations_table, leakage_table, trust_table

@@ -20,7 +20,8 @@ from reporting.figures.spectrograms import spectrogram_figure
 from reporting.runs import read_run, read_runs
 from reporting.selection import select_runs
 from reporting.sounds import sound_pairs
-from reporting.tables.sound import fragility_table, round_trip_table, sound_attacks_table, sound_differences_table
+from reporting.tables.decibels import sound_attacks_table, sound_differences_table
+from reporting.tables.sound import fragility_table, round_trip_table
 from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -1,17 +1,11 @@
-"""Tables of adversarial sounds: attacks, transfer between representations, round trips and disturbances."""
+"""Tables of what becomes of adversarial sounds: transfer to other maps, round trips, disturbances, scalars."""
 
-import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from metrics.survival import median_among, share_among
 from reporting.names import NAMES
 from reporting.runs import REMEDY, Run
-from reporting.sounds import nearest, sound_outcomes
 from reporting.tables.plain import PlainTable
 from storage import in_this_version, read_json
 from storage.space import SOUND, SPACES
@@ -28,11 +22,11 @@ def round_trip_table(runs: Sequence[Run]) -> PlainTable:
         rows.append(
             (
                 *place,
-                _budget(cell),
+                shown_budget(cell),
                 f"{clips[0]} clips of {clips[1]} recordings",
-                *map(_share, shares),
-                _median(medians[0], 1),
-                _median(medians[1], 2),
+                *map(shown_share, shares),
+                shown_median(medians[0], 1),
+                shown_median(medians[1], 2),
             )
         )
         numbers = [
@@ -59,98 +53,6 @@ def round_trip_table(runs: Sequence[Run]) -> PlainTable:
     )
 
 
-def sound_attacks_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
-    """How loud a change of the sound has to be for each attack to fool each run: ``attack.py --space sound``.
-
-    Args:
-        runs: all runs that were read.
-        seed: seed of the resampling.
-    """
-    rows, plain = [], []
-    for run in runs:
-        outcomes = sound_outcomes(run)
-        for (attack, _), part in outcomes.groupby(["attack", "budget_index"], sort=True):
-            recordings, everyone = part["recording"].astype(str), pd.Series(True, index=part.index)
-            fooled = part["success"] > 0
-            # Shares over targets, for an attack on several.
-            shares = [
-                share_among(part[column], everyone, recordings, seed=seed) for column in ("success", SOUND.rounded)
-            ]
-            loudness = median_among(part["snr_db"], fooled, recordings)
-            of_all = median_among(part["snr_db"].where(fooled, -np.inf), everyone, recordings)
-            place = (run.name, run.representation, NAMES.get(str(attack), str(attack)))
-            budget = str(part["budget"].iloc[0])
-            clips = (part["clip"].nunique(), recordings.nunique())
-            counted = f"{clips[0]} clips of {clips[1]} recordings"
-            medians = (_median(loudness, 1), _median(of_all, 1))
-            rows.append((*place, _budget({"budget": budget}), counted, *medians, *map(_share, shares)))
-            numbers = [value for part in (loudness, of_all, *shares) for value in part.values()]
-            plain.append((*place, budget, *clips, *numbers))
-    kinds = ("SNR in dB", "SNR in dB, all clips", "fooled", "fooled at 16 bits")
-    return PlainTable(
-        "sound_attacks",
-        "Decibels to fool",
-        "Attacks on the sound itself, through the representation. SNR: median over the clips that are fooled, of clip "
-        "to change; the lower it is, the louder the change had to be. All clips: the same over all of them, minus "
-        "infinity for those that nothing fools, so that runs with unlike shares of fooled clips compare. Brackets: "
-        "95 % over recordings, none below ten.",
-        ("run", "map", "attack", "budget", "n", *kinds),
-        tuple(rows),
-        (
-            *("run", "map", "attack", "budget", "clips", "recordings"),
-            *(f"{kind}{end}" for kind in kinds for end in ("", ", low", ", high", ", n")),
-        ),
-        tuple(plain),
-    )
-
-
-def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
-    """How many decibels two runs differ by, on the same clips, for attacks that find a size of their own.
-
-    Args:
-        runs: all runs that were read.
-    """
-    rows, plain = [], []
-    keys = ["attack", "budget", "fold", "name"]
-    names, only_one = ("first run", "second run"), ("only first", "only second")
-    found = [(run, part) for run in runs if len(part := nearest(sound_outcomes(run)))]
-    for (run, first), (other, second) in itertools.combinations(found, 2):
-        if (run.corpus, run.split) != (other.corpus, other.split):
-            continue
-        both = first.merge(second, on=keys, suffixes=("", "_other"))
-        for (attack, budget), part in both.groupby(["attack", "budget"], sort=True):
-            fooled, fooled_other = part["success"] > 0, part["success_other"] > 0
-            # A clip that is fooled in one run only differs by more than any number of decibels.
-            ratios = part["snr_db"].where(fooled, -np.inf) - part["snr_db_other"].where(fooled_other, -np.inf)
-            recordings = part["recording"].astype(str)
-            median = median_among(ratios, fooled | fooled_other, recordings)
-            place = (run.name, other.name, NAMES.get(str(attack), str(attack)))
-            counts = (len(part), int((fooled & ~fooled_other).sum()), int((~fooled & fooled_other).sum()))
-            only, only_other = map(str, counts[1:])
-            both_fooled = f"{int((fooled & fooled_other).sum())} of {counts[0]}"
-            shown = (_budget({"budget": budget}), both_fooled, _median(median, 1), only, only_other)
-            rows.append((*place, *shown))
-            plain.append((*place, str(budget), recordings.nunique(), *counts, *median.values()))
-    return PlainTable(
-        "sound_differences",
-        "Decibels between representations",
-        "Attacks that find a size of their own, at their largest budget, on the clips that both runs classify "
-        "correctly. Difference: median of the first run's SNR minus the second's over the clips that are fooled in "
-        "either; above zero the first is fooled by a quieter change. A clip that is fooled in one run only counts as "
-        "plus or minus infinity. Each run's ratio is at its own sample rate. Brackets: 95 % over recordings, none "
-        "below ten, not corrected for the number of pairs.",
-        (*names, "attack", "budget", "fooled in both", "difference in dB", *only_one),
-        tuple(rows),
-        (
-            *names,
-            *("attack", "budget", "recordings", "clips"),
-            *only_one,
-            *(f"difference in dB{end}" for end in ("", ", low", ", high", ", n")),
-        ),
-        tuple(plain),
-    )
-
-
 def sound_transfer_table(runs: Sequence[Run]) -> PlainTable:
     """How sounds that fool one run fool runs on other representations: ``transfer.py --space sound``."""
     rows, plain = [], []
@@ -172,7 +74,7 @@ def sound_transfer_table(runs: Sequence[Run]) -> PlainTable:
                         *(target[0], f"{target[1]}, {target[2]} Hz"),
                         NAMES.get(attack, attack),
                         str(summary["profile"]),
-                        _share(share),
+                        shown_share(share),
                         f"{counts[1]} of {counts[2]}",
                     )
                 )
@@ -203,7 +105,7 @@ def fragility_table(runs: Sequence[Run]) -> PlainTable:
         place = (run.name, run.representation, NAMES.get(cell["attack"], cell["attack"]))
         disturbance = cell["transform"].replace("_", " ")
         strength = f"{cell['strength']:g} {cell['unit']}".strip()
-        rows.append((*place, space.name, _budget(cell), f"{disturbance}, {strength}", *map(_share, shares)))
+        rows.append((*place, space.name, shown_budget(cell), f"{disturbance}, {strength}", *map(shown_share, shares)))
         numbers = [part[end] for part in shares for end in ("share", "low", "high", "n")]
         plain.append((*place, space.name, cell["budget"], cell["transform"], cell["strength"], cell["unit"], *numbers))
     kinds = ("survives", "target hits survive", "clean clips that are right")
@@ -232,7 +134,7 @@ def scalar_table(runs: Sequence[Run]) -> PlainTable:
             place = (run.name, run.representation, NAMES.get(cell["attack"], cell["attack"]))
             scalars = "from (0, 1)" if cell["gain_db"] is None else f"{cell['gain_db']:g} dB"
             shares = [cell[name] for name in ("restored", "clean_kept", "restored_where_clean_kept")]
-            rows.append((*place, _budget(cell), space.name, cell["input"], scalars, *map(_share, shares)))
+            rows.append((*place, shown_budget(cell), space.name, cell["input"], scalars, *map(shown_share, shares)))
             numbers = [part[end] for part in shares for end in ("share", "low", "high", "n")]
             plain.append((*place, cell["budget"], space.name, cell["input"], cell["gain_db"], *numbers))
     kinds = ("restored", "clean clips that are right", "restored where they are")
@@ -264,19 +166,22 @@ def _cells(runs: Sequence[Run], folder: str) -> Iterator[tuple[Run, Mapping[str,
                     yield run, cell
 
 
-def _budget(cell: Mapping[str, Any]) -> str:
+def shown_budget(cell: Mapping[str, Any]) -> str:
+    """The settings of a budget in words."""
     settings = json.loads(cell["budget"])
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items()) or "no settings"
 
 
-def _share(part: Mapping[str, Any]) -> str:
+def shown_share(part: Mapping[str, Any]) -> str:
+    """A share in % with its interval and n."""
     if part["share"] is None:
         return "-"
     ends = "" if part["low"] is None else f" [{100 * part['low']:.0f}, {100 * part['high']:.0f}]"
     return f"{100 * part['share']:.0f} %{ends}, n={part['n']}"
 
 
-def _median(part: Mapping[str, Any], digits: int) -> str:
+def shown_median(part: Mapping[str, Any], digits: int) -> str:
+    """A median with its interval."""
     if part["median"] is None:
         return "-"
     # An infinite median is a word in JSON.
