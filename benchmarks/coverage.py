@@ -284,7 +284,8 @@ def _covered(
     held = (low <= truth + 1e-12) & (truth - 1e-12 <= high)
     # A median may have no finite end.
     finite = np.isfinite(low) & np.isfinite(high)
-    recordings, covered, width = (float(values.mean()) for values in (number, held, (high[finite] - low[finite])))
+    recordings, covered = float(number.mean()), float(held.mean())
+    width = float((high[finite] - low[finite]).mean()) if finite.any() else np.inf
     return Coverage(name, truth, layout, clips, recordings, covered, width, least_coverage(estimate))
 
 

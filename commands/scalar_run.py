@@ -142,10 +142,22 @@ def summarise_scalars(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, An
 def show(name: str, cells: Sequence[dict[str, Any]], store: RowStore) -> None:
     """Print what random scalars restore, and where the results lie."""
     table = Table(title=f"{name}: labels restored by a random scalar, % of adversarials that fool", box=SIMPLE_HEAD)
-    for heading in ("attack\nbudget", "input", "clips", "restored\n\\[95 %]", "clean clips\nright"):
+    headings = (
+        "attack\nbudget",
+        "input",
+        "clips",
+        "restored\n\\[95 %]",
+        "clean clips\nright",
+        "restored where\nthey are",
+    )
+    for heading in headings:
         table.add_column(heading, justify="left" if heading.startswith("attack") else "right")
     for cell in (cell for cell in cells if cell["gain_db"] is None):
-        shares = (percent(cell["restored"]), percent(cell["clean_kept"], ends=False))
+        shares = (
+            percent(cell["restored"]),
+            percent(cell["clean_kept"], ends=False),
+            percent(cell["restored_where_clean_kept"], ends=False),
+        )
         table.add_row(f"{cell['attack']}\n{short(cell['budget'])}", cell["input"], str(cell["clips"]), *shares)
     console = Console()
     console.print(table)

@@ -93,7 +93,8 @@ class AttackEvaluation(LightningModule):
         clean |= {"clean_correct": correct.tolist(), "logits_clean": list(logits.float().cpu().numpy())}
         attackable = correct
         if self.space == SOUND:
-            silent = (batch.inputs == 0).flatten(1).all(dim=1)
+            # As representations have it, which take a constant for silence.
+            silent = batch.inputs.flatten(1).amax(dim=1) == batch.inputs.flatten(1).amin(dim=1)
             clean["silent"] = silent.tolist()
             attackable = correct & ~silent
         self.store.write_part(self.fold, "clean", self._with_clip(pd.DataFrame({"clip": clips, **clean})))

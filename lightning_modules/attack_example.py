@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from metrics.distances import snr_db
 from storage import write_atomically
 
 
@@ -41,12 +42,14 @@ class AttackExample:
             adversarials: ``(budgets, clips, 1, ...)``, shaped as the inputs.
             class_names: names by label.
         """
-        fooled = rows[rows["success"] > 0]
+        fooled = rows[rows["prediction"] != rows["label"]]
         chosen = int(fooled.index[0]) if len(fooled) else len(rows) - 1
         row: dict[str, Any] = dict(rows.loc[chosen])
         budget, clip = divmod(chosen, len(inputs))
         answer = class_names[int(row["prediction"])]
-        caption = f"{row['attack']} {row['budget']}: {class_names[row['label']]} -> {answer}, {row['snr_db']:.0f} dB"
+        # Of the picture, which an attack on several targets has one of.
+        ratio = float(snr_db(inputs[clip][None], adversarials[budget, clip][None]))
+        caption = f"{row['attack']} {row['budget']}: {class_names[row['label']]} -> {answer}, {ratio:.0f} dB"
         return cls(str(row["attack"]), inputs[clip, 0], adversarials[budget, clip, 0], caption)
 
     def figure(self) -> Figure:

@@ -1,4 +1,4 @@
-"""Which rows of attacks count: those of whole attacks on sounds that are not silent."""
+"""Which rows of attacks count: those of whole attacks, of sounds without the silent ones."""
 
 import logging
 

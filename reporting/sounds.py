@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from attacks.torchattacks_adapter import BOUNDS
 from metrics.attack_summary import CHECK
 from metrics.finished_rows import whole_attacks, without_silence
 from reporting.runs import REMEDY, Run
@@ -23,8 +22,8 @@ LARGEST_BYTES = 2_000_000
 """Largest size of a sound in bytes, so that a page with embedded sounds stays small enough to be shared."""
 
 
-RADII = {"snr_db", "delta", "epsilon", *BOUNDS}
-"""Settings that bound the change of a sound; an attack without one finds a size of its own."""
+RADII = {"snr_db", "delta", "epsilon", "eps", "max_epsilon"}
+"""Settings of budgets that bound the change of a sound; an attack without one finds a size of its own."""
 
 
 def sound_outcomes(run: Run) -> pd.DataFrame:

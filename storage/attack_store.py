@@ -162,8 +162,16 @@ class AttackStore:
         write_json(self.settings_file, merged)
 
     def current_folds(self) -> set[int]:
-        """Numbers of the folds whose subset has the number of clips that was asked for last."""
+        """Numbers of the folds whose subset has the number of clips that was asked for last.
+
+        Raises:
+            DataError: if the settings of the attacks are missing.
+        """
         settings = self.stored_settings()
+        if "subsets" not in settings or "clips" not in settings.get("common", {}):
+            raise DataError(
+                f"expected settings of attacks in {self.settings_file}, found none; attack again with --overwrite"
+            )
         return {int(fold) for fold, clips in settings["subsets"].items() if clips == settings["common"]["clips"]}
 
     def write_part(self, fold: int, attack: str, rows: pd.DataFrame) -> None:

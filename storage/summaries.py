@@ -220,7 +220,7 @@ class AttackSummary(AttackNumbersOfRun):
 
     schema_version: Annotated[int, "version of the results schema"]
     space: NotRequired[Annotated[Literal["map", "sound"], "what was attacked; maps where it is missing"]]
-    silent: NotRequired[Annotated[int, "of sounds: distinct clips of zeros, left out of all other numbers", "clips"]]
+    silent: NotRequired[Annotated[int, "of sounds: distinct silent clips, left out of all other numbers", "clips"]]
     corpus: Annotated[str, "name of the corpus"]
     num_classes: Annotated[int, "classes of the corpus' table", "count"]
     class_names: Annotated[list[str], "names of the classes, by label"]
@@ -256,7 +256,9 @@ class TransferCell(TypedDict):
         Annotated[int, "adversarials that reach their target label on the source; only for one attack", "count"]
     ]
     attacks: NotRequired[Annotated[int, "attacks that have a ratio; only for a mean over the six", "count"]]
-    auc_on_target: Annotated[Number, "AUC on the target model; null for an SVM or a forest"]
+    auc_on_target: Annotated[
+        Number, "AUC on the target model, over clips that both classify correctly; null for an SVM or a forest"
+    ]
     n: Annotated[int, "distinct clips in the denominator", "clips"]
     recordings: Annotated[int, "distinct recordings of these", "recordings"]
     source_auc: NotRequired[Annotated[Number, "AUC of the attack on the source itself"]]

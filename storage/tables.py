@@ -57,7 +57,7 @@ class OutcomeRow(_Place):
     l2: Annotated[float, "Euclidean norm of the perturbation", "units of the map; of full scale in sound"]
     linf: Annotated[float, "largest change of a value", "units of the map; of full scale in sound"]
     l0: Annotated[float, "values that changed by more than 1e-6", "count"]
-    snr_db: Annotated[float, "signal-to-noise ratio of the map, or of the sound", "dB"]
+    snr_db: Annotated[float, "signal-to-noise ratio of map or sound; of several targets, the mean over those hit", "dB"]
     confirmed: Annotated[bool, "whether the adversarial gets the same class when evaluated again alone"]
     in_bounds: Annotated[bool, "the adversarial lies within the bounds and the size that the budget allows"]
     hook_agrees: Annotated[bool, "whether the gradients reported for the batch are those that the hook counted"]
@@ -81,7 +81,7 @@ class CleanRow(TypedDict):
     prediction_name: Annotated[str | None, "its name"]
     clean_correct: Annotated[bool, "whether the two are the same: the clip belongs to S"]
     logits_clean: Annotated[Logits, "logits of the clean map or sound `(classes,)`"]
-    silent: NotRequired[Annotated[bool, "of sounds: every sample is 0; left out of all numbers"]]
+    silent: NotRequired[Annotated[bool, "of sounds: all samples are equal; left out of all numbers"]]
     reporting_batch: Annotated[int, "reporting batch of the clip, from 0"]
 
 

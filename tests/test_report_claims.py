@@ -287,3 +287,10 @@ def test_end_to_end_nets_are_judged_by_what_their_sounds_lose_and_what_a_scalar_
     # The folds of one run are fewer than five.
     assert restored.verdict == "for these models only"
     assert ours(findings, "R19c").value == pytest.approx(shares["net"] - shares["maps"])
+    # A fold whose attacks were all stopped says nothing, not even by the clips that are wrong when clean.
+    first, others = (rows[(rows["fold"] == 1) == whole] for whole in (True, False))
+    stopped = pd.concat([first, others.groupby(["fold", "attack"]).head(1)], ignore_index=True)
+    write_rows(tmp_path / "net" / SOUND.folder / "outcomes.parquet", stopped)
+    lost = first[first["attack"] != "pgd"].groupby("clip")["success"].mean().sum() / (clips["fold"] == 1).sum()
+    findings = raw_audio_findings(Selection((), "official", "smoke", {}, {}, found=(read_run(tmp_path / "net"),)))
+    assert ours(findings, "R19a").value == pytest.approx(lost)

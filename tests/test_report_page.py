@@ -19,10 +19,11 @@ from reporting.figures.sound_curves import sound_curves
 from reporting.figures.spectrograms import spectrogram_figure
 from reporting.runs import read_run, read_runs
 from reporting.selection import select_runs
-from reporting.sounds import sound_pairs
+from reporting.sounds import sound_outcomes, sound_pairs
 from reporting.tables.decibels import sound_attacks_table, sound_differences_table
 from reporting.tables.sound import fragility_table, round_trip_table
 from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
+from storage.rows import write_rows
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PDFTOTEXT = shutil.which("pdftotext")
@@ -394,6 +395,15 @@ def test_decibels_of_two_runs_are_compared_clip_by_clip(tmp_path):
         assert found["difference in dB"] == pytest.approx(difference[fools | also].median())
         assert found["difference in dB, n"] == (fools | also).sum() > (fools & also).sum() > 0
         assert (found["only first"], found["only second"]) == ((fools & ~also).sum(), (~fools & also).sum())
+    # An attack that was stopped on a fold is left out of it.
+    rows = heard[0].drop(heard[0].query("attack == 'cwa' and fold == 1").index[-1])
+    write_rows(tmp_path / "one" / "attacks-sound" / "outcomes.parquet", rows.reset_index(drop=True))
+    kept = sound_outcomes(runs[0])
+    assert set(kept.loc[kept["attack"] == "cwa", "fold"]) == set(heard[0]["fold"]) - {1}
+    assert len(kept) == len(heard[0].query("attack != 'cwa' or fold != 1"))
+    (tmp_path / "one" / "attacks-sound" / "settings.json").unlink()
+    with pytest.raises(DataError, match=r"expected settings of attacks in .*settings\.json, found none"):
+        sound_outcomes(runs[0])
 
 
 def test_curves_of_sounds_rise_to_the_shares_of_the_rows(tmp_path):

@@ -24,7 +24,7 @@ from storage.rows import read_rows
 
 DOG_BARK = {"ESC10": 0, "ESC50": 0, "UrbanSound8K": 3}
 COLUMNS = ["fold", "attack", "budget_index", "clip", "name", "label", "target_label", "prediction"]
-COLUMNS += ["success", "l2", "linf"]
+COLUMNS += ["l2", "linf"]
 SECONDS = {
     "ESC10": esc50.CLIP_SECONDS,
     "ESC50": esc50.CLIP_SECONDS,
@@ -203,7 +203,7 @@ def examples_of(run: Run, label: int | None = None) -> list[Example]:
             if not str(attack).startswith(CHECK) and _map_file(run.path, int(fold), str(attack), int(clip)).is_file()
         }
         if chosen and _map_file(run.path, int(fold), "clean", int(clip)).is_file():
-            fooled = sum(row["success"] > 0 for row in chosen.values())
+            fooled = sum(row["prediction"] != row["label"] for row in chosen.values())
             examples.append(Example(run, int(fold), int(clip), str(name), chosen, fooled))
     return examples
 
@@ -247,7 +247,8 @@ def _others(examples: Sequence[Example]) -> list[str]:
 
 def _cheapest(rows: pd.DataFrame) -> dict[str, Any]:
     rows = rows.sort_values("budget_index")
-    fooled = rows[rows["success"] > 0]
+    # Of an attack on several targets, the map that is kept may be one that does not fool.
+    fooled = rows[rows["prediction"] != rows["label"]]
     row = (fooled if len(fooled) else rows.tail(1)).iloc[0]
     values = {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in COLUMNS}
     return {str(name): value for name, value in values.items()}
@@ -255,7 +256,7 @@ def _cheapest(rows: pd.DataFrame) -> dict[str, Any]:
 
 def _under(row: Mapping[str, Any], names: Sequence[str]) -> str:
     target = f", target {_class(row['target_label'], names)}" if row["target_label"] >= 0 else ""
-    answer = f"{_class(row['prediction'], names)}" if row["success"] > 0 else "not fooled"
+    answer = f"{_class(row['prediction'], names)}" if row["prediction"] != row["label"] else "not fooled"
     return f"max {row['linf']:.3g}, l2 {row['l2']:.2g}\n{answer}{target}"
 
 

@@ -81,7 +81,7 @@ def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
             recordings = part["recording"].astype(str)
             median = median_among(ratios, fooled | fooled_other, recordings)
             place = (run.name, other.name, NAMES.get(str(attack), str(attack)))
-            counts = (len(part), int((fooled & ~fooled_other).sum()), int((~fooled & fooled_other).sum()))
+            counts = (part["clip"].nunique(), int((fooled & ~fooled_other).sum()), int((~fooled & fooled_other).sum()))
             only, only_other = map(str, counts[1:])
             both_fooled = f"{int((fooled & fooled_other).sum())} of {counts[0]}"
             shown = (shown_budget({"budget": budget}), both_fooled, shown_median(median, 1), only, only_other)

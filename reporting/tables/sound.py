@@ -7,7 +7,7 @@ from typing import Any
 from reporting.names import NAMES
 from reporting.runs import REMEDY, Run
 from reporting.tables.plain import PlainTable
-from storage import in_this_version, read_json
+from storage import DataError, in_this_version, read_json
 from storage.space import SOUND, SPACES
 
 
@@ -133,6 +133,11 @@ def scalar_table(runs: Sequence[Run]) -> PlainTable:
         for run, cell in _cells(runs, space.beside("scalar-test")):
             place = (run.name, run.representation, NAMES.get(cell["attack"], cell["attack"]))
             scalars = "from (0, 1)" if cell["gain_db"] is None else f"{cell['gain_db']:g} dB"
+            if "restored_where_clean_kept" not in cell:
+                raise DataError(
+                    f"expected restored_where_clean_kept in the scalar test of {run.name}, found results of an earlier "
+                    "version; run scalar_test.py again, which keeps its rows"
+                )
             shares = [cell[name] for name in ("restored", "clean_kept", "restored_where_clean_kept")]
             rows.append((*place, shown_budget(cell), space.name, cell["input"], scalars, *map(shown_share, shares)))
             numbers = [part[end] for part in shares for end in ("share", "low", "high", "n")]
@@ -181,7 +186,7 @@ def shown_share(part: Mapping[str, Any]) -> str:
 
 
 def shown_median(part: Mapping[str, Any], digits: int) -> str:
-    """A median with its interval."""
+    """A median with its interval; between two infinities of opposite sign there is none."""
     if part["median"] is None:
         return "-"
     # An infinite median is a word in JSON.
