@@ -70,7 +70,7 @@ def scalar_test(
     Args:
         classify: function from inputs ``(clips, ...)`` to logits ``(clips, classes)``.
         adversarials: maps or waveforms that fool the classifier ``(clips, ...)``.
-        clean: the clean inputs, of the same shape.
+        clean: the clean inputs, of the same shape, or one input if all adversarials are of one clip.
         labels: true classes ``(clips,)``.
         ids: integer identities of the clips ``(clips,)``, which determine their scalars.
         seed: seed of the run.
@@ -82,9 +82,10 @@ def scalar_test(
         The scalars and the result for every clip and scalar.
 
     Raises:
-        ValueError: if adversarials and clean clips have different shapes.
+        ValueError: if adversarials and clean clips have different shapes, or there is one clean input of several clips.
     """
-    if adversarials.shape != clean.shape:
+    of_one_clip = len(clean) == 1 and bool((ids == ids[0]).all())
+    if adversarials.shape[1:] != clean.shape[1:] or (len(clean) != len(adversarials) and not of_one_clip):
         raise ValueError(f"expected clean inputs {tuple(adversarials.shape)}, got {tuple(clean.shape)}")
     scalars = draw_scalars(ids, seed, draws)
     gains = torch.tensor([10 ** (gain / 20) for gain in gains_db], dtype=torch.float64).expand(len(ids), -1)
@@ -93,11 +94,12 @@ def scalar_test(
         shape = (-1, *[1] * (inputs.ndim - 1))
         low = inputs.flatten(1).amin(1).clamp(max=bounds[0]).reshape(shape)
         high = inputs.flatten(1).amax(1).clamp(min=bounds[1]).reshape(shape)
+        right_labels = labels[: len(inputs)]
         answers = [
-            classify((inputs * factor.to(inputs).reshape(shape)).clamp(low, high)).argmax(dim=1) == labels
-            for factor in factors.unbind(1)
+            classify((inputs * factor.to(inputs).reshape(shape)).clamp(low, high)).argmax(dim=1) == right_labels
+            for factor in factors[: len(inputs)].unbind(1)
         ]
-        return torch.stack(answers, dim=1)
+        return torch.stack(answers, dim=1).expand(len(adversarials), -1)
 
     return ScalarTest(
         scalars, right(adversarials, scalars), right(clean, scalars), right(adversarials, gains), right(clean, gains)

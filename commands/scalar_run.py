@@ -86,10 +86,9 @@ def _of_clip(fold: StoredFold, attack: str, clip: int, rows: pd.DataFrame, seed:
     ids = torch.full((len(budgets),), clip)
     frames, copied = [], fold.copied(rows)
     for name, (classify, adversarials, clean) in victims.items():
-        same = clean.expand_as(adversarials)
         with torch.no_grad():
             fools = (classify(adversarials).argmax(dim=1) != labels).tolist()
-        result = scalar_test(classify, adversarials, same, labels, ids, seed=seed, bounds=INPUTS[name])
+        result = scalar_test(classify, adversarials, clean, labels, ids, seed=seed, bounds=INPUTS[name])
         gains = [10 ** (gain / 20) for gain in GAINS_DB]
         for kind, restored, correct in (
             ("draw", result.restored, result.clean_correct),

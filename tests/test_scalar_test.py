@@ -30,6 +30,10 @@ def test_labels_come_back_exactly_where_the_product_crosses_the_level():
         [gain < -3.52 for gain in GAINS_DB],
     ]
     assert result.clean_correct_at_gain[0].tolist() == [gain < 6.02 for gain in GAINS_DB]
+    # One clean input stands for all adversarials of a clip.
+    ids = torch.tensor([5, 5])
+    twice, once = (scalar_test(above_a_level(0.05), adversarials, some, labels, ids) for some in (clean, clean[:1]))
+    assert all(torch.equal(getattr(twice, name), getattr(once, name)) for name in vars(twice))
 
 
 def test_products_stay_within_the_bounds():
