@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import warnings
 import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,8 @@ RADII = {"snr_db", "delta", "epsilon", "eps", "max_epsilon"}
 def sound_outcomes(run: Run) -> pd.DataFrame:
     """Outcomes of whole attacks on sounds of a run, one row per clip, attack and budget, without the trust checks.
 
-    Attacks that are finished on some of a fold's clips only are left out, as attack.py leaves them out of its summary,
-    and so are folds with fewer clips than were asked for last.
+    Attacks that are finished on some of a fold's clips only are left out with a warning, as attack.py leaves them out
+    of its summary, and so are folds with fewer clips than were asked for last.
     """
     names = ("attack", "budget_index", "budget", "fold", "clip", "name", "recording", "success", "snr_db")
     columns = (*names, SOUND.rounded)
@@ -40,7 +41,16 @@ def sound_outcomes(run: Run) -> pd.DataFrame:
     rows = read_rows(store.outcomes_file, REMEDY, columns)
     rows = rows[rows["fold"].isin(list(store.current_folds()))]
     attacks = rows[~rows["attack"].astype(str).str.startswith(CHECK)]
-    return whole_attacks(attacks, sound_clips(run), said=False)
+    whole = whole_attacks(attacks, sound_clips(run), said=False)
+    left = sorted(set(attacks["attack"].astype(str)) - set(whole["attack"].astype(str)))
+    if left:
+        # Of this line, so that Python shows it once for a run.
+        warnings.warn(
+            f"{run.name}: unfinished attacks on sounds are left out ({', '.join(left)}); attack.py --space sound "
+            "with the same settings finishes them",
+            stacklevel=1,
+        )
+    return whole
 
 
 def sound_clips(run: Run) -> pd.DataFrame:

@@ -401,6 +401,10 @@ def test_decibels_of_two_runs_are_compared_clip_by_clip(tmp_path):
     kept = sound_outcomes(runs[0])
     assert set(kept.loc[kept["attack"] == "cwa", "fold"]) == set(heard[0]["fold"]) - {1}
     assert len(kept) == len(heard[0].query("attack != 'cwa' or fold != 1"))
+    rows = rows[(rows["attack"] != "cwa") | (rows["fold"] == 1)]
+    write_rows(tmp_path / "one" / "attacks-sound" / "outcomes.parquet", rows.reset_index(drop=True))
+    with pytest.warns(UserWarning, match=r"one: unfinished attacks on sounds are left out \(cwa\)"):
+        sound_outcomes(runs[0])
     (tmp_path / "one" / "attacks-sound" / "settings.json").unlink()
     with pytest.raises(DataError, match=r"expected settings of attacks in .*settings\.json, found none"):
         sound_outcomes(runs[0])
