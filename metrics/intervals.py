@@ -8,6 +8,7 @@ interval is given. ``benchmarks/coverage.py`` prints their coverage.
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -242,8 +243,7 @@ def median_interval(values: Tensor, resampling: SourceResampling, confidence: fl
     for side in (values.double() <= middle, values.double() < middle):
         share = float(side.double().mean())
         if 0 < share < 1:
-            variance = resampling.variance(lambda weights, side=side: fooling_rate(side, weights))  # type: ignore[misc]
-            designs.append(variance / (share * (1 - share)))
+            designs.append(resampling.variance(partial(fooling_rate, side)) / (share * (1 - share)))
     half_variance = max(designs, default=1 / recordings) / 4
     trials = float(effective_trials(0.5, half_variance, recordings, confidence))
     # P(X <= k) of k successes in n trials of probability 1/2, for fractional numbers too.

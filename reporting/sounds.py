@@ -22,7 +22,6 @@ MOST_PAIRS = 6
 LARGEST_BYTES = 2_000_000
 """Largest size of a sound in bytes, so that a page with embedded sounds stays small enough to be shared."""
 
-
 RADII = {"snr_db", "delta", "epsilon", "eps", "max_epsilon"}
 """Settings of budgets that bound the change of a sound; an attack without one finds a size of its own."""
 
