@@ -133,10 +133,9 @@ def interruptible(kept: Callable[[], str]) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyboardInterrupt, SystemExit, Terminated) as error:
-        if _signal(error) is None:
-            raise
-        error.add_note(kept())
+    except BaseException as error:
+        if _signal(error) is not None:
+            error.add_note(kept())
         raise
 
 
@@ -163,17 +162,14 @@ def run_command(command: Callable[[], Any]) -> None:
     except UsageError as error:
         _exit(error, USAGE_ERROR)
     except (KeyboardInterrupt, SystemExit, Terminated) as error:
-        code = _signal(error)
-        if code is None:
-            raise
-        said = "interrupted" if code == INTERRUPTED else "ended by SIGTERM"
-        kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()) if note)
-        _exit(f"{said}{kept}; the same command continues where this one stopped", code)
+        _exit_after_signal(error)
+        raise
     except Exception as error:
         message = fixable_message(error)
-        if message is None:
-            raise
-        _exit(message, DATA_ERROR)
+        if message is not None:
+            _exit(message, DATA_ERROR)
+        _exit_after_signal(error)
+        raise
 
 
 def fixable_message(error: Exception) -> str | None:
@@ -198,14 +194,31 @@ def fixable_message(error: Exception) -> str | None:
 
 
 def _signal(error: BaseException) -> int | None:
-    """Exit code of what a signal ended, 130 or 143; None for what ended otherwise."""
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
-    # Lightning's exception of SIGTERM is a SystemExit without a code, which a scheduler would take for success.
-    if isinstance(error, Terminated) or type(error).__name__ == "SIGTERMException":
-        return TERMINATED
-    # Lightning turns Ctrl-C into exit(1) after it has given the terminal and the processes back.
-    return INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else None
+    """Exit code of what a signal ended, 130 or 143; None for what ended otherwise.
+
+    A library that is interrupted while it cleans up may fail in its own handler: the signal is then further back in
+    the chain of exceptions. Lightning also turns Ctrl-C into exit(1), after it has given the terminal and the processes
+    back.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return INTERRUPTED
+        # Lightning's exception of SIGTERM is a SystemExit without a code, which a scheduler would take for success.
+        if isinstance(cause, Terminated) or type(cause).__name__ == "SIGTERMException":
+            return TERMINATED
+        cause = cause.__context__
+    return None
+
+
+def _exit_after_signal(error: BaseException) -> None:
+    # Returns only if no signal is behind the error.
+    code = _signal(error)
+    if code is None:
+        return
+    said = "interrupted" if code == INTERRUPTED else "ended by SIGTERM"
+    kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()) if note)
+    _exit(f"{said}{kept}; the same command continues where this one stopped", code)
 
 
 def _one_line(message: Warning | str, *place: object, **more: object) -> str:

@@ -78,6 +78,48 @@ def test_while_libraries_are_imported(tmp_path, script, arguments, seconds):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended by SIGTERM")]
+)
+def test_a_library_that_fails_while_it_is_interrupted_leaves_no_traceback(number, code, said):
+    # Lightning's loaders raise RuntimeError if Ctrl-C comes while they are shut down.
+    program = """
+import os
+from commands.errors import end_at_sigterm, interruptible, run_command
+
+def command():
+    end_at_sigterm()
+    with interruptible(lambda: "kept: 3 clips"):
+        try:
+            os.kill(os.getpid(), NUMBER)
+        finally:
+            raise RuntimeError("cleaned up twice")
+
+run_command(command)
+""".replace("NUMBER", str(int(number)))
+    ended = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True)
+    assert ended.returncode == code, ended.stderr
+    assert ended.stderr == f"error: {said}; kept: 3 clips; the same command continues where this one stopped\n"
+
+
+def test_what_fails_before_or_after_an_interrupt_keeps_its_traceback():
+    program = """
+from commands.errors import run_command
+
+def command():
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        pass
+    raise RuntimeError("a bug")
+
+run_command(command)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("RuntimeError: a bug\n")
+
+
 @pytest.mark.slow
 def test_while_training_and_a_continued_run_says_from_where(trained, tmp_path):
     flags = [
