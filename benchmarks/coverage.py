@@ -23,9 +23,8 @@ from scipy.special import ndtri
 
 from metrics.intervals import (
     FEWEST_RECORDINGS,
-    OF_CLIPS,
-    OF_PAIRS,
     adjusted_t_ends,
+    influence_kurtosis,
     median_interval,
     share_ends,
 )
@@ -130,7 +129,7 @@ def coverage_of_areas(
             drawn = [_areas(generator, area, part, place, correlation, mixture) for part in parts]
             estimate, influence = (np.concatenate(part) for part in zip(*drawn, strict=True))
             name = "area, some clips move" if mixture else "area, all clips move"
-            yield _share(name, area, layout, place, estimate, influence, design=OF_PAIRS)
+            yield _share(name, area, layout, place, estimate, influence, area=True)
 
 
 def _areas(
@@ -268,12 +267,14 @@ def _share(
     estimate: Values,
     influence: Values,
     number: Values | None = None,
-    design: float = OF_CLIPS,
+    *,
+    area: bool = False,
 ) -> Coverage:
     """As :func:`metrics.intervals.share_interval`, for all samples at once."""
     if number is None:
         number = np.full(len(estimate), effective_number(torch.from_numpy(np.bincount(place))))
-    ends = share_ends(estimate, np.square(influence).sum(1), number, design=design)
+    kurtosis = influence_kurtosis(influence) if area else None
+    ends = share_ends(estimate, np.square(influence).sum(1), number, kurtosis=kurtosis)
     return _covered(name, truth, layout, len(place), estimate, number, ends)
 
 

@@ -21,7 +21,7 @@ from metrics.cost import (
     mean_cost,
 )
 from metrics.distances import allowed_amplitude, median_over_all, median_over_successes
-from metrics.intervals import OF_CLIPS, OF_PAIRS, Interval, SourceResampling, rate_interval, share_interval
+from metrics.intervals import Interval, SourceResampling, rate_interval, share_interval
 from storage.summaries import (
     AttackedFoldNumbers,
     AttackNumbers,
@@ -76,7 +76,7 @@ def _budget_row(attacked: AttackedFold, budget: int, resampling: SourceResamplin
     row["fooling_rate_all"] = (float(columns["success"].sum()) + tested - len(attacked)) / tested
     row |= _ends("fooling_rate", rate_interval(columns["success"], resampling), method=True)
     row["auc"] = float(attacked.area(budget))
-    row |= _ends("auc", share_interval(lambda weights: attacked.area(budget, weights), resampling, design=OF_PAIRS))
+    row |= _ends("auc", share_interval(lambda weights: attacked.area(budget, weights), resampling, area=True))
     row["auc_ovr"] = float(auc_ovr(attacked.logits_adversarial[budget], attacked.labels))
     row |= {name: float(batch_gradients(columns[column], attacked.batches)) for name, column in COSTS.items()}
     row["gradients_mean"] = float(columns["gradients"].mean())
@@ -170,7 +170,7 @@ def _pooled(
     sizes = [resampling.clips for resampling in resamplings]
     joined = SourceResampling.joined(resamplings)
 
-    def averaged(number: Callable[[AttackedFold, Tensor], Tensor], design: float) -> Interval:
+    def averaged(number: Callable[[AttackedFold, Tensor], Tensor], *, area: bool = False) -> Interval:
         def statistic(weights: Tensor) -> Tensor:
             parts = weights.split(sizes, dim=-1)
             of_attacks = [
@@ -179,10 +179,10 @@ def _pooled(
             ]
             return torch.stack(of_attacks).mean(dim=0)
 
-        return share_interval(statistic, joined, design=design)
+        return share_interval(statistic, joined, area=area)
 
-    rate = averaged(lambda fold, weights: fold.mean_rate("success", weights), OF_CLIPS)
-    area = averaged(lambda fold, weights: fold.mean_area(weights), OF_PAIRS)
+    rate = averaged(lambda fold, weights: fold.mean_rate("success", weights))
+    area = averaged(lambda fold, weights: fold.mean_area(weights), area=True)
     return _ends("fooling_rate", rate, method=True) | _ends("auc", area)
 
 

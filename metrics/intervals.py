@@ -25,8 +25,7 @@ from metrics.success import fooling_rate
 
 __all__ = [
     "FEWEST_RECORDINGS",
-    "OF_CLIPS",
-    "OF_PAIRS",
+    "PRIOR_OF_AREAS",
     "TOO_FEW",
     "Interval",
     "SourceResampling",
@@ -34,6 +33,7 @@ __all__ = [
     "clopper_pearson",
     "difference_interval",
     "effective_trials",
+    "influence_kurtosis",
     "median_interval",
     "mid_p_ends",
     "paired_difference_interval",
@@ -49,12 +49,12 @@ FEWEST_RECORDINGS = 10
 TOO_FEW: Literal["fewer than 10 recordings"] = "fewer than 10 recordings"
 
 BELIEVED = 0.5
-"""Weight of the prior design effect, in recordings of the rarer outcome: 0.5 weighs estimate and prior equally."""
+"""Weight of the prior design effect, in recordings that say something of it: the prior counts as half of one."""
 
-OF_CLIPS, OF_PAIRS = 1.0, 0.6
-"""Prior design effects. A share of clips has 1. An area is a mean over pairs; near 1 its variance is half of that of a
-share of independent clips, (1 - A) / 2n to first order for the scores of Hanley and McNeil (1982). Where only some of
-the adversarials move it is more: with a prior of 0.5, areas of 0.9 on 20 clips are covered in 92.8 %."""
+PRIOR_OF_AREAS = 0.75
+"""Prior design effect of an area; that of a share of clips is 1. An area is a mean over pairs: near 1 its variance is
+half of that of a share of independent clips, (1 - A) / 2n to first order for the scores of Hanley and McNeil (1982),
+and more where only some of the adversarials move. ``benchmarks/coverage.py`` has areas of both kinds."""
 
 
 def too_few(recordings: Any) -> Any:
@@ -84,7 +84,7 @@ def share_interval(
     confidence: float = 0.95,
     counts: Tensor | None = None,
     *,
-    design: float = OF_CLIPS,
+    area: bool = False,
 ) -> Interval:
     r"""Interval of a number in [0, 1] that is a mean over clips or over pairs of clips: a rate, an area, a ratio.
 
@@ -97,7 +97,7 @@ def share_interval(
         resampling: recordings of the same clips.
         confidence: nominal coverage, in (0, 1).
         counts: weight of each recording in the number ``(recordings,)``, where clips have unequal weights.
-        design: prior design effect, ``OF_PAIRS`` for an area.
+        area: whether the number is a mean over pairs of clips.
 
     Returns:
         The interval; both ends NaN below ten effective recordings and where the number is undefined.
@@ -112,12 +112,28 @@ def share_interval(
     estimate = float(statistic(torch.ones(resampling.clips, dtype=torch.float64)))
     if np.isnan(estimate):
         return Interval(np.nan, np.nan, "mid_p")
-    low, high = share_ends(estimate, resampling.variance(statistic), recordings, confidence, design=design)
+    influence = resampling.influence(statistic).numpy()
+    kurtosis = influence_kurtosis(influence) if area else None
+    low, high = share_ends(estimate, np.square(influence).sum(), recordings, confidence, kurtosis=kurtosis)
     return Interval(float(low), float(high), "mid_p")
 
 
+def influence_kurtosis(influence: NDArray[np.float64]) -> NDArray[np.float64]:
+    r"""Kurtosis of the influences of R recordings on a number, :math:`R \sum U_r^4 / (\sum U_r^2)^2`.
+
+    Args:
+        influence: of each recording, along the last axis (:meth:`metrics.recordings.SourceResampling.influence`).
+
+    Returns:
+        At least 1: 3 for normal influences, large where a few recordings decide; infinite where none has an influence.
+    """
+    squares = np.square(influence)
+    second, fourth = np.asarray(squares.mean(-1)), np.asarray(np.square(squares).mean(-1))
+    return np.divide(fourth, np.square(second), out=np.full(second.shape, np.inf), where=second > 0)
+
+
 def share_ends(
-    estimate: Any, variance: Any, recordings: Any, confidence: float = 0.95, *, design: float = OF_CLIPS
+    estimate: Any, variance: Any, recordings: Any, confidence: float = 0.95, *, kurtosis: Any = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ends of :func:`share_interval` from shares, their variances over recordings and effective numbers of recordings.
 
@@ -126,13 +142,14 @@ def share_ends(
         variance: its variance over recordings.
         recordings: effective number of recordings.
         confidence: nominal coverage, in (0, 1).
-        design: prior design effect.
+        kurtosis: for an area, that of the influences of recordings (:func:`influence_kurtosis`).
 
     Returns:
         Lower and upper ends in [0, 1], NaN below ten effective recordings.
     """
     share, few = np.asarray(estimate, dtype=np.float64), too_few(recordings)
-    trials = effective_trials(share, variance, np.where(few, FEWEST_RECORDINGS, recordings), confidence, design=design)
+    known = np.where(few, FEWEST_RECORDINGS, recordings)
+    trials = effective_trials(share, variance, known, confidence, kurtosis=kurtosis)
     low, high = mid_p_ends(share * trials, trials, confidence)
     return np.where(few, np.nan, low), np.where(few, np.nan, high)
 
@@ -253,7 +270,7 @@ def median_interval(values: Tensor, resampling: SourceResampling, confidence: fl
 
 
 def effective_trials(
-    estimate: Any, variance: Any, recordings: Any, confidence: float = 0.95, *, design: float = OF_CLIPS
+    estimate: Any, variance: Any, recordings: Any, confidence: float = 0.95, *, kurtosis: Any = None
 ) -> NDArray[np.float64]:
     r"""Effective number of independent trials behind a share.
 
@@ -271,7 +288,8 @@ def effective_trials(
         variance: its variance over recordings.
         recordings: effective number of recordings m, above 1.
         confidence: nominal coverage, in (0, 1).
-        design: prior design effect :math:`d_0`.
+        kurtosis: :math:`\kappa` of an area (:func:`influence_kurtosis`), whose prior is ``PRIOR_OF_AREAS``; None for a
+            share.
 
     Returns:
         :math:`n^*`, float64, fractional in general.
@@ -279,8 +297,8 @@ def effective_trials(
     p, m = np.asarray(estimate, dtype=np.float64), np.asarray(recordings, dtype=np.float64)
     binomial = p * (1 - p) / m
     found = np.divide(variance, binomial, out=np.ones_like(binomial + variance), where=binomial > 0)
-    opposite = m * np.minimum(p, 1 - p)
-    shrunk = (opposite * found + BELIEVED * design) / (opposite + BELIEVED)
+    k, prior = (m * np.minimum(p, 1 - p), 1.0) if kurtosis is None else (m / kurtosis, PRIOR_OF_AREAS)
+    shrunk = (k * found + BELIEVED * prior) / (k + BELIEVED)
     quantile = (1 + confidence) / 2
     price = (ndtri(quantile) / student.ppf(quantile, m - 1)) ** 2
     return m * np.maximum(price / shrunk, np.minimum(1.0, 1 / shrunk))

@@ -46,14 +46,14 @@ def area_one_versus_rest(labels, logits):
     return 1 - np.mean([roc_auc_score(labels == label, scores[:, label]) for label in classes])
 
 
-def interval(number, recordings, counts=None, prior=1.0):
+def interval(number, recordings, counts=None, area=False):
     """Mid-p interval of a share worth so many trials as its numerical derivatives by recordings say.
 
     Args:
         number: of how often each clip counts.
         recordings: of each clip.
         counts: what each recording, in sorted order, weighs; the number of its clips by default.
-        prior: what the design effect is drawn to: 1 for shares, 0.6 for areas.
+        area: whether the number is a mean over pairs of clips.
     """
     places = np.unique(recordings, return_inverse=True)[1]
     counts = np.bincount(places) if counts is None else counts
@@ -69,8 +69,11 @@ def interval(number, recordings, counts=None, prior=1.0):
         for one in range(places.max() + 1)
     ]
     design = m * np.square(slopes).sum() / (p * (1 - p)) if 0 < p < 1 else 1.0
-    opposite = m * min(p, 1 - p)
-    design = (opposite * design + 0.5 * prior) / (opposite + 0.5)
+    known, prior = m * min(p, 1 - p), 1.0
+    if area:
+        # Areas have no rarer outcome: the kurtosis of the influences says how many recordings they come from.
+        known, prior = (m / stats.kurtosis(slopes, fisher=False) if np.abs(slopes).max() > 1e-9 else 0.0), 0.75
+    design = (known * design + 0.5 * prior) / (known + 0.5)
     price = (stats.norm.ppf(0.975) / stats.t.ppf(0.975, m - 1)) ** 2
     n = m * max(price / design, min(1, 1 / design))
     x = p * n
@@ -162,7 +165,7 @@ def budget_entry(place, rows, above, tested):
     entry["seconds"] = rows["seconds"].sum()
     happened = fooled.to_numpy(float)
     rate = interval(lambda weights: weights @ happened / weights.sum(), rows["recording"])
-    return entry | ends(rate, interval(lambda weights: area_of(above, weights), rows["recording"], prior=0.6))
+    return entry | ends(rate, interval(lambda weights: area_of(above, weights), rows["recording"], area=True))
 
 
 def attack_entry(fold, attack, budgets):
@@ -214,7 +217,7 @@ def pooled(attacks, rows, above):
     folds = first["fold"].to_numpy()
     happened = {key: part["success"].to_numpy(float) for key, part in some.groupby(["fold", "attack", "budget_index"])}
 
-    def averaged(of_place, prior=1.0):
+    def averaged(of_place, area=False):
         def number(weights):
             by_fold = {}
             for fold, attack, budget in happened:
@@ -222,10 +225,10 @@ def pooled(attacks, rows, above):
                 by_fold.setdefault((attack, fold), []).append(value)
             return np.mean([np.mean(values) for values in by_fold.values()])
 
-        return interval(number, first["recording"], prior=prior)
+        return interval(number, first["recording"], area=area)
 
     rate = averaged(lambda place, weights: weights @ happened[place] / weights.sum())
-    area = averaged(lambda place, weights: area_of(above[place], weights), prior=0.6)
+    area = averaged(lambda place, weights: area_of(above[place], weights), area=True)
     return {"n": some["clip"].nunique(), "recordings": some["recording"].nunique(), **ends(rate, area)}
 
 

@@ -10,7 +10,7 @@ from scipy.stats import binom, poisson
 
 from benchmarks import coverage
 from metrics.auc import paired_rank_auc
-from metrics.intervals import OF_PAIRS, SourceResampling, paired_difference_interval, rate_interval, share_interval
+from metrics.intervals import SourceResampling, paired_difference_interval, rate_interval, share_interval
 
 SAMPLES = 1000
 """The standard error of 95 % is 0.7 points."""
@@ -41,9 +41,9 @@ def test_the_simulation_makes_the_intervals_that_the_product_makes(monkeypatch):
     area = above.sum() / (400 * 399)
     slope = (above.sum(0) + above.sum(1)) / (400 * 399) - 2 * area / 400
     influence = coverage._by_recording(slope[None], place)
-    coverage._share("area", 0.5, "Zipf", place, np.array([area]), influence, design=OF_PAIRS)
+    coverage._share("area", 0.5, "Zipf", place, np.array([area]), influence, area=True)
     scores = torch.from_numpy(attacked), torch.from_numpy(clean)
-    found = share_interval(lambda weights: paired_rank_auc(*scores, weights), resampling, design=OF_PAIRS)
+    found = share_interval(lambda weights: paired_rank_auc(*scores, weights), resampling, area=True)
     assert (found.low, found.high) == pytest.approx(tuple(float(end[0]) for end in seen[-1][-1]), abs=1e-9)
 
 

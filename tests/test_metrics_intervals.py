@@ -6,18 +6,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest, bootstrap, norm
+from scipy.stats import binom, binomtest, bootstrap, kurtosis, norm
 from scipy.stats import t as student
 
 from metrics.auc import auc, paired_rank_auc, rank_auc
 from metrics.intervals import (
-    OF_PAIRS,
     TOO_FEW,
     SourceResampling,
     bca_interval,
     clopper_pearson,
     difference_interval,
     effective_trials,
+    influence_kurtosis,
     median_interval,
     mid_p_ends,
     paired_difference_interval,
@@ -144,6 +144,15 @@ def test_variance_over_recordings_is_that_of_their_sums_and_of_a_jackknife():
     assert singles.variance(lambda w: paired_rank_auc(attacked + 1, clean, w)) == pytest.approx(jackknife, rel=0.03)
 
 
+def test_kurtosis_of_influences():
+    # Of a share of single clips it is that of a binary outcome, 1 / (p (1 - p)) - 3.
+    clips = torch.arange(50) < 47
+    influence = SourceResampling(range(50)).influence(partial(weighted_mean, clips.double())).numpy()
+    assert influence_kurtosis(influence) == pytest.approx(kurtosis(clips.numpy(), fisher=False))
+    assert influence_kurtosis(influence) == pytest.approx(1 / (0.94 * 0.06) - 3)
+    assert influence_kurtosis(np.array([[2.0, -2.0, 0.0], [0.0, 0.0, 0.0]])).tolist() == [1.5, np.inf]
+
+
 def test_intervals_need_ten_effective_recordings_and_say_so():
     assert effective_number(torch.tensor([3, 3, 3])) == pytest.approx(3)
     assert effective_number(torch.tensor([])) == 0
@@ -163,9 +172,9 @@ def test_near_the_end_an_interval_is_no_point():
     scores = torch.arange(20, dtype=torch.float64)
     twenty = SourceResampling(range(20))
     assert rate_interval(torch.ones(20), twenty).low == pytest.approx(0.05 ** (1 / 20))
-    area = share_interval(lambda w: paired_rank_auc(scores + 100, scores, w), twenty, design=OF_PAIRS)
-    # A prior that counts 1 / 0.6 as many trials, and Student's t for the normal quantile.
-    trials = 20 / 0.6 * (norm.ppf(0.975) / student.ppf(0.975, 19)) ** 2
+    area = share_interval(lambda w: paired_rank_auc(scores + 100, scores, w), twenty, area=True)
+    # A prior that counts 1 / 0.75 as many trials, and Student's t for the normal quantile.
+    trials = 20 / 0.75 * (norm.ppf(0.975) / student.ppf(0.975, 19)) ** 2
     assert (area.low, area.high) == pytest.approx((0.05 ** (1 / trials), 1.0))
     right = torch.arange(80) < 75
     same = paired_difference_interval(right, right, range(80))
@@ -277,7 +286,7 @@ def test_interval_of_an_auc_covers_the_truth_as_often_as_it_says():
             for column, shift in ((0, 0.0), (1, 1.0))
         )
         for draws in (resampling, alone):
-            interval = share_interval(lambda w, c=clean, a=attacked: auc(c, a, labels, w), draws, design=OF_PAIRS)
+            interval = share_interval(lambda w, c=clean, a=attacked: auc(c, a, labels, w), draws, area=True)
             hit = interval.low <= truth <= interval.high
             covered += hit and draws is resampling
             naive += hit and draws is alone

@@ -1,11 +1,16 @@
-"""The tables and figures of docs/results are what the report makes of the records beside them."""
+"""The tables and figures of docs/results are what report.py makes of the records beside them, these of their rows."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
 
 import report
+from metrics.attack_summary import summarise
+from metrics.finished_rows import whole_attacks, without_silence
+from storage import plain_numbers
+from storage.attack_store import AttackStore
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
@@ -26,6 +31,25 @@ def test_committed_results_are_those_of_the_committed_rows(made, folder):
     assert set(kept) == set(now)
     for name, file in kept.items():
         assert cells(file) == [[near(one) for one in row] for row in cells(now[name])], name
+
+
+@pytest.mark.parametrize(
+    "file", sorted((RESULTS / "records").glob("*/attacks*/summary.json")), ids=lambda file: file.parts[-3]
+)
+def test_committed_summaries_are_those_of_the_committed_rows(file):
+    store = AttackStore(file.parent)
+    outcomes, clips = store.outcomes(), without_silence(store.clips())
+    now = json.loads(json.dumps(plain_numbers(summarise(whole_attacks(outcomes, clips), clips))))
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    assert same({name: kept[name] for name in now}, now)
+
+
+def same(kept, now):
+    if isinstance(now, dict):
+        return set(kept) == set(now) and all(same(kept[name], value) for name, value in now.items())
+    if isinstance(now, list):
+        return len(kept) == len(now) and all(map(same, kept, now))
+    return kept == (near(now) if isinstance(now, float) else now)
 
 
 def near(cell):
