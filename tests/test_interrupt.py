@@ -97,7 +97,14 @@ def command():
 
 run_command(command)
 """.replace("NUMBER", str(int(number)))
-    ended = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True)
+    # Where the tests run in the background of a shell, they ignore SIGINT, and so would the program.
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     assert ended.returncode == code, ended.stderr
     assert ended.stderr == f"error: {said}; kept: 3 clips; the same command continues where this one stopped\n"
 
