@@ -33,10 +33,13 @@ def round_trip(folds: Sequence[StoredFold], store: RowStore, sounds: SoundFormat
     return store_rows("round trip", pending, store, rows_of_clip)
 
 
-def sound_file(folder: Path, fold: int, attack: str, budget: int | None, name: str, sounds: SoundFormat) -> Path:
+def sound_file(
+    folder: Path, fold: int, attack: str, budget: int | None, clip: int, name: str, sounds: SoundFormat
+) -> Path:
     """Where the sound of a clip is written; the attack ``clean`` has no budget."""
+    # Two clips may have one file name in different folders.
     place = folder / "sounds" / f"fold{fold}" / attack
-    return (place if budget is None else place / str(budget)) / f"{Path(name).stem}.{sounds}"
+    return (place if budget is None else place / str(budget)) / f"{clip}-{Path(name).stem}.{sounds}"
 
 
 def _pending(fold: StoredFold, store: RowStore, sounds: SoundFormat | None) -> Iterator[tuple[str, list[int]]]:
@@ -44,13 +47,14 @@ def _pending(fold: StoredFold, store: RowStore, sounds: SoundFormat | None) -> I
     done = set(map(tuple, rows[list(KEY)].to_numpy().tolist())) if len(rows) else set()
     for attack, of_attack in fold.outcomes.groupby("attack", sort=True):
         clips = []
-        for clip, of_clip in of_attack.groupby("clip", sort=True):
+        for key, of_clip in of_attack.groupby("clip", sort=True):
+            clip, name = int(str(key)), str(of_clip["name"].iloc[0])
             budgets = of_clip["budget_index"].tolist()
             keys = [(fold.fold, attack, budget, clip) for budget in budgets]
-            name = str(of_clip["name"].iloc[0])
-            files = [sound_file(store.path, fold.fold, str(attack), one, name, sounds) for one in budgets if sounds]
+            place = (store.path, fold.fold, str(attack))
+            files = [sound_file(*place, budget, clip, name, sounds) for budget in budgets if sounds]
             if not done.issuperset(keys) or not all(file.is_file() for file in files):
-                clips.append(int(str(clip)))
+                clips.append(clip)
         yield str(attack), clips
 
 
@@ -66,11 +70,11 @@ def _rows_of_clip(fold: StoredFold, attack: str, clip: int, folder: Path, sounds
     silent = bool(sound.amin() == sound.amax())
     if sounds is not None:
         name = str(rows["name"].iloc[0])
-        first = sound_file(folder, fold.fold, "clean", None, name, sounds)
+        first = sound_file(folder, fold.fold, "clean", None, clip, name, sounds)
         if not first.is_file():
             write_sound(first, sound[0, 0].cpu().numpy(), fold.sample_rate)
         for budget, one in zip(budgets, made, strict=True):
-            path = sound_file(folder, fold.fold, attack, budget, name, sounds)
+            path = sound_file(folder, fold.fold, attack, budget, clip, name, sounds)
             write_sound(path, one[0].cpu().numpy(), fold.sample_rate)
     return fold.copied(rows).assign(
         map_prediction=rows["prediction"],

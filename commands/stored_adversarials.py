@@ -26,8 +26,6 @@ from storage.trained_run import TrainedRun, sha256
 
 COPIED = ["fold", "attack", "budget_index", "budget", "clip", "name", "recording", "label", "target_label"]
 
-HOW_TO_KEEP = "attack.py --save-adversarials keeps them"
-
 CLIPS_IN_A_PART = 16
 
 
@@ -223,7 +221,7 @@ def stored_folds(
         require_readable(settings.get("schema_version", 1), store.settings_file, "attack again with --overwrite")
     outcomes = store.outcomes()
     if not len(outcomes):
-        raise DataError(f"expected attacked clips in {store.path}, found none; {HOW_TO_KEEP}")
+        raise DataError(f"expected attacked clips in {store.path}, found none; {_how_to_keep(space)}")
     outcomes = outcomes[~outcomes["attack"].str.startswith(CHECK) & outcomes["fold"].isin(list(run.checkpoints))]
     if len(outcomes):
         keys = outcomes[["fold", "attack", "budget_index", "clip", "name"]].itertuples(index=False, name=None)
@@ -233,7 +231,9 @@ def stored_folds(
     if missing or not kept:
         what = f"of {missing[0]} " if missing else ""
         found = f"those of {', '.join(kept)}" if kept else "none"
-        raise DataError(f"expected adversarial {space.name}s {what}in {store.path}, found {found}; {HOW_TO_KEEP}")
+        raise DataError(
+            f"expected adversarial {space.name}s {what}in {store.path}, found {found}; {_how_to_keep(space)}"
+        )
     if attacks:
         outcomes = outcomes[outcomes["attack"].isin(list(attacks))]
     replaced = {name: value for name, value in data.items() if value is not None}
@@ -258,3 +258,8 @@ def refuse_other_checkpoint(path: Path, settings: Mapping[str, Any], fold: int, 
     """Raise ``DataError`` if a fold was trained anew since it was attacked."""
     if settings.get("checkpoints", {}).get(str(fold)) != sha256(path):
         raise DataError(f"expected the checkpoint that {attacks} was attacked with, found another in {path}; attack it")
+
+
+def _how_to_keep(space: Space) -> str:
+    flag = "" if space == MAP else f"--space {space.name} "
+    return f"attack.py {flag}--save-adversarials keeps them"

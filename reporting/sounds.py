@@ -128,12 +128,13 @@ def _attacked(folder: Path) -> Iterator[Place]:
 
 
 def _of_maps(folder: Path) -> Iterator[Place]:
-    """``fold1/fgsm/0/1-100032-A-0.wav`` and ``fold1/clean/1-100032-A-0.wav``."""
+    """``fold1/fgsm/0/3-1-100032-A-0.wav`` and ``fold1/clean/3-1-100032-A-0.wav``."""
     for file in folder.glob("fold*/*/*/*.wav"):
         budget = file.parent.name
         if budget.isdigit():
             clean = file.parents[2] / "clean" / file.name
-            yield file.parents[2].name, file.parents[1].name, -int(budget), file.stem, clean, file
+            clip = file.stem.partition("-")[2]
+            yield file.parents[2].name, file.parents[1].name, -int(budget), clip, clean, file
 
 
 def _seconds(path: Path) -> float:

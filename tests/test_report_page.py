@@ -211,7 +211,7 @@ def runs(tmp_path_factory):
     write_adversarials(folder / "stft")
     write_adversarials(folder / "dwt")
     for place in ("clean", "cwa/0", "cwa/1"):
-        write_sound(folder / "dwt" / "round-trip" / "sounds" / "fold1" / place / "1-dog-A-0.wav", 1.5)
+        write_sound(folder / "dwt" / "round-trip" / "sounds" / "fold1" / place / "3-1-dog-A-0.wav", 1.5)
     write_sound_results(folder / "dwt")
     return folder
 
@@ -450,10 +450,10 @@ def test_a_broken_map_or_sound_is_named(tmp_path):
     (pair,) = sound_pairs([read_run(path)])
     assert (pair.attack, pair.clip, pair.adversarial.name) == ("fgsm", "x.wav", "fgsm-1.wav")
     sounds = path / "round-trip" / "sounds" / "fold1"
-    write_sound(sounds / "clean" / "x.wav", 0.1)
+    write_sound(sounds / "clean" / "3-x.wav", 0.1)
     (sounds / "fgsm" / "0").mkdir(parents=True)
-    (sounds / "fgsm" / "0" / "x.wav").write_bytes(b"no sound")
-    with pytest.raises(DataError, match=r"expected a WAV file in .*fgsm/0/x.wav"):
+    (sounds / "fgsm" / "0" / "3-x.wav").write_bytes(b"no sound")
+    with pytest.raises(DataError, match=r"expected a WAV file in .*fgsm/0/3-x.wav"):
         sound_pairs([read_run(path)])
 
 

@@ -100,7 +100,8 @@ def test_every_row_is_what_the_parts_compute(attacked, tripped):
         assert row["snr_db"] == pytest.approx(float(ratio), abs=1e-3)
         expected = float((shown - adversarial).norm() / (adversarial - clean).norm())
         assert row["consistency"] == pytest.approx(expected, rel=1e-4)
-        stem = Path(row["name"]).stem
+        # The clip's number tells files of one name in different folders apart.
+        stem = f"{row['clip']}-{Path(row['name']).stem}"
         place = attacked / "round-trip" / "sounds" / f"fold{row['fold']}"
         written, rate = soundfile.read(place / row["attack"] / str(row["budget_index"]) / f"{stem}.wav")
         assert rate == data.representation.sample_rate
