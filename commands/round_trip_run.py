@@ -9,7 +9,7 @@ import pandas as pd
 from commands.stored_adversarials import StoredFold, attacked_sounds, store_rows
 from metrics.distances import consistency, l2_distance, snr_db
 from storage.row_store import RowStore
-from storage.sound_file import SoundFormat, write_sound
+from storage.sound_file import SoundFormat, numbered_stem, write_sound
 
 KEY = ("fold", "attack", "budget_index", "clip")
 
@@ -37,9 +37,8 @@ def sound_file(
     folder: Path, fold: int, attack: str, budget: int | None, clip: int, name: str, sounds: SoundFormat
 ) -> Path:
     """Where the sound of a clip is written; the attack ``clean`` has no budget."""
-    # Two clips may have one file name in different folders.
     place = folder / "sounds" / f"fold{fold}" / attack
-    return (place if budget is None else place / str(budget)) / f"{clip}-{Path(name).stem}.{sounds}"
+    return (place if budget is None else place / str(budget)) / f"{numbered_stem(clip, name)}.{sounds}"
 
 
 def _pending(fold: StoredFold, store: RowStore, sounds: SoundFormat | None) -> Iterator[tuple[str, list[int]]]:

@@ -51,6 +51,9 @@ TOO_FEW: Literal["fewer than 10 recordings"] = "fewer than 10 recordings"
 BELIEVED = 0.5
 """Weight of the prior design effect, in recordings that say something of it: the prior counts as half of one."""
 
+NO_INFLUENCE = 1e-24
+"""Mean square below which influences are rounding: one pair of 10,000 clips that changes its order has 1e-20."""
+
 PRIOR_OF_AREAS = 0.75
 """Prior design effect of an area; that of a share of clips is 1. An area is a mean over pairs: near 1 its variance is
 half of that of a share of independent clips, (1 - A) / 2n to first order for the scores of Hanley and McNeil (1982),
@@ -125,11 +128,12 @@ def influence_kurtosis(influence: NDArray[np.float64]) -> NDArray[np.float64]:
         influence: of each recording, along the last axis (:meth:`metrics.recordings.SourceResampling.influence`).
 
     Returns:
-        At least 1: 3 for normal influences, large where a few recordings decide; infinite where none has an influence.
+        At least 1: 3 for normal influences, large where a few recordings decide; infinite where none has an influence
+        beyond rounding.
     """
     squares = np.square(influence)
     second, fourth = np.asarray(squares.mean(-1)), np.asarray(np.square(squares).mean(-1))
-    return np.divide(fourth, np.square(second), out=np.full(second.shape, np.inf), where=second > 0)
+    return np.divide(fourth, np.square(second), out=np.full(second.shape, np.inf), where=second > NO_INFLUENCE)
 
 
 def share_ends(

@@ -17,7 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from storage.errors import DataError
-from storage.sound_file import SoundFormat, write_sound
+from storage.sound_file import SoundFormat, numbered_stem, write_sound
 
 FORMATS: tuple[SoundFormat, ...] = ("wav", "flac")
 
@@ -86,6 +86,5 @@ class AdversarialSounds:
         return sound, int(sample_rate)
 
     def _file(self, fold: int, attack: str, budget_index: int | None, clip: int, name: str, form: SoundFormat) -> Path:
-        # Two clips may have one file name in different folders.
-        place = self.path / f"fold{fold}" / f"{clip}-{Path(name).stem}"
+        place = self.path / f"fold{fold}" / numbered_stem(clip, name)
         return place / (f"{attack}.{form}" if budget_index is None else f"{attack}-{budget_index}.{form}")

@@ -294,8 +294,21 @@ def test_missing_maps_other_checkpoints_and_a_second_command_are_refused(copied)
     with pytest.raises(DataError, match=r"found none; attack.py --save-adversarials keeps them"):
         round_trip.main(flags(copied))
     shutil.rmtree(copied / "attacks")
-    with pytest.raises(DataError, match=r"expected attacked clips in .*, found none"):
+    with pytest.raises(DataError, match=r"expected attacked clips in .*, found none; attack.py --save-adversarials"):
         round_trip.main(flags(copied))
+    shutil.rmtree(copied / "attacks-sound", ignore_errors=True)
+    with pytest.raises(DataError, match=r"attacks-sound, found none; attack.py --space sound --save-adversarials"):
+        fragility.main(flags(copied, "--space", "sound"))
+
+
+def test_sounds_of_clips_with_one_file_name_are_kept_apart(tmp_path):
+    names = {3: "high/10.wav", 4: "mid/10.wav"}
+    files = {
+        round_trip_run.sound_file(tmp_path, 1, attack, budget, clip, name, "wav")
+        for clip, name in names.items()
+        for attack, budget in (("clean", None), ("fgsm", 0))
+    }
+    assert len(files) == 4
 
 
 def test_a_store_keeps_each_row_once_and_replaces_a_broken_part(tmp_path):
