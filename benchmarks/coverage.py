@@ -28,7 +28,7 @@ from metrics.intervals import (
     median_interval,
     share_ends,
 )
-from metrics.recordings import SourceResampling, effective_number
+from metrics.recordings import Recordings, effective_number
 
 Values = NDArray[np.float64]
 
@@ -215,15 +215,15 @@ def coverage_of_medians(samples: int, seed: int = 0, correlation: float = CORREL
     """Medians of normal values, and of values of which some are minus infinity, as of clips that nothing fools."""
     for layout, clips, place in _layouts():
         generator = np.random.default_rng([seed, clips, LAYOUTS.index(layout)])
-        resampling = SourceResampling(place.tolist())
+        units = Recordings(place.tolist())
         for censored in CENSORED:
             shared = generator.normal(size=(samples, place.max() + 1))[:, place]
             own = generator.normal(size=(samples, clips))
             values = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
             values[values < ndtri(censored)] = -np.inf
-            found = [median_interval(torch.from_numpy(sample), resampling) for sample in values]
+            found = [median_interval(torch.from_numpy(sample), units) for sample in values]
             ends = tuple(np.array([getattr(one, end) for one in found]) for end in ("low", "high"))
-            number, name = np.full(samples, resampling.effective), f"median, {censored:.0%} without a value"
+            number, name = np.full(samples, units.effective), f"median, {censored:.0%} without a value"
             estimate = np.median(values, axis=1)
             yield _covered(name, 0.0, layout, clips, estimate, number, (ends[0], ends[1]))
 

@@ -32,11 +32,11 @@ def run_scalar_test(flags: ScalarFlags) -> dict[str, dict[str, Any]]:
         folds = folds_of(run, flags, SPACES[flags.space])
         store = RowStore(run.path / SPACES[flags.space].beside("scalar-test"), KEY)
         with store.alone():
-            open_store(store, folds, flags)
+            open_store(store, folds, flags, flags.seed)
             rows = scalar_rows(folds, store, seed=flags.seed)
             if not len(rows):
                 raise UsageError(f"expected adversarials of {run.name} that fool it, found none")
-            cells = summarise_scalars(rows, seed=flags.seed)
+            cells = summarise_scalars(rows)
             summaries[run.name] = store.write_summary(summary_of(folds, cells))
         show(run.name, cells, store)
     return summaries
@@ -103,12 +103,11 @@ def _of_clip(fold: StoredFold, attack: str, clip: int, rows: pd.DataFrame, seed:
     return pd.concat(frames, ignore_index=True)
 
 
-def summarise_scalars(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, Any]]:
+def summarise_scalars(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Shares of labels restored, for each attack, budget and input: over all draws, and at each fixed gain.
 
     Args:
         rows: of :func:`scalar_rows`.
-        seed: seed of the resampling.
 
     Returns:
         Cells with ``restored`` and ``clean_kept`` among the inputs that fool, and ``restored_where_clean_kept`` among
@@ -119,7 +118,6 @@ def summarise_scalars(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, An
     cells = []
     for _, part in numbered.groupby(columns):
         some = part.iloc[0]
-        recordings = part["recording"].astype(str)
         cells.append(
             {
                 "attack": str(some["attack"]),
@@ -128,11 +126,9 @@ def summarise_scalars(rows: pd.DataFrame, *, seed: int = 0) -> list[dict[str, An
                 "input": str(some["input"]),
                 "gain_db": GAINS_DB[int(some["number"])] if some["kind"] == "gain" else None,
                 "clips": int(part.loc[part["fools"], "clip"].nunique()),
-                "restored": share_among(part["restored"], part["fools"], recordings, seed=seed),
-                "restored_where_clean_kept": share_among(
-                    part["restored"], part["fools"] & part["clean_correct"], recordings, seed=seed
-                ),
-                "clean_kept": share_among(part["clean_correct"], part["fools"], recordings, seed=seed),
+                "restored": share_among(part, part["restored"], part["fools"]),
+                "restored_where_clean_kept": share_among(part, part["restored"], part["fools"] & part["clean_correct"]),
+                "clean_kept": share_among(part, part["clean_correct"], part["fools"]),
             }
         )
     return cells

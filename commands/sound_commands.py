@@ -38,9 +38,9 @@ def run_round_trip(flags: RoundTripFlags) -> dict[str, dict[str, Any]]:
         folds = folds_of(run, flags)
         store = RowStore(run.path / "round-trip", ROUND_TRIP_KEY)
         with store.alone():
-            open_store(store, folds, flags)
+            open_store(store, folds, flags, None)
             rows = round_trip(folds, store, flags.sounds)
-            cells = summarise_round_trip(rows, seed=flags.seed)
+            cells = summarise_round_trip(rows)
             summaries[run.name] = store.write_summary(summary_of(folds, cells))
         show_round_trip(run.name, cells, store)
     return summaries
@@ -57,9 +57,9 @@ def run_fragility(flags: FragilityFlags) -> dict[str, dict[str, Any]]:
         folds = folds_of(run, flags, SPACES[flags.space])
         store = RowStore(run.path / SPACES[flags.space].beside("fragility"), FRAGILITY_KEY)
         with store.alone():
-            open_store(store, folds, flags)
+            open_store(store, folds, flags, flags.seed)
             rows = fragility(folds, store, chosen, seed=flags.seed)
-            cells = summarise_fragility(rows, seed=flags.seed)
+            cells = summarise_fragility(rows)
             summaries[run.name] = store.write_summary(summary_of(folds, cells))
         show_fragility(run.name, cells, store)
     return summaries
@@ -99,8 +99,8 @@ def chosen_device(name: str) -> torch.device:
         raise UsageError(f"expected --device of this machine, cpu for example, got {name!r}: {reason}") from error
 
 
-def open_store(store: RowStore, folds: Sequence[StoredFold], flags: StoredFlags) -> None:
-    """Open a folder of rows for results of these folds.
+def open_store(store: RowStore, folds: Sequence[StoredFold], flags: StoredFlags, seed: int | None) -> None:
+    """Open a folder of rows for results of these folds; without a seed, nothing in them is random.
 
     Raises:
         UsageError: if it holds results of other settings.
@@ -108,7 +108,7 @@ def open_store(store: RowStore, folds: Sequence[StoredFold], flags: StoredFlags)
     attacked = folds[0].store.stored_settings()
     names = sorted({str(name) for fold in folds for name in fold.outcomes["attack"].unique()})
     settings = {
-        "seed": flags.seed,
+        "seed": seed,
         "attacked_with": {name: attacked["common"][name] for name in ("seed", "budgets", "precision")},
         "attacks": {name: attacked["attacks"][name] for name in names},
         "checkpoints": {str(fold.fold): sha256(fold.trained.path) for fold in folds},

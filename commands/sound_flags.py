@@ -51,7 +51,6 @@ class StoredFlags:
         checkpoints: checkpoints, or folders of runs, which stand for all their folds.
         attacks: names of attacks whose adversarials were kept; all of them by default.
         folds: all, or the numbers of some folds, such as 1 or 1,2.
-        seed: of the resampling of intervals, and of what is random in a disturbance.
         overwrite: delete the results first.
         allow_import: packages whose classes checkpoints may name; importing one runs its code, so name only what you
             trust.
@@ -62,7 +61,6 @@ class StoredFlags:
     checkpoints: list[str]
     attacks: list[str] | None = None
     folds: str | int | list[int] = "all"
-    seed: int = 0
     overwrite: bool = False
     allow_import: list[str] = field(default_factory=list)
     device: str = "auto"
@@ -75,7 +73,6 @@ class StoredFlags:
             UsageError: if a number lies outside its range, or a folder is a file.
         """
         chosen_folds(self.folds)
-        require_number("--seed", self.seed, 0, LARGEST_SEED)
         require_folder("--data.cache_dir", self.data.cache_dir)
         packages_to_import(self.allow_import)
         refuse_deletion_by_many(self.overwrite)
@@ -100,10 +97,17 @@ class FragilityFlags(StoredFlags):
         space: sounds of adversarial maps, or the sounds that attack.py --space sound has kept.
         transforms: kinds of disturbances (gain, noise, bits, resample, low_pass, shift, ogg, mp3, room); all by
             default.
+        seed: of what is random in a disturbance.
     """
 
     space: SpaceName = "map"
     transforms: list[str] | None = None
+    seed: int = 0
+
+    def check(self) -> None:
+        """As :meth:`StoredFlags.check`, and the seed."""
+        super().check()
+        require_number("--seed", self.seed, 0, LARGEST_SEED)
 
 
 @dataclass
@@ -112,9 +116,16 @@ class ScalarFlags(StoredFlags):
 
     Args:
         space: adversarial maps and their sounds, or the sounds that attack.py --space sound has kept.
+        seed: of the scalars that are drawn.
     """
 
     space: SpaceName = "map"
+    seed: int = 0
+
+    def check(self) -> None:
+        """As :meth:`StoredFlags.check`, and the seed."""
+        super().check()
+        require_number("--seed", self.seed, 0, LARGEST_SEED)
 
 
 def read_scalar_flags(args: Sequence[str] | None) -> ScalarFlags:

@@ -2,8 +2,8 @@
 
 Each number is a pure function of per-clip tensors over S, the test clips that the victim classifies correctly when
 clean. The outcomes of all batches and processes are gathered as rows before any number is computed.
-A number that gets an interval takes ``weights``, how often each clip counts, so that one resampling of recordings
-serves every number and every victim. Nothing here knows what an input is or how it was attacked.
+A number that gets an interval takes ``weights``, how much each clip counts, from which the influence of each recording
+on it is computed. Nothing here knows what an input is or how it was attacked.
 
 ``success`` decides which clips count as fooled and computes rates; ``auc`` holds the areas under curves;
 ``distances`` the sizes of perturbations; ``cost`` the gradients spent; ``transfer_ratio`` transfer between models;

@@ -21,7 +21,7 @@ from metrics.cost import (
     mean_cost,
 )
 from metrics.distances import allowed_amplitude, median_over_all, median_over_successes
-from metrics.intervals import Interval, SourceResampling, rate_interval, share_interval
+from metrics.intervals import Interval, Recordings, rate_interval, share_interval
 from storage.summaries import (
     AttackedFoldNumbers,
     AttackNumbers,
@@ -51,21 +51,21 @@ MEDIANS = {"median_l2": "l2", "median_linf": "linf", "median_l0": "l0", "median_
 COSTS = {"batch_gradients": "gradients", "full_jacobian_batch_gradients": "full_jacobian_gradients"}
 
 
-def budget_rows(attacked: AttackedFold, resampling: SourceResampling, tested: int) -> list[BudgetNumbers]:
+def budget_rows(attacked: AttackedFold, recordings: Recordings, tested: int) -> list[BudgetNumbers]:
     """Compute every number of each budget of an attack on one fold.
 
     Args:
         attacked: the attack's rows.
-        resampling: draws of recordings over the clips of S.
+        recordings: of the clips of S.
         tested: number of test clips, including those misclassified when clean.
 
     Returns:
         One dictionary per budget, in the order of the profile.
     """
-    return [_budget_row(attacked, budget, resampling, tested) for budget in range(len(attacked.budgets))]
+    return [_budget_row(attacked, budget, recordings, tested) for budget in range(len(attacked.budgets))]
 
 
-def _budget_row(attacked: AttackedFold, budget: int, resampling: SourceResampling, tested: int) -> BudgetNumbers:
+def _budget_row(attacked: AttackedFold, budget: int, recordings: Recordings, tested: int) -> BudgetNumbers:
     columns = {name: values[budget] for name, values in attacked.columns.items()}
     fooled = columns["success"] > 0
     row: dict[str, Any] = {"fold": attacked.fold, "attack": attacked.attack, "budget_index": budget}
@@ -74,9 +74,9 @@ def _budget_row(attacked: AttackedFold, budget: int, resampling: SourceResamplin
     row |= {name: float(attacked.rate(column, budget)) for name, column in RATES.items() if column in columns}
     row["target_rate"] = attacked.target_rate(budget)
     row["fooling_rate_all"] = (float(columns["success"].sum()) + tested - len(attacked)) / tested
-    row |= _ends("fooling_rate", rate_interval(columns["success"], resampling), method=True)
+    row |= _ends("fooling_rate", rate_interval(columns["success"], recordings), method=True)
     row["auc"] = float(attacked.area(budget))
-    row |= _ends("auc", share_interval(lambda weights: attacked.area(budget, weights), resampling, area=True))
+    row |= _ends("auc", share_interval(lambda weights: attacked.area(budget, weights), recordings, area=True))
     row["auc_ovr"] = float(auc_ovr(attacked.logits_adversarial[budget], attacked.labels))
     row |= {name: float(batch_gradients(columns[column], attacked.batches)) for name, column in COSTS.items()}
     row["gradients_mean"] = float(columns["gradients"].mean())
@@ -113,14 +113,14 @@ def attack_row(attacked: AttackedFold, rows: Sequence[BudgetNumbers]) -> AttackN
 
 
 def mean_over_folds(
-    folds: Sequence[AttackedFold], entries: Sequence[AttackNumbers], resamplings: Sequence[SourceResampling]
+    folds: Sequence[AttackedFold], entries: Sequence[AttackNumbers], recordings: Sequence[Recordings]
 ) -> MeanNumbers:
     """Average an attack's entries over folds, with intervals over the recordings of all folds together.
 
     Args:
         folds: the attack's rows of each fold.
         entries: what :func:`attack_row` returned for each fold.
-        resamplings: one set of draws of recordings, restricted to the clips of S of each fold.
+        recordings: parts of one set, of the clips of S of each fold.
 
     Returns:
         Means and standard deviations over folds, with intervals of the fooling rate and the AUC.
@@ -135,7 +135,7 @@ def mean_over_folds(
         mean[name] = vars(mean_cost([Cost(**cost) for cost in _values(entries, name)]))
     mean["batch_gradients_min"] = min(entry["batch_gradients"] for entry in entries)
     mean["batch_gradients_max"] = max(entry["batch_gradients"] for entry in entries)
-    mean |= _pooled([folds], resamplings)
+    mean |= _pooled([folds], recordings)
     mean["seconds"] = sum(entry["seconds"] for entry in entries)
     return cast(MeanNumbers, mean)
 
@@ -143,14 +143,14 @@ def mean_over_folds(
 def mean_over_six(
     attacks: Sequence[Sequence[AttackedFold]],
     means: Mapping[str, MeanNumbers],
-    resamplings: Sequence[SourceResampling],
+    recordings: Sequence[Recordings],
 ) -> SixNumbers:
     """Average the numbers of the six attacks with equal weights.
 
     Args:
         attacks: the rows per fold of each of the six.
         means: what :func:`mean_over_folds` returned, by attack.
-        resamplings: one set of draws of recordings, restricted to the clips of S of each fold.
+        recordings: parts of one set, of the clips of S of each fold.
 
     Returns:
         The means, with intervals of the fooling rate and the AUC.
@@ -158,17 +158,15 @@ def mean_over_six(
     entry: dict[str, Any] = {"attacks": list(THE_SIX), **_distinct([fold for folds in attacks for fold in folds])}
     for name in ("fooling_rate", "auc", "auc_ovr", *COSTS):
         entry[name] = _mean(_values([means[attack] for attack in THE_SIX], name))
-    entry |= _pooled(attacks, resamplings)
+    entry |= _pooled(attacks, recordings)
     entry["cost_auc90"] = vars(mean_cost([Cost(**means[attack]["cost_auc90"]) for attack in THE_SIX]))
     return cast(SixNumbers, entry)
 
 
-def _pooled(
-    attacks: Sequence[Sequence[AttackedFold]], resamplings: Sequence[SourceResampling]
-) -> dict[str, float | str]:
+def _pooled(attacks: Sequence[Sequence[AttackedFold]], recordings: Sequence[Recordings]) -> dict[str, float | str]:
     """Intervals of fooling rate and AUC averaged over attacks and folds, over the recordings of all folds together."""
-    sizes = [resampling.clips for resampling in resamplings]
-    joined = SourceResampling.joined(resamplings)
+    sizes = [part.clips for part in recordings]
+    joined = Recordings.joined(recordings)
 
     def averaged(number: Callable[[AttackedFold, Tensor], Tensor], *, area: bool = False) -> Interval:
         def statistic(weights: Tensor) -> Tensor:
@@ -231,13 +229,12 @@ CHECK = "check_"
 """Prefix of the names of attacks that were run for the trust checks only and appear in no table."""
 
 
-def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> AttackNumbersOfRun:
+def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame) -> AttackNumbersOfRun:
     """Compute every number of an attack run from its rows alone.
 
     Args:
         outcomes: one row per fold, attack, budget and clip of S.
         clips: one row per fold and tested clip, with ``recording``, ``label`` and ``clean_correct``.
-        seed: seed of the resampling.
 
     Returns:
         ``n_test`` (distinct clips tested), ``n`` (distinct clips classified correctly when clean on at least one
@@ -245,15 +242,15 @@ def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> 
         ``attacks``, ``means`` and ``six``, which is None unless all six attacks were run on the same folds.
     """
     clips = clips.sort_values(["fold", "clip"], ignore_index=True)
-    everything = SourceResampling(clips["recording"].tolist(), seed=seed)
+    everything = Recordings(clips["recording"].tolist())
     folds = sorted(clips["fold"].unique().tolist())
     rows: list[BudgetNumbers] = []
     entries: list[AttackNumbers] = []
     attacked: dict[str, list[AttackedFold]] = {}
-    pooled: dict[int, SourceResampling] = {}
+    pooled: dict[int, Recordings] = {}
     for fold in folds:
         tested = clips[clips["fold"] == fold]
-        own = SourceResampling(tested["recording"].tolist(), seed=seed)
+        own = Recordings(tested["recording"].tolist())
         of_fold = outcomes[(outcomes["fold"] == fold) & ~outcomes["attack"].str.startswith(CHECK)]
         for _, some in of_fold.groupby("attack", sort=False):
             one = AttackedFold.of(some)

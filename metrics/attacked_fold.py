@@ -1,4 +1,4 @@
-"""The rows of one attack on one fold as tensors, and the two numbers that every resample computes anew."""
+"""The rows of one attack on one fold as tensors, and the two numbers of which recordings have an influence."""
 
 import json
 from dataclasses import dataclass, field

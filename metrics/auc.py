@@ -71,7 +71,7 @@ def paired_rank_auc(adversarial: Tensor, clean: Tensor, weights: Tensor | None =
     Args:
         adversarial: scores a ``(clips,)``.
         clean: scores c of the same clips ``(clips,)``.
-        weights: w, how often each clip counts, ``(..., clips)``; 1 each by default.
+        weights: w, how much each clip counts, ``(..., clips)``; 1 each by default.
 
     Returns:
         float64 with the leading shape of the weights, in [0, 1]; NaN where fewer than two clips count.
@@ -102,7 +102,7 @@ def auc(logits_clean: Tensor, logits_adversarial: Tensor, labels: Tensor, weight
         logits_clean: ``(clips, classes)``, over S.
         logits_adversarial: ``(clips, classes)`` of the same clips, attacked.
         labels: true classes ``(clips,)``.
-        weights: how often each clip is drawn, ``(..., clips)`` (:func:`paired_rank_auc`); 1 each by default.
+        weights: how much each clip counts, ``(..., clips)`` (:func:`paired_rank_auc`); 1 each by default.
 
     Returns:
         float64 with the leading shape of the weights, in [0, 1]; NaN where fewer than two clips count.
@@ -130,7 +130,7 @@ def auc_ovr(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Te
     Args:
         logits: ``(clips, classes)`` of the adversarials, over S.
         labels: true classes ``(clips,)``.
-        weights: how often each clip counts, ``(..., clips)``; 1 each by default.
+        weights: how much each clip counts, ``(..., clips)``; 1 each by default.
 
     Returns:
         float64 with the leading shape of the weights, in [0, 1]; NaN where fewer than two classes are present.

@@ -14,7 +14,7 @@ from torch import Tensor
 from metrics.attack_summary import CHECK
 from metrics.attacked_fold import AttackedFold
 from metrics.distances import median_over_successes
-from metrics.intervals import SourceResampling, share_interval
+from metrics.intervals import Recordings, share_interval
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,18 @@ class BudgetLine:
     forward_passes: float
 
 
-def budget_lines(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) -> list[BudgetLine]:
+def budget_lines(outcomes: pd.DataFrame, clips: pd.DataFrame) -> list[BudgetLine]:
     """Compute the lines from the rows alone.
 
     Args:
         outcomes: one row per fold, attack, budget and clip of S.
         clips: one row per fold and tested clip, with ``recording`` and ``clean_correct``.
-        seed: seed of the resampling.
 
     Returns:
         Lines in the order of attacks and budgets; attacks that were run for the trust checks only are left out.
     """
     clips = clips.sort_values(["fold", "clip"], ignore_index=True)
-    everything = SourceResampling(clips["recording"].tolist(), seed=seed)
+    everything = Recordings(clips["recording"].tolist())
     tested = clips.groupby("fold").size().to_dict()
     lines = []
     for attack, rows in outcomes.groupby("attack", sort=False):
@@ -71,17 +70,15 @@ def budget_lines(outcomes: pd.DataFrame, clips: pd.DataFrame, *, seed: int = 0) 
             torch.tensor(clips.index[(clips["fold"] == fold.fold) & clips["clip"].isin(fold.clips.tolist())].to_numpy())
             for fold in folds
         ]
-        resampling = SourceResampling.joined([everything.of(some) for some in members])
+        recordings = Recordings.joined([everything.of(some) for some in members])
         lines += [
-            _line(folds, budget, resampling, [tested[fold.fold] for fold in folds])
+            _line(folds, budget, recordings, [tested[fold.fold] for fold in folds])
             for budget in range(len(folds[0].budgets))
         ]
     return lines
 
 
-def _line(
-    folds: Sequence[AttackedFold], budget: int, resampling: SourceResampling, tested: Sequence[int]
-) -> BudgetLine:
+def _line(folds: Sequence[AttackedFold], budget: int, recordings: Recordings, tested: Sequence[int]) -> BudgetLine:
     sizes = [len(fold) for fold in folds]
 
     def rate(weights: Tensor) -> Tensor:
@@ -90,7 +87,7 @@ def _line(
             dim=0
         )
 
-    interval = share_interval(rate, resampling)
+    interval = share_interval(rate, recordings)
     rates = [float(fold.rate("success", budget)) for fold in folds]
     targets = [fold.target_rate(budget) for fold in folds]
     known = [target for target in targets if target is not None]

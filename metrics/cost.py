@@ -90,7 +90,7 @@ def gradients_by_batch(gradients: Tensor, batches: Tensor) -> ReportingBatches:
 def batch_gradients(gradients: Tensor, batches: Tensor) -> Tensor:
     r"""Mean batch gradients over reporting batches, weighted by clips: :math:`\sum_b n_b G_b / \sum_b n_b`.
 
-    It is a mean of maxima, for which resampling gives no valid interval.
+    It is a mean of maxima, which have no valid interval over recordings.
 
     Args:
         gradients: number of gradients spent on each clip ``(clips,)``, over S.

@@ -48,12 +48,11 @@ class FragilityCell(TypedDict):
     clean_kept: Share
 
 
-def summarise_fragility(rows: pd.DataFrame, *, seed: int = 0) -> list[FragilityCell]:
+def summarise_fragility(rows: pd.DataFrame) -> list[FragilityCell]:
     """Compute the cells for each attack, budget and disturbance, per fold and over all folds.
 
     Args:
         rows: one row per fold, attack, budget, clip, transform and strength; clean clips have the attack ``clean``.
-        seed: seed of the resampling.
 
     Returns:
         One cell per fold (then over all folds), attack, budget, transform and strength.
@@ -67,16 +66,16 @@ def summarise_fragility(rows: pd.DataFrame, *, seed: int = 0) -> list[FragilityC
             everyone = pd.Series(True, index=part.index)
             right = ~part["disturbed_success"]
             controls[key] = (
-                share_among(right, everyone, part["recording"], seed=seed),
-                share_among(right, ~part["sound_success"], part["recording"], seed=seed),
+                share_among(part, right, everyone),
+                share_among(part, right, ~part["sound_success"]),
             )
         attacked = some[some["attack"] != CLEAN]
         for key, part in attacked.groupby(["attack", "budget_index", "transform", "strength"], sort=True):
-            cells.append(_cell(fold, part, *controls[key[2:]], seed))
+            cells.append(_cell(fold, part, *controls[key[2:]]))
     return cells
 
 
-def _cell(fold: int | None, rows: pd.DataFrame, accuracy: Share, kept: Share, seed: int) -> FragilityCell:
+def _cell(fold: int | None, rows: pd.DataFrame, accuracy: Share, kept: Share) -> FragilityCell:
     first, recordings = rows.iloc[0], rows["recording"]
     fooled, hit = rows["sound_success"], rows["sound_target_hit"]
     return {
@@ -89,12 +88,10 @@ def _cell(fold: int | None, rows: pd.DataFrame, accuracy: Share, kept: Share, se
         "unit": str(first["unit"]),
         "n": int(rows["clip"].nunique()),
         "recordings": int(recordings.nunique()),
-        "survival": share_among(rows["disturbed_success"], fooled, recordings, seed=seed),
-        "restored": share_among(~rows["disturbed_success"], fooled, recordings, seed=seed),
-        "target_survival": share_among(rows["disturbed_target_hit"], hit, recordings, seed=seed),
-        "fooling_rate": share_among(
-            rows["disturbed_success"], pd.Series(True, index=rows.index), recordings, seed=seed
-        ),
+        "survival": share_among(rows, rows["disturbed_success"], fooled),
+        "restored": share_among(rows, ~rows["disturbed_success"], fooled),
+        "target_survival": share_among(rows, rows["disturbed_target_hit"], hit),
+        "fooling_rate": share_among(rows, rows["disturbed_success"], pd.Series(True, index=rows.index)),
         "clean_accuracy": accuracy,
         "clean_kept": kept,
     }

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import betainc, ndtr, ndtri
+from scipy.special import betainc, ndtri
 from scipy.stats import beta
 from scipy.stats import t as student
 from torch import Tensor
 
-from metrics.recordings import SourceResampling, Statistic, effective_number
+from metrics.recordings import Recordings, Statistic, effective_number
 from metrics.success import fooling_rate
 
 __all__ = [
@@ -28,8 +28,7 @@ __all__ = [
     "PRIOR_OF_AREAS",
     "TOO_FEW",
     "Interval",
-    "SourceResampling",
-    "bca_interval",
+    "Recordings",
     "clopper_pearson",
     "difference_interval",
     "effective_trials",
@@ -78,12 +77,12 @@ class Interval:
 
     low: float
     high: float
-    method: Literal["mid_p", "adjusted_t", "bca", "clopper_pearson", "order_statistics", "fewer than 10 recordings"]
+    method: Literal["mid_p", "adjusted_t", "clopper_pearson", "order_statistics", "fewer than 10 recordings"]
 
 
 def share_interval(
     statistic: Statistic,
-    resampling: SourceResampling,
+    recordings: Recordings,
     confidence: float = 0.95,
     counts: Tensor | None = None,
     *,
@@ -97,7 +96,7 @@ def share_interval(
     Args:
         statistic: the number as a function of how often each clip counts, for example
             ``lambda weights: auc(clean, adversarial, labels, weights)``.
-        resampling: recordings of the same clips.
+        recordings: of the same clips.
         confidence: nominal coverage, in (0, 1).
         counts: weight of each recording in the number ``(recordings,)``, where clips have unequal weights.
         area: whether the number is a mean over pairs of clips.
@@ -109,15 +108,15 @@ def share_interval(
         ValueError: for a confidence outside (0, 1).
     """
     _require_confidence(confidence)
-    recordings = resampling.effective if counts is None else effective_number(counts)
-    if too_few(recordings):
+    effective = recordings.effective if counts is None else effective_number(counts)
+    if too_few(effective):
         return Interval(np.nan, np.nan, TOO_FEW)
-    estimate = float(statistic(torch.ones(resampling.clips, dtype=torch.float64)))
+    estimate = float(statistic(torch.ones(recordings.clips, dtype=torch.float64)))
     if np.isnan(estimate):
         return Interval(np.nan, np.nan, "mid_p")
-    influence = resampling.influence(statistic).numpy()
+    influence = recordings.influence(statistic).numpy()
     kurtosis = influence_kurtosis(influence) if area else None
-    low, high = share_ends(estimate, np.square(influence).sum(), recordings, confidence, kurtosis=kurtosis)
+    low, high = share_ends(estimate, np.square(influence).sum(), effective, confidence, kurtosis=kurtosis)
     return Interval(float(low), float(high), "mid_p")
 
 
@@ -125,7 +124,7 @@ def influence_kurtosis(influence: NDArray[np.float64]) -> NDArray[np.float64]:
     r"""Kurtosis of the influences of R recordings on a number, :math:`R \sum U_r^4 / (\sum U_r^2)^2`.
 
     Args:
-        influence: of each recording, along the last axis (:meth:`metrics.recordings.SourceResampling.influence`).
+        influence: of each recording, along the last axis (:meth:`metrics.recordings.Recordings.influence`).
 
     Returns:
         At least 1: 3 for normal influences, large where a few recordings decide; infinite where none has an influence
@@ -158,18 +157,18 @@ def share_ends(
     return np.where(few, np.nan, low), np.where(few, np.nan, high)
 
 
-def rate_interval(happened: Tensor, resampling: SourceResampling, confidence: float = 0.95) -> Interval:
+def rate_interval(happened: Tensor, recordings: Recordings, confidence: float = 0.95) -> Interval:
     """:func:`share_interval` of a rate.
 
     Args:
         happened: bool ``(clips,)``, over S, or the share in [0, 1] of each clip's targets for which it happened.
-        resampling: recordings of the same clips.
+        recordings: of the same clips.
         confidence: nominal coverage, in (0, 1).
 
     Returns:
         The interval, as in :func:`share_interval`.
     """
-    return share_interval(lambda weights: fooling_rate(happened, weights), resampling, confidence)
+    return share_interval(lambda weights: fooling_rate(happened, weights), recordings, confidence)
 
 
 def paired_difference_interval(
@@ -196,11 +195,12 @@ def paired_difference_interval(
             f"{tuple(second.shape)} and {len(recordings)} recordings"
         )
     difference = first.cpu().double() - second.cpu().double()
-    resampling = SourceResampling(recordings)
-    return difference_interval(lambda weights: weights @ difference / weights.sum(-1), resampling, confidence)
+    return difference_interval(
+        lambda weights: weights @ difference / weights.sum(-1), Recordings(recordings), confidence
+    )
 
 
-def difference_interval(statistic: Statistic, resampling: SourceResampling, confidence: float = 0.95) -> Interval:
+def difference_interval(statistic: Statistic, recordings: Recordings, confidence: float = 0.95) -> Interval:
     r"""Interval of a difference in [-1, 1] between two numbers over the same clips.
 
     Two recordings are added, one for which the difference is 1 and one for which it is -1 (Bonett and Price 2012 do so
@@ -214,7 +214,7 @@ def difference_interval(statistic: Statistic, resampling: SourceResampling, conf
 
     Args:
         statistic: the difference as a function of how often each clip counts.
-        resampling: recordings of the same clips.
+        recordings: of the same clips.
         confidence: nominal coverage, in (0, 1).
 
     Returns:
@@ -224,17 +224,17 @@ def difference_interval(statistic: Statistic, resampling: SourceResampling, conf
         ValueError: for a confidence outside (0, 1).
     """
     _require_confidence(confidence)
-    recordings = resampling.effective
-    if too_few(recordings):
+    effective = recordings.effective
+    if too_few(effective):
         return Interval(np.nan, np.nan, TOO_FEW)
-    estimate = float(statistic(torch.ones(resampling.clips, dtype=torch.float64)))
+    estimate = float(statistic(torch.ones(recordings.clips, dtype=torch.float64)))
     if np.isnan(estimate):
         return Interval(np.nan, np.nan, "adjusted_t")
-    low, high = adjusted_t_ends(estimate, resampling.variance(statistic), recordings, confidence)
+    low, high = adjusted_t_ends(estimate, recordings.variance(statistic), effective, confidence)
     return Interval(float(low), float(high), "adjusted_t")
 
 
-def median_interval(values: Tensor, resampling: SourceResampling, confidence: float = 0.95) -> Interval:
+def median_interval(values: Tensor, recordings: Recordings, confidence: float = 0.95) -> Interval:
     r"""Interval of a median between two of the values: order statistics (Woodruff 1952).
 
     Below the lower end, and above the upper one, lies the largest share :math:`k / n^*` of the clips with
@@ -244,7 +244,7 @@ def median_interval(values: Tensor, resampling: SourceResampling, confidence: fl
 
     Args:
         values: one per clip ``(clips,)``; they may be infinite.
-        resampling: recordings of the same clips.
+        recordings: of the same clips.
         confidence: nominal coverage, in (0, 1).
 
     Returns:
@@ -254,8 +254,8 @@ def median_interval(values: Tensor, resampling: SourceResampling, confidence: fl
         ValueError: for a confidence outside (0, 1).
     """
     _require_confidence(confidence)
-    recordings = resampling.effective
-    if too_few(recordings):
+    effective = recordings.effective
+    if too_few(effective):
         return Interval(np.nan, np.nan, TOO_FEW)
     ordered = values.double().sort().values
     middle = ordered[(len(ordered) - 1) // 2]
@@ -264,9 +264,9 @@ def median_interval(values: Tensor, resampling: SourceResampling, confidence: fl
     for side in (values.double() <= middle, values.double() < middle):
         share = float(side.double().mean())
         if 0 < share < 1:
-            designs.append(resampling.variance(partial(fooling_rate, side)) / (share * (1 - share)))
-    half_variance = max(designs, default=1 / recordings) / 4
-    trials = float(effective_trials(0.5, half_variance, recordings, confidence))
+            designs.append(recordings.variance(partial(fooling_rate, side)) / (share * (1 - share)))
+    half_variance = max(designs, default=1 / effective) / 4
+    trials = float(effective_trials(0.5, half_variance, effective, confidence))
     # P(X <= k) of k successes in n trials of probability 1/2, for fractional numbers too.
     few = brentq(lambda k: betainc(trials - k, k + 1, 0.5) - (1 - confidence) / 2, -1 + 1e-9, trials / 2)
     below = math.floor(len(ordered) * max(few, 0.0) / trials + 1e-9)
@@ -362,55 +362,6 @@ def adjusted_t_ends(
     return np.maximum(centre - reach, -1.0), np.minimum(centre + reach, 1.0)
 
 
-def bca_interval(statistic: Statistic, resampling: SourceResampling, confidence: float = 0.95) -> Interval:
-    r"""Bias-corrected and accelerated bootstrap interval (Efron 1987).
-
-    .. math:: [\hat\theta^*_{(\alpha_1)}, \hat\theta^*_{(\alpha_2)}],\quad
-              \alpha_{1, 2} = \Phi\Big(\hat z_0 + \frac{\hat z_0 + z}{1 - \hat a (\hat z_0 + z)}\Big),\
-              z = \Phi^{-1}(\tfrac{1 \mp 0.95}{2})
-
-    with :math:`\hat z_0 = \Phi^{-1}(P(\theta^* < \hat\theta) + \tfrac12 P(\theta^* = \hat\theta))` and
-    :math:`\hat a = \sum_i u_i^3 / (6 (\sum_i u_i^2)^{3/2})`, where :math:`u_i` is the mean of the
-    leave-one-recording-out estimates minus the i-th of them.
-
-    Args:
-        statistic: from weights ``(..., clips)`` to the number, float64 with the leading shape, for example
-            ``lambda weights: auc(clean, adversarial, labels, weights)``.
-        resampling: draws of recordings over the same clips.
-        confidence: nominal coverage, in (0, 1).
-
-    Returns:
-        The interval. Both ends equal the estimate where every draw gives the same number, and are NaN with fewer than
-        two recordings or where the number is undefined. Draws in which it is undefined (no clip of S) are left out.
-
-    Raises:
-        ValueError: for a confidence outside (0, 1).
-    """
-    _require_confidence(confidence)
-    clips = resampling.weights.shape[1]
-    estimate = float(statistic(torch.ones(clips, dtype=torch.float64))) if clips else float("nan")
-    if resampling.sources < 2 or np.isnan(estimate):
-        return Interval(float("nan"), float("nan"), "bca")
-    drawn = _numbers(statistic(resampling.weights))
-    if not len(drawn):
-        return Interval(float("nan"), float("nan"), "bca")
-    if np.ptp(drawn) == 0:
-        return Interval(float(drawn[0]), float(drawn[0]), "bca")
-    # A draw that reproduces the estimate up to rounding counts as a tie.
-    rounding = 1e-12 * np.ptp(drawn)
-    below = (np.mean(drawn < estimate - rounding) + np.mean(drawn <= estimate + rounding)) / 2
-    # An estimate outside all draws would make the bias infinite; half a draw is the resolution of the bootstrap.
-    half = 0.5 / len(drawn)
-    bias = ndtri(np.clip(below, half, 1 - half))
-    left_out = _numbers(statistic(resampling.without_one))
-    influence = left_out.mean() - left_out if len(left_out) else left_out
-    spread = np.sum(influence**2)
-    acceleration = np.sum(influence**3) / (6 * spread**1.5) if spread > 0 else 0.0
-    shifted = bias + ndtri(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
-    low, high = np.quantile(drawn, ndtr(bias + shifted / (1 - acceleration * shifted)))
-    return Interval(float(low), float(high), "bca")
-
-
 def clopper_pearson(successes: float, clips: int, sources: int, confidence: float = 0.95) -> Interval:
     r"""Exact binomial interval (Clopper and Pearson 1934) with recordings, not clips, as the independent trials.
 
@@ -441,10 +392,6 @@ def clopper_pearson(successes: float, clips: int, sources: int, confidence: floa
     low = float(beta.ppf(tail, equivalent, sources - equivalent + 1)) if successes else 0.0
     high = float(beta.ppf(1 - tail, equivalent + 1, sources - equivalent)) if successes < clips else 1.0
     return Interval(low, high, "clopper_pearson")
-
-
-def _numbers(values: Tensor) -> NDArray[np.float64]:
-    return values[~values.isnan()].numpy()
 
 
 def _require_confidence(confidence: float) -> None:

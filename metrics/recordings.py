@@ -1,49 +1,43 @@
-"""Recordings as the independent units: their effective number, draws of them, and the influence of each."""
+"""Recordings as the independent units: their effective number, and the influence of each on a number."""
 
+import math
 from collections.abc import Callable, Hashable, Sequence
-from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 Statistic = Callable[[Tensor], Tensor]
-"""From weights ``(..., clips)``, how often each clip counts, to a number, float64 with the leading shape."""
+"""From weights ``(..., clips)``, how much each clip counts, to a number, float64 with the leading shape."""
 
 
-class SourceResampling:
-    """Draws of recordings with replacement, the same for every victim tested on the same clips.
+class Recordings:
+    """The recordings that some clips were cut from, as the units over which a number of those clips varies.
 
-    The draws depend on the set of recordings and the seed alone, neither on the order of the clips nor on a victim's
-    results. For a victim that classifies only some of the clips correctly, :meth:`of` selects its columns, so that
-    differences between victims can be computed resample by resample. Draws are made lazily, on first use.
+    For a victim that classifies only some of the clips correctly, :meth:`of` selects them.
 
     Args:
-        sources: recording that each tested clip was cut from ``(clips,)``.
-        resamples: number of draws.
-        seed: seed of the draws.
+        recordings: recording that each clip was cut from ``(clips,)``.
 
     Attributes:
-        sources: number of recordings that have a clip here.
+        number: number of recordings that have a clip here.
 
     Raises:
-        ValueError: without a clip or a draw.
+        ValueError: without a clip.
     """
 
-    def __init__(self, sources: Sequence[Hashable], resamples: int = 2000, seed: int = 0) -> None:
-        if not len(sources) or resamples < 1:
-            raise ValueError(
-                f"expected clips and at least one resample, got {len(sources)} clips, {resamples} resamples"
-            )
-        names, places = np.unique([str(source) for source in sources], return_inverse=True)
-        self._population = (len(names), resamples, seed)
+    def __init__(self, recordings: Sequence[Hashable]) -> None:
+        if not len(recordings):
+            raise ValueError("expected the recording of each clip, got no clip")
+        self._names, places = np.unique([str(name) for name in recordings], return_inverse=True)
         self._place_of(torch.from_numpy(places))
 
     def _place_of(self, places: Tensor) -> None:
-        """Set the recording of each clip ``(clips,)``, as its number among all that may be drawn."""
+        """Set the recording of each clip ``(clips,)``, as its place among the names."""
+        self._of_folds = math.inf
         self._places = places
         self._present, self._clips = places.unique(return_counts=True)
-        self.sources: int = len(self._present)
+        self.number: int = len(self._present)
 
     @property
     def clips(self) -> int:
@@ -52,53 +46,49 @@ class SourceResampling:
 
     @property
     def effective(self) -> float:
-        """Effective number of the recordings (:func:`effective_number`)."""
-        return effective_number(self._clips)
-
-    @cached_property
-    def weights(self) -> Tensor:
-        """How often each clip is drawn, float64 ``(resamples, clips)``."""
-        number, resamples, seed = self._population
-        drawn = np.random.default_rng(seed).integers(0, number, size=(resamples, number))
-        rows = number * np.arange(resamples)[:, None]
-        counts = np.bincount((drawn + rows).ravel(), minlength=resamples * number).reshape(resamples, number)
-        return torch.from_numpy(counts[:, self._places.numpy()].astype(np.float64))
-
-    @cached_property
-    def without_one(self) -> Tensor:
-        """Weights that leave out one recording per row, float64 ``(recordings, clips)``, even those without a clip."""
-        return (self._places != torch.arange(self._population[0])[:, None]).double()
+        """Effective number of the recordings (:func:`effective_number`); after :meth:`over_folds` at most its bound."""
+        return min(effective_number(self._clips), self._of_folds)
 
     @classmethod
-    def joined(cls, parts: Sequence["SourceResampling"]) -> "SourceResampling":
-        """Concatenate parts of one resampling, for a number over several sets of clips.
+    def joined(cls, parts: Sequence["Recordings"]) -> "Recordings":
+        """Concatenate parts of one set of recordings, for a mean over folds.
 
         Args:
-            parts: what :meth:`of` returned for each set.
+            parts: what :meth:`of` returned for the clips of each fold.
 
         Raises:
-            ValueError: if the parts do not come from one resampling.
+            ValueError: if the parts are not of one set.
         """
-        if len({part._population for part in parts}) != 1:
-            raise ValueError(
-                "expected parts of one resampling, got parts with different seeds or numbers of draws or recordings"
-            )
-        return parts[0]._with_places(torch.cat([part._places for part in parts]))
+        if any(part._names is not parts[0]._names for part in parts):
+            raise ValueError("expected parts of one set of recordings, got parts of several")
+        together = parts[0]._with_places(torch.cat([part._places for part in parts]))
+        together._of_folds = effective_over_folds([part.effective for part in parts])
+        return together
 
-    def of(self, clips: Tensor) -> "SourceResampling":
-        """Restrict the draws to some of the clips.
+    def over_folds(self, folds: Sequence[Tensor | slice]) -> "Recordings":
+        """The same clips, for a mean over folds in which each fold counts alike, however few clips it has.
 
         Args:
-            clips: a bool mask or indices of the tested clips, for example S of one victim.
+            folds: what :meth:`of` takes, for the clips of each fold.
 
         Returns:
-            A resampling whose weights have only these columns.
+            Recordings whose effective number is at most :func:`effective_over_folds`.
+        """
+        same = self._with_places(self._places)
+        same._of_folds = effective_over_folds([self.of(fold).effective for fold in folds])
+        return same
+
+    def of(self, clips: Tensor | slice) -> "Recordings":
+        """The recordings of some of the clips.
+
+        Args:
+            clips: a bool mask, indices or a slice of the clips, for example S of one victim.
         """
         return self._with_places(self._places[clips])
 
-    def _with_places(self, places: Tensor) -> "SourceResampling":
-        chosen = object.__new__(SourceResampling)
-        chosen._population = self._population
+    def _with_places(self, places: Tensor) -> "Recordings":
+        chosen = object.__new__(Recordings)
+        chosen._names = self._names
         chosen._place_of(places)
         return chosen
 
@@ -115,7 +105,7 @@ class SourceResampling:
         """
         weights = torch.ones(self.clips, dtype=torch.float64, requires_grad=True)
         (slope,) = torch.autograd.grad(statistic(weights), weights)
-        total = torch.zeros(self._population[0], dtype=torch.float64)
+        total = torch.zeros(len(self._names), dtype=torch.float64)
         # Where the number is undefined (a fold with a single clip) the gradient is NaN and counts as 0.
         return total.index_add(0, self._places, slope.nan_to_num(0.0))[self._present]
 
@@ -131,6 +121,24 @@ class SourceResampling:
             The variance, in the squared unit of the number.
         """
         return float(self.influence(statistic).square().sum())
+
+
+def effective_over_folds(folds: Sequence[float]) -> float:
+    r"""Largest effective number of recordings of a mean over folds in which each fold counts alike.
+
+    .. math:: F \min_f m_f
+
+    with :math:`m_f` the effective number of the recordings of fold f. A mean over 40 clips and over 6 varies about as
+    much as one over twelve: the fold of 6 has half of the weight, and the variance on it is hardly known.
+
+    Args:
+        folds: effective number of recordings of each fold.
+
+    Returns:
+        The bound, which the effective number of all recordings together is below where folds are about equal or test
+        the same recordings; infinite without a fold.
+    """
+    return len(folds) * min(folds) if folds else math.inf
 
 
 def effective_number(counts: Tensor) -> float:

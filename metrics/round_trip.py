@@ -46,12 +46,11 @@ class RoundTripCell(TypedDict):
     clipped: float
 
 
-def summarise_round_trip(rows: pd.DataFrame, *, seed: int = 0) -> list[RoundTripCell]:
+def summarise_round_trip(rows: pd.DataFrame) -> list[RoundTripCell]:
     """Compute the cells for each attack and budget, per fold and over all folds.
 
     Args:
         rows: one row per fold, attack, budget and clip.
-        seed: seed of the resampling.
 
     Returns:
         One cell per fold (then over all folds), attack and budget.
@@ -60,11 +59,11 @@ def summarise_round_trip(rows: pd.DataFrame, *, seed: int = 0) -> list[RoundTrip
     for fold in [*sorted(rows["fold"].unique().tolist()), None]:
         some = rows if fold is None else rows[rows["fold"] == fold]
         for _, part in some.groupby(["attack", "budget_index"], sort=True):
-            cells.append(_cell(fold, part.reset_index(drop=True), seed))
+            cells.append(_cell(fold, part.reset_index(drop=True)))
     return cells
 
 
-def _cell(fold: int | None, rows: pd.DataFrame, seed: int) -> RoundTripCell:
+def _cell(fold: int | None, rows: pd.DataFrame) -> RoundTripCell:
     recordings, everyone = rows["recording"].astype(str), pd.Series(True, index=rows.index)
     fooled, hit = rows["map_success"], rows["map_target_hit"]
     return {
@@ -74,13 +73,13 @@ def _cell(fold: int | None, rows: pd.DataFrame, seed: int) -> RoundTripCell:
         "budget": str(rows["budget"].iloc[0]),
         "n": int(rows["clip"].nunique()),
         "recordings": int(recordings.nunique()),
-        "map_fooling_rate": share_among(fooled, everyone, recordings, seed=seed),
-        "sound_fooling_rate": share_among(rows["sound_success"], everyone, recordings, seed=seed),
-        "survival": share_among(rows["sound_success"], fooled, recordings, seed=seed),
-        "target_survival": share_among(rows["sound_target_hit"], hit, recordings, seed=seed),
-        "snr_db": median_among(rows["snr_db"], fooled, recordings),
-        "snr_db_all": median_among(rows["snr_db"], everyone, recordings),
-        "consistency": median_among(rows["consistency"], everyone, recordings),
+        "map_fooling_rate": share_among(rows, fooled, everyone),
+        "sound_fooling_rate": share_among(rows, rows["sound_success"], everyone),
+        "survival": share_among(rows, rows["sound_success"], fooled),
+        "target_survival": share_among(rows, rows["sound_target_hit"], hit),
+        "snr_db": median_among(rows, rows["snr_db"], fooled),
+        "snr_db_all": median_among(rows, rows["snr_db"], everyone),
+        "consistency": median_among(rows, rows["consistency"], everyone),
         "silent": int(rows.loc[rows["snr_db"].isna(), "clip"].nunique()),
         "clipped": float((rows["peak"] > 1).mean()),
     }

@@ -110,7 +110,7 @@ def fooling_rate(success: Tensor, weights: Tensor | None = None) -> Tensor:
 
     Args:
         success: bool ``(clips,)``, over S.
-        weights: how often each clip counts, ``(..., clips)``, as a resampling draws them; 1 each by default.
+        weights: how much each clip counts, ``(..., clips)``; 1 each by default.
 
     Returns:
         float64 with the leading shape of the weights, in [0, 1]; NaN, a missing number, where no clip counts.

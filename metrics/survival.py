@@ -5,8 +5,9 @@ from typing import Any, TypedDict
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
-from metrics.intervals import SourceResampling, median_interval, share_interval
+from metrics.intervals import Recordings, median_interval, share_interval
 
 
 class Share(TypedDict):
@@ -16,7 +17,7 @@ class Share(TypedDict):
         share: in [0, 1]; None where no clip counts.
         low: lower end; None below ten effective recordings.
         high: upper end; None where ``low`` is.
-        n: number of clips that count, each once per fold that tests it.
+        n: number of distinct clips that count, however many folds test them.
     """
 
     share: float | None
@@ -32,7 +33,7 @@ class Median(TypedDict):
         median: None where no clip counts; may be infinite.
         low: lower end; None below ten effective recordings; may be infinite.
         high: upper end; None where ``low`` is; may be infinite.
-        n: number of clips that count, each once per fold that tests it.
+        n: number of distinct clips that count, however many folds test them.
     """
 
     median: float | None
@@ -41,51 +42,50 @@ class Median(TypedDict):
     n: int
 
 
-def share_among(
-    happened: "pd.Series[Any]", counted: "pd.Series[bool]", recordings: "pd.Series[str]", *, seed: int = 0
-) -> Share:
-    """Share of the counted clips for which a condition is true.
+def share_among(rows: pd.DataFrame, happened: "pd.Series[Any]", counted: "pd.Series[bool]") -> Share:
+    """Share of the counted rows for which a condition is true.
 
     Args:
-        happened: whether the condition is true, per clip, or the share in [0, 1] of its targets for which it is.
-        counted: whether the clip counts, per clip.
-        recordings: recording that each clip was cut from.
-        seed: seed of the resampling.
+        rows: ``clip`` and ``recording`` of each row.
+        happened: whether the condition is true, per row, or the share in [0, 1] of its targets for which it is.
+        counted: whether the row counts.
 
     Returns:
         The share in [0, 1] with its interval.
     """
     counts = counted.to_numpy(bool)
-    n = int(counts.sum())
-    if not n:
+    if not counts.any():
         return {"share": None, "low": None, "high": None, "n": 0}
     hits = torch.from_numpy(happened.to_numpy(np.float64)[counts])
-    resampling = SourceResampling(recordings.to_numpy()[counts].tolist(), seed=seed)
-    ends = share_interval(lambda weights: weights @ hits / weights.sum(-1), resampling)
-    return {"share": float(hits.mean()), **_ends(ends.low, ends.high), "n": n}
+    recordings = Recordings(rows["recording"].to_numpy()[counts].tolist())
+    ends = share_interval(lambda weights: weights @ hits / weights.sum(-1), recordings)
+    return {"share": float(hits.mean()), **_ends(ends.low, ends.high), "n": _distinct(rows, counts)}
 
 
-def median_among(values: "pd.Series[float]", counted: "pd.Series[bool]", recordings: "pd.Series[str]") -> Median:
-    """Median of a number over the counted clips that have it.
+def median_among(rows: pd.DataFrame, values: "pd.Series[float]", counted: "pd.Series[bool]") -> Median:
+    """Median of a number over the counted rows that have it.
 
     Args:
-        values: one value per clip, in any unit; NaN where a clip has none.
-        counted: whether the clip counts, per clip.
-        recordings: recording that each clip was cut from.
+        rows: ``clip`` and ``recording`` of each row.
+        values: one value per row, in any unit; NaN where it has none.
+        counted: whether the row counts.
 
     Returns:
         The median in the unit of the values, with its interval.
     """
     chosen = counted.to_numpy(bool) & values.notna().to_numpy()
-    n = int(chosen.sum())
-    if not n:
+    if not chosen.any():
         return {"median": None, "low": None, "high": None, "n": 0}
     some = np.asarray(values, np.float64)[chosen]
-    ends = median_interval(torch.from_numpy(some), SourceResampling(recordings.to_numpy()[chosen].tolist()))
+    ends = median_interval(torch.from_numpy(some), Recordings(rows["recording"].to_numpy()[chosen].tolist()))
     with np.errstate(invalid="ignore"):
         middle = float(np.median(some))
     # Between two infinities of opposite sign there is no number.
-    return {"median": None if np.isnan(middle) else middle, **_ends(ends.low, ends.high), "n": n}
+    return {"median": None if np.isnan(middle) else middle, **_ends(ends.low, ends.high), "n": _distinct(rows, chosen)}
+
+
+def _distinct(rows: pd.DataFrame, counted: NDArray[np.bool_]) -> int:
+    return int(rows.loc[counted, "clip"].nunique())
 
 
 class _Ends(TypedDict):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metrics.attack_summary import THE_SIX
 from metrics.auc import auc
-from metrics.intervals import SourceResampling, share_interval
+from metrics.intervals import Recordings, share_interval
 from metrics.recordings import effective_number
 from metrics.transfer_ratio import (
     counts_by_recording,
@@ -23,12 +23,11 @@ from metrics.transfer_ratio import (
 from storage.summaries import TransferCell
 
 
-def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[TransferCell]:
+def summarise_transfer(rows: pd.DataFrame) -> list[TransferCell]:
     """Compute the cells of one source: for each target, per attack and averaged over the six, per fold and over folds.
 
     Args:
         rows: one row per fold, attack, budget, clip and target, all of one source.
-        seed: seed of the resampling.
 
     Returns:
         The cells. ``fold`` is None over all folds; ``attack`` is None for the unweighted mean over the six attacks,
@@ -45,15 +44,15 @@ def summarise_transfer(rows: pd.DataFrame, *, seed: int = 0) -> list[TransferCel
             if "target_representation" in some:
                 place["target_representation"] = str(some["target_representation"].iloc[0])
                 place["target_sample_rate"] = int(some["target_sample_rate"].iloc[0])
-            cells += [place | {"attack": attack} | _cell(part, seed) for attack, part in attacks.items()]
+            cells += [place | {"attack": attack} | _cell(part) for attack, part in attacks.items()]
             # An attack that is missing on some folds would give the other folds more weight.
             everywhere = some["fold"].nunique()
             if all(name in attacks and attacks[name]["fold"].nunique() == everywhere for name in THE_SIX):
-                cells.append(place | {"attack": None} | _mean_cell([attacks[name] for name in THE_SIX], seed))
+                cells.append(place | {"attack": None} | _mean_cell([attacks[name] for name in THE_SIX]))
     return [cast(TransferCell, cell) for cell in cells]
 
 
-def _cell(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+def _cell(rows: pd.DataFrame) -> dict[str, Any]:
     numerators, denominators = _counts(rows, "success")
     hits, hit_denominators = _counts(rows, "reached_target_label")
     cell = {
@@ -64,10 +63,10 @@ def _cell(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
         "target_hit_denominator": int(hit_denominators.sum()),
         "auc_on_target": _auc_on_target(rows),
     }
-    return cell | _distinct(rows) | _interval([rows], seed)
+    return cell | _distinct(rows) | _interval([rows])
 
 
-def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
+def _mean_cell(attacks: Sequence[pd.DataFrame]) -> dict[str, Any]:
     counts = [_counts(rows, "success") for rows in attacks]
     ratios = torch.tensor([transfer_ratio(*pair) for pair in counts], dtype=torch.float64)
     hits = [transfer_ratio(*_counts(rows, "reached_target_label")) for rows in attacks]
@@ -82,7 +81,7 @@ def _mean_cell(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, Any]:
         "target_hit_ratio": float(np.mean(hits)),
         "auc_on_target": float(np.mean(areas)) if len(areas) == len(attacks) else None,
     }
-    return cell | _distinct(pd.concat(attacks)) | _interval(attacks, seed)
+    return cell | _distinct(pd.concat(attacks)) | _interval(attacks)
 
 
 def _distinct(rows: pd.DataFrame) -> dict[str, int]:
@@ -104,7 +103,7 @@ def _counts(rows: pd.DataFrame, what: str) -> tuple[Tensor, Tensor]:
     return torch.tensor([pair[0] for pair in pairs]), torch.tensor([pair[1] for pair in pairs])
 
 
-def _interval(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, float | str]:
+def _interval(attacks: Sequence[pd.DataFrame]) -> dict[str, float | str]:
     """Interval of the ratio, or of its mean over attacks, with recordings as the independent units."""
     together = pd.concat(attacks)
     recordings = sorted(together["recording"].astype(str).unique())
@@ -112,7 +111,7 @@ def _interval(attacks: Sequence[pd.DataFrame], seed: int) -> dict[str, float | s
     # The weight of a recording in a ratio is its share of the denominator. A mean over attacks is treated as no more
     # certain than its attack with the smallest effective number of recordings, whose few clips may show no variance.
     fewest = min((fools for _, fools in counts), key=effective_number)
-    ends = share_interval(mean_ratio_of(counts), SourceResampling(recordings, seed=seed), counts=fewest)
+    ends = share_interval(mean_ratio_of(counts), Recordings(recordings), counts=fewest)
     return {"ratio_low": ends.low, "ratio_high": ends.high, "interval_method": ends.method}
 
 

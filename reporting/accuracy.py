@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metrics.intervals import Interval, SourceResampling, difference_interval, share_interval
+from metrics.intervals import Interval, Recordings, difference_interval, share_interval
 from metrics.success import fooling_rate
 from reporting.estimates import Estimate
 from reporting.runs import Run
@@ -35,16 +35,12 @@ class TestedFold:
 class Accuracies:
     """Accuracies of runs with intervals over recordings.
 
-    Models tested on the same clips share one resampling, so that differences between them are paired.
-
-    Args:
-        seed: seed of the resampling.
+    Differences between models tested on the same clips are paired.
     """
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    def __init__(self) -> None:
         self._tested: dict[str, list[TestedFold]] = {}
-        self._resamplings: dict[tuple[tuple[str, str], ...], SourceResampling] = {}
+        self._recordings: dict[tuple[tuple[str, str], ...], Recordings] = {}
         self._clips: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._means: dict[tuple[str, ...], Estimate | None] = {}
 
@@ -115,7 +111,7 @@ class Accuracies:
             by_seed.append(
                 _value([[[[f for f in run if f.fold in common] for run in runs] for runs in side] for side in tested])
             )
-        places, resampling = self._resampled(kept)
+        places, recordings = self._recordings_of(kept)
         names = dict.fromkeys(run.name for side in (first, second) for runs in side for run in runs)
         return Estimate(
             value=value,
@@ -127,8 +123,8 @@ class Accuracies:
             by_fold=tuple(by_fold),
             by_seed=tuple(by_seed),
             same_recordings=_same_recordings(kept),
-            recording_error=resampling.variance(_Difference(kept, [1.0, -1.0], places)) ** 0.5,
-            recordings=resampling.sources,
+            recording_error=recordings.variance(_Difference(kept, [1.0, -1.0], places)) ** 0.5,
+            recordings=recordings.number,
         )
 
     def tested(self, run: Run) -> list[TestedFold]:
@@ -165,12 +161,12 @@ class Accuracies:
     def _interval(
         self, sides: list[list[list[list[TestedFold]]]], signs: list[float], confidence: float = 0.95
     ) -> Interval:
-        places, resampling = self._resampled(sides)
+        places, recordings = self._recordings_of(sides)
         over_recordings = share_interval if len(sides) == 1 else difference_interval
-        return over_recordings(_Difference(sides, signs, places), resampling, confidence)
+        return over_recordings(_Difference(sides, signs, places), recordings, confidence)
 
-    def _resampled(self, sides: list[list[list[list[TestedFold]]]]) -> tuple[dict[str, int], SourceResampling]:
-        """The position of each test clip by name, and the resampling of all their recordings."""
+    def _recordings_of(self, sides: list[list[list[list[TestedFold]]]]) -> tuple[dict[str, int], Recordings]:
+        """The position of each test clip by name, and the recordings of all of them."""
         union: dict[str, str] = {}
         for side in sides:
             for setting in side:
@@ -178,9 +174,16 @@ class Accuracies:
                     for fold in run:
                         union.update(zip(fold.clips, fold.sources, strict=True))
         key = tuple(sorted(union.items()))
-        if key not in self._resamplings:
-            self._resamplings[key] = SourceResampling([source for _, source in key], seed=self.seed)
-        return {clip: place for place, (clip, _) in enumerate(key)}, self._resamplings[key]
+        if key not in self._recordings:
+            self._recordings[key] = Recordings([source for _, source in key])
+        places = {clip: place for place, (clip, _) in enumerate(key)}
+        runs = [run for side in sides for setting in side for run in setting]
+        # Of several runs, the one whose mean over folds is known least.
+        least = min(
+            (self._recordings[key].over_folds([_index(fold.clips, places) for fold in run]) for run in runs),
+            key=lambda recordings: recordings.effective,
+        )
+        return places, least
 
 
 def accuracy_of(folds: Sequence[TestedFold]) -> float:
@@ -211,9 +214,13 @@ class _Difference:
     ) -> None:
         self.signs = signs
         self.sides = [
-            [[[(fold.correct, _index(fold.clips, places)) for fold in run] for run in setting] for setting in side]
+            [
+                [[(fold.correct, None if places is None else _index(fold.clips, places)) for fold in run]
+                 for run in setting]
+                for setting in side
+            ]
             for side in sides
-        ]
+        ]  # fmt: skip
 
     def __call__(self, weights: Tensor) -> Tensor:
         total = torch.zeros((), dtype=torch.float64)
@@ -242,11 +249,9 @@ def _share(correct: Tensor, place: slice | Tensor | None, weights: Tensor) -> Te
     return fooling_rate(correct, None if place is None else weights[..., place])
 
 
-def _index(clips: Sequence[str], places: dict[str, int] | None) -> slice | Tensor | None:
-    if places is None:
-        return None
+def _index(clips: Sequence[str], places: dict[str, int]) -> slice | Tensor:
     numbers = [places[clip] for clip in clips]
-    # A slice needs no copy, and copying would take most of the time of a resample.
+    # A slice needs no copy, and copying would take most of the time.
     if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
         return slice(numbers[0], numbers[0] + len(numbers))
     return torch.tensor(numbers)

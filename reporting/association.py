@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
-from metrics.intervals import SourceResampling, bca_interval
 from reporting.estimates import log_gradients, six_auc
 from reporting.paper_numbers import ITERATIVE, PaperSetting, paper_settings
 from reporting.runs import Run
@@ -59,8 +57,6 @@ class Association:
 
     Attributes:
         within: Pearson correlation of values centred in their strata.
-        low: lower end of its 95 % interval, strata resampled.
-        high: upper end of it.
         p: two-sided p of the stratified permutation test.
         smallest_p: smallest p that these strata can give.
         strata: number of strata with two points or more.
@@ -72,8 +68,6 @@ class Association:
     """
 
     within: float
-    low: float
-    high: float
     p: float
     smallest_p: float
     strata: int
@@ -146,7 +140,7 @@ def associate(points: Sequence[Point], measure: str, seed: int = 0) -> Associati
     Args:
         points: settings.
         measure: ``auc`` or ``log_gradients``.
-        seed: seed of permutations and of the resampling of strata.
+        seed: seed of permutations.
 
     Returns:
         Both correlations with their tests; None without at least two strata of two or more differing points.
@@ -161,14 +155,11 @@ def associate(points: Sequence[Point], measure: str, seed: int = 0) -> Associati
     ):
         return None
     within, p, smallest = stratified_permutation(centred, seed)
-    low, high = _interval_over_strata(centred, seed)
     x, y = (np.array(values) for values in zip(*((point.accuracy, y) for point, y in pairs), strict=True))
     pooled, pooled_p = _spearman(x, y, seed)
     decided = len(centred) >= FEWEST_STRATA and p < SIGNIFICANT
     return Association(
         within=within,
-        low=low,
-        high=high,
         p=p,
         smallest_p=smallest,
         strata=len(centred),
@@ -222,19 +213,6 @@ def _spearman(x: Values, y: Values, seed: int) -> tuple[float, float]:
         return stratified_permutation([ranks], seed)[:2]
     found = spearmanr(x, y)
     return float(found.statistic), float(found.pvalue)
-
-
-def _interval_over_strata(centred: Sequence[Values], seed: int) -> tuple[float, float]:
-    products = torch.tensor(
-        np.array([[part[:, 0] @ part[:, 1], part[:, 0] @ part[:, 0], part[:, 1] @ part[:, 1]] for part in centred])
-    )
-
-    def correlation(weights: torch.Tensor) -> torch.Tensor:
-        xy, xx, yy = (weights @ products).unbind(dim=-1)
-        return xy / (xx * yy).sqrt()
-
-    interval = bca_interval(correlation, SourceResampling([f"{k:03d}" for k in range(len(centred))], seed=seed))
-    return interval.low, interval.high
 
 
 def _centred(values: Values) -> Values:

@@ -62,6 +62,11 @@ class Estimate:
     recording_error: float | None = None
     recordings: int | None = None
 
+    @property
+    def counted(self) -> str:
+        """The distinct clips and recordings, in words."""
+        return f"{self.n} clips" + ("" if self.recordings is None else f" of {self.recordings} recordings")
+
 
 SEEDS = "mean of the seeds' 95 % ends"
 """Assumes that seeds are fully correlated, because they are tested on the same recordings; never too narrow."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from metrics.attack_summary import CHECK
 from metrics.intervals import share_ends
-from metrics.recordings import effective_number
+from metrics.recordings import effective_number, effective_over_folds
 from reporting.accuracy import Accuracies, TestedFold
 from reporting.estimates import Estimate
 from reporting.runs import Run
@@ -66,7 +66,7 @@ class _Population:
         recording: position of each clip's recording among the recordings ``(clips,)``.
         recordings: number of recordings.
         clips: number of distinct clips.
-        effective: effective number of recordings.
+        effective: effective number of recordings, of a mean over folds.
     """
 
     fold: NDArray[np.intp]
@@ -85,7 +85,11 @@ class _Population:
         distinct = np.unique(name, return_index=True)[1]
         clips = np.unique(recording[distinct], return_counts=True)[1]
         weights = 1 / (len(folds) * counts[place])
-        effective = effective_number(torch.from_numpy(clips))
+        of_folds = [
+            effective_number(torch.from_numpy(np.unique(recording[fold == one], return_counts=True)[1]))
+            for one in folds
+        ]
+        effective = min(effective_number(torch.from_numpy(clips)), effective_over_folds(of_folds))
         return cls(place, len(folds), weights, of_recording, len(recordings), len(distinct), effective)
 
 
@@ -279,11 +283,10 @@ class RobustAccuracies(Accuracies):
     Args:
         attacked: the attacked clips of each run, by its name.
         threat: the attack and budget.
-        seed: seed of the resampling.
     """
 
-    def __init__(self, attacked: dict[str, AttackedClips], threat: Threat, seed: int = 0) -> None:
-        super().__init__(seed)
+    def __init__(self, attacked: dict[str, AttackedClips], threat: Threat) -> None:
+        super().__init__()
         self.attacked = attacked
         self.threat = threat
 

@@ -110,7 +110,7 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
         selection: runs that may be compared.
         output: folder of the report.
         label: class of the clip in Figure 6; the dog bark by default.
-        seed: seed of resampling and permutations.
+        seed: seed of permutations, and of the draws of the paper's settings.
 
     Returns:
         The tables and figures, and the path of the page.
@@ -118,14 +118,14 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
     Raises:
         DataError: if a file of a run cannot be read.
     """
-    accuracies = Accuracies(seed)
+    accuracies = Accuracies()
     own = own_runs(selection, accuracies)
-    ranked = rankings(own, seed)
+    ranked = rankings(own)
     tables = (*(paper_table(number, selection, accuracies) for number in (1, 2, 3, 4)), transfer_table(selection))
     more = [setting_table(key, selection, accuracies) for key in BEYOND]
     every = overview(selection, accuracies)
     paper, ours = paper_points(), run_points(selection.runs)
-    findings = all_findings(selection, accuracies, paper, ours)
+    findings = all_findings(selection, accuracies, paper, ours, seed)
     tests = [
         (whose, words, associate(points, measure, seed))
         for whose, points in (("paper", paper), ("ours", ours))
@@ -133,7 +133,7 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
     ]
     plain = [claims_table(findings), differences_table(selection, accuracies), association_table(tests)]
     plain += [leakage_table(selection), trust_table(selection), deviations_table(selection)]
-    plain += [sound_attacks_table(selection.found, seed), sound_differences_table(selection.found)]
+    plain += [sound_attacks_table(selection.found), sound_differences_table(selection.found)]
     plain += [round_trip_table(selection.found)]
     plain += [fragility_table(selection.found), scalar_table(selection.found), sound_transfer_table(selection.found)]
     own_figures = [spectrogram_figure(selection, label), security_curves(selection), cost_curves(selection)]

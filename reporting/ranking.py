@@ -38,12 +38,11 @@ class Ranking:
     sentence: str
 
 
-def rankings(runs: Sequence[OwnRun], seed: int = 0) -> list[Ranking]:
+def rankings(runs: Sequence[OwnRun]) -> list[Ranking]:
     """Rank the attacked runs of each corpus and split under every threat with which at least one was attacked.
 
     Args:
         runs: all runs.
-        seed: seed of the resampling.
 
     Returns:
         Rankings by corpus, those with most runs first; within a corpus in the order of attacks.
@@ -59,7 +58,7 @@ def rankings(runs: Sequence[OwnRun], seed: int = 0) -> list[Ranking]:
             ranked = sorted(
                 (one for one in members if threat in one.threats), key=lambda one: -one.threats[threat].robust.value
             )
-            words = _sentence(corpus, threat, ranked, RobustAccuracies(attacked, threat, seed))
+            words = _sentence(corpus, threat, ranked, RobustAccuracies(attacked, threat))
             found.append(Ranking(corpus, split, threat, tuple(ranked), words))
     return found
 

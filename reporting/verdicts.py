@@ -95,13 +95,16 @@ def both_interval(found: Estimate, confidence: float = 0.95, *, logarithmic: boo
         logarithmic: whether logarithms are averaged; the ends are those of the ratio.
 
     Returns:
-        The ends in the unit of the effect; None with fewer than five folds and fewer than three seeds, or if there are
-        too few recordings for the interval over recordings that is needed.
+        The ends in the unit of the effect; None with fewer than five folds and fewer than three seeds, if there are too
+        few recordings for the interval over recordings that is needed, or if an effect without one is the same on every
+        fold, which shows no variance.
     """
     recordings = over_recordings(found)
     if found.interval != FOLDS and recordings is None:
         return None
     folds = [math.log(value) for value in found.by_fold] if logarithmic else list(found.by_fold)
+    if recordings is None and _all_equal(found):
+        return None
     if len(folds) >= FEWEST_FOLDS:
         low, high = corrected_resampled_interval(folds, FOLD_RATIO, confidence)
         if found.same_recordings:
@@ -133,6 +136,8 @@ def few_models(found: Estimate) -> str:
     """In words, why there is no interval over models and recordings."""
     if found.interval != FOLDS and _ends(found) is None:
         return "fewer than 10 recordings have no interval"
+    if found.interval == FOLDS and len(found.by_fold) >= FEWEST_FOLDS and _all_equal(found):
+        return "the same on every fold, as where budgets stop every attack, so nothing is known of its variance"
     if found.interval == FOLDS and found.same_recordings:
         return "every fold attacks the same clips, so recordings are not counted"
     folds, seeds = len(found.by_fold), len(found.by_seed)
@@ -140,7 +145,7 @@ def few_models(found: Estimate) -> str:
 
 
 def mean_of_folds(values: Sequence[float], runs: Sequence[str], *, same_recordings: bool = False) -> Estimate | None:
-    """Mean and range over folds of a number that cannot be resampled, such as a maximum; None without folds."""
+    """Mean and range over folds of a number that has no interval over recordings, a maximum; None without folds."""
     if not values:
         return None
     by_fold = () if same_recordings else tuple(values)
@@ -149,6 +154,10 @@ def mean_of_folds(values: Sequence[float], runs: Sequence[str], *, same_recordin
         mean, min(values), max(values), None, len(values), tuple(runs), interval=FOLDS, by_fold=by_fold,
         same_recordings=same_recordings,
     )  # fmt: skip
+
+
+def _all_equal(found: Estimate) -> bool:
+    return bool(found.by_fold) and max(found.by_fold) - min(found.by_fold) <= 1e-9 * abs(found.value)
 
 
 def _side(ends: Ends, null: float) -> Verdict:

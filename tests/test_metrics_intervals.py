@@ -6,14 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest, bootstrap, kurtosis, norm
+from scipy.stats import binom, binomtest, kurtosis, norm
 from scipy.stats import t as student
 
-from metrics.auc import auc, paired_rank_auc, rank_auc
+from metrics.auc import auc, paired_rank_auc
 from metrics.intervals import (
     TOO_FEW,
-    SourceResampling,
-    bca_interval,
+    Recordings,
     clopper_pearson,
     difference_interval,
     effective_trials,
@@ -32,75 +31,45 @@ def weighted_mean(values, weights):
     return weights @ values / weights.sum(dim=-1)
 
 
-@pytest.mark.parametrize("size", [8, 40])
-def test_bca_with_clusters_of_one_clip_equals_scipy(size):
-    # Multiples of 1/64 have exact sums, so that ties with the estimate are the same on both sides.
-    values = np.round(64 * np.random.default_rng(size).exponential(size=size)) / 64
-    expected = bootstrap((values,), np.mean, n_resamples=1500, method="BCa", rng=np.random.default_rng(7))
-    names = [f"{index:03d}" for index in range(size)]  # draws follow the sorted names
-    found = bca_interval(partial(weighted_mean, torch.from_numpy(values)), SourceResampling(names, 1500, seed=7))
-    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval), rel=1e-10)
-    assert found.method == "bca"
+def test_clips_of_a_recording_count_together():
+    recordings = Recordings(["a", "b", "a", "c", "b"])
+    values = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0], dtype=torch.float64)
+    influence = recordings.influence(partial(weighted_mean, values))
+    assert influence.tolist() == pytest.approx([(1 + 3 - 2 * 3) / 5, (2 + 5 - 2 * 3) / 5, (4 - 3) / 5])
+    assert (recordings.clips, recordings.number, recordings.effective) == (5, 3, pytest.approx(25 / 9))
+    for chosen in (torch.tensor([True, False, True, False, True]), torch.tensor([0, 2, 4]), slice(0, 5, 2)):
+        some = recordings.of(chosen)
+        assert (some.clips, some.number) == (3, 2)
+        assert some.influence(partial(weighted_mean, values[chosen])).tolist() == pytest.approx([-2 / 3, 2 / 3])
 
 
-def test_bca_of_an_area_equals_scipy_on_paired_scores():
-    generator = np.random.default_rng(0)
-    clean, attacked = generator.normal(size=30), generator.normal(0.8, size=30)
-
-    def area(a, c, axis=-1):
-        del axis
-        return np.array([float(rank_auc(torch.from_numpy(x), torch.from_numpy(y))) for x, y in zip(a, c, strict=True)])
-
-    def vectorised(a, c, axis=-1):
-        return area(np.atleast_2d(a), np.atleast_2d(c)).reshape(a.shape[:-1])
-
-    expected = bootstrap(
-        (attacked, clean), vectorised, n_resamples=400, paired=True, vectorized=True, rng=np.random.default_rng(3)
-    ).confidence_interval
-    resampling = SourceResampling([f"{index:03d}" for index in range(30)], 400, seed=3)
-    found = bca_interval(lambda w: rank_auc(torch.from_numpy(attacked), torch.from_numpy(clean), w, w), resampling)
-    assert (found.low, found.high) == pytest.approx(tuple(expected), rel=1e-9)
-
-
-def test_clips_of_a_source_are_drawn_together_and_sources_as_often_as_there_are():
-    sources = ["a", "b", "a", "c", "b"]
-    resampling = SourceResampling(sources, resamples=50, seed=1)
-    assert torch.equal(resampling.weights[:, 0], resampling.weights[:, 2])
-    assert torch.equal(resampling.weights[:, 1], resampling.weights[:, 4])
-    assert (resampling.weights[:, [0, 1, 3]].sum(dim=1) == 3).all()
-    assert resampling.sources == 3
-    assert resampling.without_one.tolist() == [[0, 1, 0, 1, 1], [1, 0, 1, 1, 0], [1, 1, 1, 0, 1]]
-
-
-def test_draws_depend_on_the_sources_and_the_seed_alone():
-    sources = [index // 3 for index in range(30)]
-    first = SourceResampling(sources, 20, seed=5)
-    order = torch.randperm(30, generator=torch.Generator().manual_seed(0))
-    shuffled = SourceResampling([sources[index] for index in order.tolist()], 20, seed=5)
-    assert torch.equal(first.weights[:, order], shuffled.weights)
-    assert not torch.equal(first.weights, SourceResampling(sources, 20, seed=6).weights)
-    # Two victims that know different clips still see the same draws.
-    some, others = torch.arange(30) % 2 == 0, torch.arange(30) % 3 > 0
-    both = torch.arange(30)[some & others]
-    one, two = first.of(some), first.of(others)
-    assert torch.equal(one.weights[:, (torch.arange(30)[some][:, None] == both).any(1)], first.weights[:, both])
-    assert torch.equal(two.weights[:, (torch.arange(30)[others][:, None] == both).any(1)], first.weights[:, both])
-    assert first.of(torch.arange(30) < 4).sources == 2
+def test_a_mean_over_folds_is_known_no_better_than_its_smallest_fold():
+    everything = Recordings(range(46))
+    folds = [slice(0, 40), slice(40, 46)]
+    joined = Recordings.joined([everything.of(fold) for fold in folds])
+    for recordings in (everything.over_folds(folds), joined):
+        assert recordings.effective == 12
+        assert (recordings.clips, recordings.number) == (46, 46)
+    # Equal folds, and folds that test the same clips, have as many recordings as there are.
+    assert Recordings(range(40)).over_folds([slice(0, 20), slice(20, 40)]).effective == 40
+    assert Recordings(range(20)).over_folds([slice(0, 20)] * 3).effective == 20
+    assert Recordings(range(20)).over_folds([]).effective == 20
+    with pytest.raises(ValueError, match="expected parts of one set of recordings, got parts of several"):
+        Recordings.joined([everything, Recordings(range(46))])
 
 
 def test_clusters_widen_an_interval():
     values = torch.randn(20, generator=torch.Generator().manual_seed(0)).repeat_interleave(5).double()
-    alone = bca_interval(partial(weighted_mean, values), SourceResampling(range(100)))
-    clustered = bca_interval(partial(weighted_mean, values), SourceResampling([index // 5 for index in range(100)]))
-    ratio = (clustered.high - clustered.low) / (alone.high - alone.low)
-    assert ratio == pytest.approx(math.sqrt(5), rel=0.15)
+    alone, clustered = (Recordings(names) for names in (range(100), [index // 5 for index in range(100)]))
+    ratio = clustered.variance(partial(weighted_mean, values)) / alone.variance(partial(weighted_mean, values))
+    assert ratio == pytest.approx(5)
 
 
 @given(st.integers(10, 40), st.integers(1, 5), st.integers(0, 20), st.floats(0, 1))
 def test_interval_of_a_rate_stays_within_the_unit_interval_and_around_the_rate(sources, clips, seed, share):
     generator = torch.Generator().manual_seed(seed)
     fooled = torch.rand(sources * clips, generator=generator) < share
-    interval = rate_interval(fooled, SourceResampling([index // clips for index in range(sources * clips)]))
+    interval = rate_interval(fooled, Recordings([index // clips for index in range(sources * clips)]))
     assert 0 <= interval.low <= float(fooling_rate(fooled)) + 1e-12
     assert float(fooling_rate(fooled)) - 1e-12 <= interval.high <= 1
     assert interval.high - interval.low > 0.01
@@ -120,10 +89,10 @@ def test_mid_p_ends_solve_their_definition_in_binomial_probabilities(successes, 
 
 def test_a_rate_of_single_clips_has_the_interval_of_so_many_trials():
     fooled = torch.arange(40) < 31
-    interval = rate_interval(fooled, SourceResampling(range(40)))
+    interval = rate_interval(fooled, Recordings(range(40)))
     assert (interval.low, interval.high) == pytest.approx(tuple(map(float, mid_p_ends(31, 40))))
     # All of 120 clips of 40 recordings are 40 trials, none of which failed: 0.05^(1/40).
-    all_fooled = rate_interval(torch.ones(120, dtype=torch.bool), SourceResampling([k // 3 for k in range(120)]))
+    all_fooled = rate_interval(torch.ones(120, dtype=torch.bool), Recordings([k // 3 for k in range(120)]))
     assert (all_fooled.low, all_fooled.high) == pytest.approx((0.05 ** (1 / 40), 1.0))
 
 
@@ -131,15 +100,15 @@ def test_variance_over_recordings_is_that_of_their_sums_and_of_a_jackknife():
     generator = torch.Generator().manual_seed(0)
     place = [0] * 7 + [1] * 5 + list(range(2, 30))
     values = torch.rand(len(place), generator=generator, dtype=torch.float64)
-    resampling = SourceResampling(place)
+    recordings = Recordings(place)
     mean = float(values.mean())
     sums = [sum(float(values[k]) - mean for k, r in enumerate(place) if r == recording) for recording in range(30)]
-    found = resampling.variance(partial(weighted_mean, values))
+    found = recordings.variance(partial(weighted_mean, values))
     assert found == pytest.approx(sum(one**2 for one in sums) / len(place) ** 2)
     # Of an area the delete-one jackknife says nearly the same.
     clean, attacked = torch.randn(2, 200, generator=generator, dtype=torch.float64)
-    singles = SourceResampling(range(200))
-    left_out = paired_rank_auc(attacked + 1, clean, singles.without_one)
+    singles = Recordings(range(200))
+    left_out = paired_rank_auc(attacked + 1, clean, 1 - torch.eye(200, dtype=torch.float64))
     jackknife = float((left_out - left_out.mean()).square().sum()) * 199 / 200
     assert singles.variance(lambda w: paired_rank_auc(attacked + 1, clean, w)) == pytest.approx(jackknife, rel=0.03)
 
@@ -147,7 +116,7 @@ def test_variance_over_recordings_is_that_of_their_sums_and_of_a_jackknife():
 def test_kurtosis_of_influences():
     # Of a share of single clips it is that of a binary outcome, 1 / (p (1 - p)) - 3.
     clips = torch.arange(50) < 47
-    influence = SourceResampling(range(50)).influence(partial(weighted_mean, clips.double())).numpy()
+    influence = Recordings(range(50)).influence(partial(weighted_mean, clips.double())).numpy()
     assert influence_kurtosis(influence) == pytest.approx(kurtosis(clips.numpy(), fisher=False))
     assert influence_kurtosis(influence) == pytest.approx(1 / (0.94 * 0.06) - 3)
     # Where nothing has an influence but rounding, there is nothing to know.
@@ -158,21 +127,21 @@ def test_kurtosis_of_influences():
 def test_intervals_need_ten_effective_recordings_and_say_so():
     assert effective_number(torch.tensor([3, 3, 3])) == pytest.approx(3)
     assert effective_number(torch.tensor([])) == 0
-    nine = rate_interval(torch.arange(9) < 5, SourceResampling(range(9)))
+    nine = rate_interval(torch.arange(9) < 5, Recordings(range(9)))
     assert math.isnan(nine.low)
     assert math.isnan(nine.high)
     assert nine.method == TOO_FEW == "fewer than 10 recordings"
-    assert rate_interval(torch.arange(10) < 5, SourceResampling(range(10))).method == "mid_p"
+    assert rate_interval(torch.arange(10) < 5, Recordings(range(10))).method == "mid_p"
     # Forty recordings, but half of all clips are of one.
     place = [0] * 39 + list(range(1, 40))
     assert 78**2 / (39**2 + 39) < 10
-    assert rate_interval(torch.arange(78) < 30, SourceResampling(place)).method == TOO_FEW
+    assert rate_interval(torch.arange(78) < 30, Recordings(place)).method == TOO_FEW
     assert paired_difference_interval(torch.ones(9), torch.zeros(9), range(9)).method == TOO_FEW
 
 
 def test_near_the_end_an_interval_is_no_point():
     scores = torch.arange(20, dtype=torch.float64)
-    twenty = SourceResampling(range(20))
+    twenty = Recordings(range(20))
     assert rate_interval(torch.ones(20), twenty).low == pytest.approx(0.05 ** (1 / 20))
     area = share_interval(lambda w: paired_rank_auc(scores + 100, scores, w), twenty, area=True)
     # A prior that counts 1 / 0.75 as many trials, and Student's t for the normal quantile.
@@ -188,7 +157,7 @@ def test_near_the_end_an_interval_is_no_point():
 def test_the_interval_of_a_median_is_that_of_the_sign_test(clips, without, seed):
     values = np.random.default_rng(seed).normal(size=clips)
     values[:without] = -np.inf
-    found = median_interval(torch.from_numpy(values), SourceResampling(range(clips)))
+    found = median_interval(torch.from_numpy(values), Recordings(range(clips)))
     # With so few values below it, the sign test rejects a median.
     few = max(number for number in range(clips) if binom.cdf(number, clips, 0.5) <= 0.025)
     ordered = np.sort(values)
@@ -197,11 +166,11 @@ def test_the_interval_of_a_median_is_that_of_the_sign_test(clips, without, seed)
 
 def test_the_interval_of_a_median_counts_recordings():
     values = torch.arange(40, dtype=torch.float64)
-    alone = median_interval(values, SourceResampling(range(40)))
+    alone = median_interval(values, Recordings(range(40)))
     # Four equal clips of each recording are worth one.
-    four = median_interval(values.repeat_interleave(4), SourceResampling(np.repeat(np.arange(40), 4).tolist()))
+    four = median_interval(values.repeat_interleave(4), Recordings(np.repeat(np.arange(40), 4).tolist()))
     assert (four.low, four.high) == pytest.approx((alone.low, alone.high), abs=1)
-    assert median_interval(values, SourceResampling(np.arange(40) // 5)).method == TOO_FEW
+    assert median_interval(values, Recordings(np.arange(40) // 5)).method == TOO_FEW
 
 
 def test_a_paired_difference_of_single_clips_is_that_of_bonett_and_price():
@@ -216,7 +185,7 @@ def test_a_paired_difference_of_single_clips_is_that_of_bonett_and_price():
     swapped = paired_difference_interval(second, first, range(100))
     assert (-swapped.high, -swapped.low) == pytest.approx((found.low, found.high))
     difference = first - second
-    general = difference_interval(partial(weighted_mean, difference.double()), SourceResampling(range(100)))
+    general = difference_interval(partial(weighted_mean, difference.double()), Recordings(range(100)))
     assert general == found
 
 
@@ -246,28 +215,10 @@ def test_clopper_pearson_counts_sources_and_not_clips():
 
 def test_a_rate_of_shares_keeps_its_fractions():
     # DeepFool's success is a mean over target labels. 20 clips with a sum of 18.6: a whole number would be 18.
-    found = rate_interval(torch.tensor([1.0] * 18 + [0.4, 0.2]), SourceResampling(range(20)))
+    found = rate_interval(torch.tensor([1.0] * 18 + [0.4, 0.2]), Recordings(range(20)))
     assert found.low < 0.93 < found.high
-    tenth = rate_interval(torch.tensor([0.1] + [0.0] * 19), SourceResampling(range(20)))
+    tenth = rate_interval(torch.tensor([0.1] + [0.0] * 19), Recordings(range(20)))
     assert 0 < tenth.low < 0.005 < tenth.high < 1
-
-
-def test_number_without_an_interval_is_missing_and_a_constant_is_a_point():
-    values = torch.ones(6, dtype=torch.float64)
-    assert math.isnan(bca_interval(partial(weighted_mean, values), SourceResampling(["a"] * 6)).low)
-    point = bca_interval(partial(weighted_mean, values), SourceResampling(range(6), 100))
-    assert (point.low, point.high) == (1.0, 1.0)
-    missing = bca_interval(lambda weights: weights.sum(dim=-1) * torch.nan, SourceResampling(range(6), 100))
-    assert math.isnan(missing.high)
-
-
-def test_draws_in_which_the_number_does_not_exist_are_left_out():
-    # Only two of ten sources hold a clip of S; many draws hold neither.
-    sources = range(10)
-    resampling = SourceResampling(sources, 300).of(torch.tensor([2, 5]))
-    assert (resampling.weights.sum(dim=1) == 0).any()
-    interval = bca_interval(partial(weighted_mean, torch.tensor([0.0, 1.0], dtype=torch.float64)), resampling)
-    assert 0 <= interval.low <= interval.high <= 1
 
 
 def test_interval_of_an_auc_covers_the_truth_as_often_as_it_says():
@@ -275,10 +226,10 @@ def test_interval_of_an_auc_covers_the_truth_as_often_as_it_says():
     generator = torch.Generator().manual_seed(0)
     truth = 0.5 * (1 + math.erf(0.5))  # Phi(1 / sqrt 2): the difference of two scores has mean 1, variance 2
     sources, clips, runs = 40, 3, 200
-    resampling = SourceResampling([index // clips for index in range(sources * clips)])
+    clustered = Recordings([index // clips for index in range(sources * clips)])
     labels = torch.zeros(sources * clips, dtype=torch.long)
     covered = naive = 0
-    alone = SourceResampling(range(sources * clips))
+    alone = Recordings(range(sources * clips))
     for _ in range(runs):
         offset = torch.randn(sources, 2, generator=generator).repeat_interleave(clips, dim=0) * math.sqrt(0.7)
         scores = offset + torch.randn(sources * clips, 2, generator=generator) * math.sqrt(0.3)
@@ -287,18 +238,18 @@ def test_interval_of_an_auc_covers_the_truth_as_often_as_it_says():
             torch.stack([torch.zeros(len(labels)), scores[:, column] + shift], dim=1)
             for column, shift in ((0, 0.0), (1, 1.0))
         )
-        for draws in (resampling, alone):
-            interval = share_interval(lambda w, c=clean, a=attacked: auc(c, a, labels, w), draws, area=True)
+        for recordings in (clustered, alone):
+            interval = share_interval(lambda w, c=clean, a=attacked: auc(c, a, labels, w), recordings, area=True)
             hit = interval.low <= truth <= interval.high
-            covered += hit and draws is resampling
-            naive += hit and draws is alone
+            covered += hit and recordings is clustered
+            naive += hit and recordings is alone
     assert 0.93 <= covered / runs <= 0.99
     assert naive / runs < 0.9
 
 
 def test_intervals_refuse_what_cannot_be():
-    with pytest.raises(ValueError, match="expected clips and at least one resample, got 0 clips"):
-        SourceResampling([])
+    with pytest.raises(ValueError, match="expected the recording of each clip, got no clip"):
+        Recordings([])
     with pytest.raises(ValueError, match="expected confidence in \\(0, 1\\), got 95"):
         clopper_pearson(1, 2, 2, confidence=95)
     with pytest.raises(ValueError, match="expected successes and recordings within 2 clips, got 3 and 2"):
@@ -306,6 +257,4 @@ def test_intervals_refuse_what_cannot_be():
     with pytest.raises(ValueError, match="a recording for each clip, got \\(3,\\), \\(2,\\) and 3 recordings"):
         paired_difference_interval(torch.ones(3), torch.ones(2), range(3))
     with pytest.raises(ValueError, match="expected confidence in \\(0, 1\\), got 2"):
-        rate_interval(torch.ones(12), SourceResampling(range(12)), confidence=2)
-    with pytest.raises(ValueError, match="expected confidence in \\(0, 1\\), got 1"):
-        bca_interval(lambda weights: weights.sum(dim=-1), SourceResampling(["a", "b"]), confidence=1)
+        rate_interval(torch.ones(12), Recordings(range(12)), confidence=2)

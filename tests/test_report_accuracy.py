@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, t
 
-from metrics.intervals import SourceResampling, share_interval
+from metrics.intervals import Recordings, share_interval
 from reporting.accuracy import Accuracies
 from reporting.runs import Run
 from reporting.selection import Selection
@@ -41,7 +41,7 @@ def test_seeds_add_no_trials_near_the_end(tmp_path):
     assert upper.high - 0.02 < alone.high < 1
     expected = share_interval(
         lambda weights: weights[..., [*range(1, 5), *range(6, 20)]].sum(-1) / weights.sum(-1),
-        SourceResampling([f"s{clip // 2}" for clip in range(20)]),
+        Recordings([f"s{clip // 2}" for clip in range(20)]),
     )
     assert (alone.low, alone.high) == pytest.approx((expected.low, expected.high))
     assert (seeds.low, seeds.high) == pytest.approx((expected.low, expected.high))
@@ -75,7 +75,7 @@ def test_differences_are_paired_by_recording_and_taken_from_what_the_paper_fixes
         replace(written(tmp_path, str(norm), wrong[norm], clips=40), settings={**common, "norm": norm})
         for norm in (None, "ortho")
     ]
-    table = differences_table(Selection(tuple(runs), "grouped", None, {}, {}), Accuracies(3))
+    table = differences_table(Selection(tuple(runs), "grouped", None, {}, {}), Accuracies())
     (row,) = table.rows
     cells = dict(zip(table.headings, row, strict=True))
     assert cells["study"] == "Figure 2. Normalisation of the cosine transform"

@@ -13,7 +13,7 @@ from report_fixtures import DWT, MFCC, STFT, write_run, write_transfer
 import report
 from commands.errors import UsageError
 from metrics.attack_summary import THE_SIX
-from metrics.intervals import SourceResampling, difference_interval, rate_interval
+from metrics.intervals import Recordings, difference_interval, rate_interval
 from metrics.success import fooling_rate
 from reporting.accuracy import Accuracies
 from reporting.paper_numbers import paper_settings, paper_transfers
@@ -123,7 +123,7 @@ def test_one_fold_has_the_interval_of_a_rate_exactly(tmp_path):
     write_run(tmp_path, "one", STFT, folds=(3,), accuracy=0.6, attacks=(), clips=40)
     table = pd.read_csv(tmp_path / "one" / "fold3" / "predictions.csv").sort_values("clip")
     right = torch.tensor((table["label"] == table["prediction"]).to_numpy())
-    expected = rate_interval(right, SourceResampling(table["recording"].tolist()))
+    expected = rate_interval(right, Recordings(table["recording"].tolist()))
     found = Accuracies().mean([read_run(tmp_path / "one")])
     assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
 
@@ -142,7 +142,7 @@ def test_a_difference_of_accuracies_is_resampled_in_pairs(runs):
         parts = [[fooling_rate(r[s], weights[..., s]) for s in (slice(0, half), slice(half, None))] for r in right]
         return (parts[0][0] + parts[0][1] - parts[1][0] - parts[1][1]) / 2
 
-    expected = difference_interval(difference, SourceResampling(tables[0]["recording"].tolist()))
+    expected = difference_interval(difference, Recordings(tables[0]["recording"].tolist()))
     assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
     assert found.value == pytest.approx(float(right[0].double().mean() - right[1].double().mean()))
     assert found.runs == ("a", "b")

@@ -4,11 +4,15 @@ import csv
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import report
+from commands.scalar_run import summarise_scalars
 from metrics.attack_summary import summarise
 from metrics.finished_rows import whole_attacks, without_silence
+from metrics.fragility import summarise_fragility
+from metrics.round_trip import summarise_round_trip
 from storage import plain_numbers
 from storage.attack_store import AttackStore
 
@@ -42,6 +46,22 @@ def test_committed_summaries_are_those_of_the_committed_rows(file):
     now = json.loads(json.dumps(plain_numbers(summarise(whole_attacks(outcomes, clips), clips))))
     kept = json.loads(file.read_text(encoding="utf-8"))
     assert same({name: kept[name] for name in now}, now)
+
+
+SUMMARIES = {
+    "round-trip": summarise_round_trip,
+    "fragility": summarise_fragility,
+    "scalar-test": summarise_scalars,
+}
+
+
+@pytest.mark.parametrize("kind", SUMMARIES)
+def test_committed_cells_are_those_of_the_committed_rows(kind):
+    files = sorted((RESULTS / "records").glob(f"*/{kind}*/summary.json"))
+    assert files
+    for file in files:
+        now = json.loads(json.dumps(plain_numbers(SUMMARIES[kind](pd.read_parquet(file.parent / "rows.parquet")))))
+        assert same(json.loads(file.read_text(encoding="utf-8"))["cells"], now), file
 
 
 def same(kept, now):

@@ -266,7 +266,7 @@ def test_attacked_sounds_are_disturbed_and_multiplied_as_they_are_kept(attacked,
             "expected adversarial sounds of cwa|found none",
         ),
         (round_trip, ("--attacks", "cwa"), DataError, "maps of cwa in .*, found those of bim_b, fgsm"),
-        (round_trip, ("--seed", "1"), UsageError, "was begun with, got another seed; --overwrite"),
+        (round_trip, ("--seed", "1"), UsageError, "expected a flag of round_trip.py, got --seed"),
         (round_trip, ("--device", "abacus"), UsageError, "expected --device of this machine"),
         (round_trip, ("--sounds", "aiff"), UsageError, "sounds.*wav"),
         (round_trip, ("--folds", "0"), UsageError, "expected --folds"),
@@ -332,22 +332,25 @@ def test_a_store_keeps_each_row_once_and_replaces_a_broken_part(tmp_path):
 
 
 def test_intervals_need_ten_recordings_and_no_clip_is_no_number():
-    yes, recordings = pd.Series([True, False] * 10), pd.Series([str(k) for k in range(20)])
-    few = pd.Series(["a"] * 20)
+    yes = pd.Series([True, False] * 10)
+    rows = pd.DataFrame({"clip": range(20), "recording": [str(k) for k in range(20)]})
+    few = rows.assign(recording="a")
     everyone, nobody = pd.Series([True] * 20), pd.Series([False] * 20)
-    share = share_among(yes, everyone, recordings)
+    share = share_among(rows, yes, everyone)
     assert share["share"] == 0.5
     assert 0.2 < share["low"] < 0.5 < share["high"] < 0.8
-    assert share_among(yes, everyone, few) == {"share": 0.5, "low": None, "high": None, "n": 20}
-    assert share_among(yes, nobody, recordings) == {"share": None, "low": None, "high": None, "n": 0}
+    assert share_among(few, yes, everyone) == {"share": 0.5, "low": None, "high": None, "n": 20}
+    assert share_among(rows, yes, nobody) == {"share": None, "low": None, "high": None, "n": 0}
+    # A clip that two folds test is one clip.
+    assert share_among(rows.assign(clip=rows["clip"] // 2), yes, everyone)["n"] == 10
     numbers = pd.Series(np.arange(20.0))
-    median = median_among(numbers, everyone, recordings)
+    median = median_among(rows, numbers, everyone)
     assert median["median"] == 9.5
     assert 3 < median["low"] < 9.5 < median["high"] < 16
     numbers[0] = np.nan
-    assert median_among(numbers, everyone, recordings)["n"] == 19
-    assert median_among(numbers, everyone, few)["low"] is None
-    assert median_among(numbers, nobody, recordings)["median"] is None
+    assert median_among(rows, numbers, everyone)["n"] == 19
+    assert median_among(few, numbers, everyone)["low"] is None
+    assert median_among(rows, numbers, nobody)["median"] is None
     # Half of the clips are never fooled: between the two halves there is no number.
     numbers[:] = [-np.inf] * 10 + [np.inf] * 10
-    assert median_among(numbers, everyone, recordings) == {"median": None, "low": -np.inf, "high": np.inf, "n": 20}
+    assert median_among(rows, numbers, everyone) == {"median": None, "low": -np.inf, "high": np.inf, "n": 20}

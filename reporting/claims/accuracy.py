@@ -56,10 +56,16 @@ STATED = {
 }
 
 
-def accuracy_findings(selection: Selection, accuracies: Accuracies) -> list[Finding]:
-    """Judge every claim about accuracy, on the paper's numbers and on each of our corpora."""
+def accuracy_findings(selection: Selection, accuracies: Accuracies, seed: int = 0) -> list[Finding]:
+    """Judge every claim about accuracy, on the paper's numbers and on each of our corpora.
+
+    Args:
+        selection: runs that may be compared.
+        accuracies: their accuracies.
+        seed: seed of the draws of the paper's settings.
+    """
     findings = [claim.stated(value, note, 100) for claim, (value, note) in STATED.items()]
-    findings += [_paper_order(C1A, 3, 2, accuracies.seed), _paper_order(C1B, 2, 1, accuracies.seed)]
+    findings += [_paper_order(C1A, 3, 2, seed), _paper_order(C1B, 2, 1, seed)]
     for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
         for claim, (study, first, second) in PAIRS.items():
@@ -180,4 +186,4 @@ def _command(selection: Selection, key: str, corpus: str) -> str:
 
 
 def _clips(found: Estimate | None) -> str:
-    return f"{found.n} clips, {len(found.runs)} runs" if found else "0"
+    return f"{found.counted}, {len(found.runs)} runs" if found else "0"

@@ -16,7 +16,7 @@ def relation_findings(paper: Sequence[Point], ours: Sequence[Point], seed: int =
     Args:
         paper: the paper's settings.
         ours: settings of our runs.
-        seed: seed of permutations and of the resampling of strata.
+        seed: seed of permutations.
     """
     findings = []
     tests = [
@@ -38,6 +38,5 @@ def relation_findings(paper: Sequence[Point], ours: Sequence[Point], seed: int =
         )
         n = f"{found.points} settings in {found.strata} strata"
         runs = tuple(dict.fromkeys(run for point in points for run in point.runs))
-        low, high = (None if end != end else end for end in (found.low, found.high))
-        findings.append(claim.finding(numbers, (found.within, low, high), n, verdict, note, runs))
+        findings.append(claim.finding(numbers, (found.within, None, None), n, verdict, note, runs))
     return findings

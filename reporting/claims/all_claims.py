@@ -16,14 +16,21 @@ from reporting.selection import Selection
 
 
 def all_findings(
-    selection: Selection, accuracies: Accuracies, paper: Sequence[Point], ours: Sequence[Point]
+    selection: Selection, accuracies: Accuracies, paper: Sequence[Point], ours: Sequence[Point], seed: int = 0
 ) -> list[Finding]:
-    """The findings of every claim, on the paper's numbers, then on ours, in the order R5, R7, R12, R19, C1 to C7."""
-    seed = accuracies.seed
-    findings = accuracy_findings(selection, accuracies) + augmentation_findings(selection)
-    findings += cost_findings(selection, seed) + model_findings(selection, seed)
-    findings += transfer_findings(selection, seed) + relation_findings(paper, ours, seed)
-    findings += raw_audio_findings(selection, seed)
+    """The findings of every claim, on the paper's numbers, then on ours, in the order R5, R7, R12, R19, C1 to C7.
+
+    Args:
+        selection: runs that may be compared.
+        accuracies: their accuracies.
+        paper: the paper's settings, for the relation of accuracy and robustness.
+        ours: settings of our runs, for the same.
+        seed: seed of permutations, and of the draws of the paper's settings.
+    """
+    findings = accuracy_findings(selection, accuracies, seed) + augmentation_findings(selection)
+    findings += cost_findings(selection, seed) + model_findings(selection)
+    findings += transfer_findings(selection) + relation_findings(paper, ours, seed)
+    findings += raw_audio_findings(selection)
     return sorted(findings, key=lambda finding: (_place(finding.claim), finding.numbers != "paper"))
 
 

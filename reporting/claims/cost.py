@@ -1,19 +1,18 @@
 """Claims about the cost of attacks: the cost parts of R7 and R12, C2, C5 and C6.
 
-Batch gradients are maxima over clips, so recordings are not resampled: the unit is a trained model, that is, one fold
-of a setting. Folds with different test recordings reflect the variation of models and of recordings; five of them give
-an interval, fewer only a range.
+Batch gradients are maxima over clips, which have no interval over recordings: the unit is a trained model, that is, one
+fold of a setting. Folds with different test recordings reflect the variation of models and of recordings; five of them
+give an interval, fewer only a range.
 """
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from scipy.stats import friedmanchisquare
 
 from metrics.attack_summary import THE_SIX
-from metrics.intervals import clopper_pearson
 from reporting.claims.claim import DESCRIPTIVE, Claim, Finding, beside, of_equal_subsets, paper_contrast, units_differ
 from reporting.controls import runs_of
 from reporting.estimates import Estimate, fold_gradients
@@ -39,7 +38,7 @@ C5A = Claim("C5a", "DWT is costlier to attack than STFT", f"{COST}: DWT over STF
 C5B = Claim("C5b", "DWT is costlier to attack than MFCC", f"{COST}: DWT over MFCC", False)
 
 C6 = Claim(
-    "C6", "CWA is the costliest attack", "share of models on which CWA takes most batch gradients of the six", False
+    "C6", "CWA is the costliest attack", "batch gradients: CWA over the costliest other attack of the six", False
 )
 
 PAIRS: dict[Claim, tuple[str, Setting, Setting]] = {
@@ -165,41 +164,44 @@ def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
 
 
 def _costliest(runs: Sequence[Run], ours: str, profile: str | None) -> Finding:
-    models = [
-        (fold, gradients)
-        for run in runs
-        for fold, gradients in fold_gradients(run).items()
-        if set(THE_SIX) <= set(gradients)
-    ]
-    if not models:
+    """The finding on C6. Folds are the units: settings on one fold are models of the same clips."""
+    by_run = [{fold: spent for fold, spent in fold_gradients(run).items() if _of_six(spent)} for run in runs]
+    attacked = list(filter(None, by_run))
+    if not attacked:
         return C6.missing(ours, "no run is attacked with all six attacks yet")
-    folds: dict[int, list[bool]] = {}
-    for fold, gradients in models:
-        folds.setdefault(fold, []).append(max(THE_SIX, key=lambda attack: gradients[attack]) == "cwa")
-    most = sum(map(sum, folds.values()))
-    interval = clopper_pearson(most, len(models), len(models))
+    common = sorted(set.intersection(*map(set, attacked)))
+    if not common:
+        return C6.missing(ours, "no fold on which every setting is attacked with all six attacks")
+    ratios = [[_cwa_over_others(models[fold]) for models in attacked] for fold in common]
     names = tuple(run.name for run in runs if run.attacks)
-    found = Estimate(
-        most / len(models), interval.low, interval.high, None, len(models), names,
-        by_fold=() if shares_recordings([runs]) else tuple(map(statistics.fmean, folds.values())),
-    )  # fmt: skip
-    n, note = f"{most} of {len(models)} models", "more than half; Clopper-Pearson over models, and shares by fold"
+    found = geometric_mean(
+        [statistics.geometric_mean(of_fold) for of_fold in ratios], names, same_recordings=shares_recordings([runs])
+    )
+    most = sum(ratio > 1 for of_fold in ratios for ratio in of_fold)
+    n = f"{folds_in_words(found)}; CWA is the costliest on {most} of {sum(map(len, ratios))} models"
+    finding = C6.judge(ours, found, n, null=1.0, logarithmic=True)
     if profile != "paper":
         # The profile then determines how much each attack may spend, and so which one spends most.
         note = f"the profile {profile} itself limits what each attack may spend; only budgets=paper can decide"
-        return C6.finding(ours, (found.value, found.low, found.high), n, "undecided", note, names)
-    finding = C6.judge(ours, found, n, note, null=0.5)
-    # Without independent folds, the models are not independent, and the interval over models alone decides nothing.
-    return replace(finding, verdict="undecided") if finding.verdict == "for these models only" else finding
+        return replace(finding, verdict="undecided", note=note)
+    return finding
+
+
+def _of_six(gradients: Mapping[str, float]) -> bool:
+    """Whether all six attacks have spent gradients."""
+    return all(gradients.get(attack, 0) > 0 for attack in THE_SIX)
+
+
+def _cwa_over_others(gradients: Mapping[str, float]) -> float:
+    return gradients["cwa"] / max(gradients[attack] for attack in THE_SIX if attack != "cwa")
 
 
 def _paper_costliest() -> Finding:
-    rows = [row for table in (1, 2, 3) for row in paper_settings(table)]
-    most = sum(max(THE_SIX, key=lambda attack: row.gradients[attack]) == "cwa" for row in rows)
-    interval = clopper_pearson(most, len(rows), len(rows))
-    found = Estimate(most / len(rows), interval.low, interval.high, None, len(rows), ())
-    note = "Clopper-Pearson as if models were independent; one number per setting, on three corpora"
-    return C6.described(found, f"{most} of {len(rows)} models", note)
+    ratios = [_cwa_over_others(row.gradients) for table in (1, 2, 3) for row in paper_settings(table)]
+    found = Estimate(statistics.geometric_mean(ratios), min(ratios), max(ratios), None, len(ratios), ())
+    most = sum(ratio > 1 for ratio in ratios)
+    note = "geometric mean and range over models; one number per setting, on three corpora"
+    return C6.described(found, f"CWA is the costliest on {most} of {len(ratios)} models", note)
 
 
 def _paper_spread() -> Finding:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
-from metrics.intervals import SourceResampling, rate_interval
+from metrics.intervals import Recordings, rate_interval
 from metrics.trust_checks import UNBOUNDED
 from reporting.claims.claim import Claim, Finding
 from reporting.estimates import Estimate, parameters
@@ -78,7 +78,7 @@ class Strongest:
         return 1 - 0.05 / self.candidates
 
 
-def model_findings(selection: Selection, seed: int = 0) -> list[Finding]:
+def model_findings(selection: Selection) -> list[Finding]:
     """Judge the paper's claims about sizes and about the highest fooling rates."""
     findings = [claim.stated(stated, "stated in the text; no data") for claim, (*_, stated) in SIZES.items()]
     findings.append(R12F.stated(FOOLED, "stated: higher than 95 %; no data", 100))
@@ -88,7 +88,7 @@ def model_findings(selection: Selection, seed: int = 0) -> list[Finding]:
         slices = [slice_of(study, selection.runs, corpus, name) for name in study.representations]
         missing = selection.sweep_command(study.key, corpus) or ""
         findings += [_size(claim, pair, stated, slices, ours, missing) for claim, (*pair, stated) in SIZES.items()]
-        findings.append(_highest_rate(slices, ours, missing, seed))
+        findings.append(_highest_rate(slices, ours, missing))
     return findings
 
 
@@ -104,12 +104,12 @@ def _size(claim: Claim, pair: list[str], stated: float, slices: list[Slice], our
     return claim.missing(ours, missing)
 
 
-def _highest_rate(slices: list[Slice], ours: str, missing: str, seed: int) -> Finding:
+def _highest_rate(slices: list[Slice], ours: str, missing: str) -> Finding:
     """Judge R12f from the attack and budget that fool each net most; the claim is about every net."""
     estimates: dict[tuple[str, str], Strongest] = {}
     for found in slices:
         for name in NETS:
-            rates = [strongest(run, seed) for run in found.runs.get(name, []) if run.attacks]
+            rates = [strongest(run) for run in found.runs.get(name, []) if run.attacks]
             present = [rate for rate in rates if rate is not None]
             if present:
                 # Of several seeds, the one that is fooled least.
@@ -140,7 +140,7 @@ def _highest_rate(slices: list[Slice], ours: str, missing: str, seed: int) -> Fi
     ]
     runs = tuple(dict.fromkeys(run for one in estimates.values() for run in one.estimate.runs))
     low, high = judged.ends or (None, None)
-    n, note = f"{least.estimate.n} clips", "; ".join(filter(None, parts))
+    n, note = least.estimate.counted, "; ".join(filter(None, parts))
     return R12F.finding(ours, (least.estimate.value, low, high), n, verdict, note, runs, 100)
 
 
@@ -157,7 +157,7 @@ def _lowest(found: Strongest) -> tuple[float, float]:
     return (estimate.low if estimate.low is not None else 0.0, estimate.value)
 
 
-def strongest(run: Run, seed: int = 0) -> Strongest | None:
+def strongest(run: Run) -> Strongest | None:
     """The highest fooling rate of a run.
 
     A limited budget profile shows only what an attacker within these budgets can do. For any profile except the
@@ -165,7 +165,6 @@ def strongest(run: Run, seed: int = 0) -> Strongest | None:
 
     Args:
         run: an attacked run.
-        seed: seed of the resampling.
 
     Returns:
         The rate; None if the run was not attacked. The estimate has no interval if the rows have changed since the
@@ -186,23 +185,23 @@ def strongest(run: Run, seed: int = 0) -> Strongest | None:
         rows = _outcomes(run, UNBOUNDED)
         if len(rows):
             # The summary does not include the rows of a check, so the rate is computed here.
-            estimate = _estimate(run, rows, float(rows.groupby("fold")["success"].mean().mean()), len(rows), 1, seed)
+            estimate = _estimate(run, rows, float(rows.groupby("fold")["success"].mean().mean()), len(rows), 1)
             return Strongest(estimate, "BIM-b without a bound", decides=True, candidates=1)
     # Of several with the same rate, the one over most clips.
     rate, n, best = max(points, key=lambda point: point[:2])
     rows = _outcomes(run, best["attack"], best["budget_index"])
-    estimate = _estimate(run, rows, rate, n, len(points), seed)
+    estimate = _estimate(run, rows, rate, n, len(points))
     said = f"{best['attack']} at its strongest budget of the profile {profile}"
     return Strongest(estimate, said, decides=profile == "paper", candidates=len(points))
 
 
-def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, candidates: int, seed: int) -> Estimate:
+def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, candidates: int) -> Estimate:
     clips = int(rows["clip"].nunique()) if "clip" in rows and len(rows) else n
     if len(rows) != n:
         return Estimate(rate, None, None, None, n, (run.name,))
-    resampling = SourceResampling(rows["recording"].tolist(), seed=seed)
+    recordings = Recordings(rows["recording"].tolist())
     # Bonferroni: the interval of the maximum is that of the highest rate, at a share of the error probability.
-    ends = rate_interval(torch.tensor(rows["success"].to_numpy(float)), resampling, 1 - 0.05 / candidates)
+    ends = rate_interval(torch.tensor(rows["success"].to_numpy(float)), recordings, 1 - 0.05 / candidates)
     low, high = (None if end != end else end for end in (ends.low, ends.high))
     folds = rows.groupby("fold")
     return Estimate(
@@ -213,8 +212,8 @@ def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, candidates: int
         n=clips,
         runs=(run.name,),
         by_fold=tuple(float(value) for value in folds["success"].mean()),
-        same_recordings=int(folds["recording"].nunique().sum()) > resampling.sources,
-        recordings=resampling.sources,
+        same_recordings=int(folds["recording"].nunique().sum()) > recordings.number,
+        recordings=recordings.number,
     )
 
 

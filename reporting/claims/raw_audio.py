@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import torch
 
-from metrics.intervals import SourceResampling, rate_interval
+from metrics.intervals import Recordings, rate_interval
 from reporting.claims.claim import Claim, Finding
 from reporting.claims.cost import shares_recordings
 from reporting.estimates import Estimate
@@ -40,12 +40,11 @@ ATTACK = "python attack.py --space sound --checkpoints RUN"
 UNNAMED = "the paper names neither attacks nor budgets, and every loss follows from them"
 
 
-def raw_audio_findings(selection: Selection, seed: int = 0) -> list[Finding]:
+def raw_audio_findings(selection: Selection) -> list[Finding]:
     """Judge R19 on all runs of the report's split that were read; the paper gives no data.
 
     Args:
         selection: the report's runs.
-        seed: seed of the resampling.
     """
     findings = [R19A.stated(LOST, "stated: 30 % on average; no data", 100)]
     findings += [claim.stated(None, "stated in the text; no data") for claim in (R19B, R19C)]
@@ -54,11 +53,11 @@ def raw_audio_findings(selection: Selection, seed: int = 0) -> list[Finding]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
         runs = [run for run in found if run.corpus == corpus]
         nets = [run for run in runs if run.representation == WAVEFORM]
-        findings += [_lost(ours, nets, seed), *_restored(ours, nets, runs, seed)]
+        findings += [_lost(ours, nets), *_restored(ours, nets, runs)]
     return findings
 
 
-def _lost(ours: str, nets: Sequence[Run], seed: int) -> Finding:
+def _lost(ours: str, nets: Sequence[Run]) -> Finding:
     parts = []
     for run in nets:
         outcomes = sound_outcomes(run)
@@ -73,27 +72,27 @@ def _lost(ours: str, nets: Sequence[Run], seed: int) -> Finding:
             parts.append(lost[lost["share"].notna()].assign(run=run.name))
     if not parts:
         return R19A.missing(ours, f"{ATTACK}, of a run with --data.representation {WAVEFORM}")
-    found = _mean(pd.concat(parts, ignore_index=True), nets, seed)
-    finding = R19A.judge(ours, found, f"{found.n} clips", UNNAMED, null=LOST, scale=100)
+    found = _mean(pd.concat(parts, ignore_index=True), nets)
+    finding = R19A.judge(ours, found, found.counted, UNNAMED, null=LOST, scale=100)
     return replace(finding, verdict="undecided")
 
 
-def _restored(ours: str, nets: Sequence[Run], runs: Sequence[Run], seed: int) -> list[Finding]:
+def _restored(ours: str, nets: Sequence[Run], runs: Sequence[Run]) -> list[Finding]:
     waveforms = _draws(nets, SOUND, "sound")
     if not len(waveforms):
         command = f"python scalar_test.py --space sound --checkpoints RUN, after {ATTACK} --save-adversarials"
         return [claim.missing(ours, command) for claim in (R19B, R19C)]
-    sounds = _mean(waveforms, nets, seed)
+    sounds = _mean(waveforms, nets)
     note = "null value: half of the labels that the clean clips keep"
-    findings = [R19B.judge(ours, sounds, f"{sounds.n} clips", note, null=OFTEN, scale=100)]
+    findings = [R19B.judge(ours, sounds, sounds.counted, note, null=OFTEN, scale=100)]
     maps = _draws([run for run in runs if run.representation != WAVEFORM], MAP, "map")
     if not len(maps):
         command = "python scalar_test.py --checkpoints RUN, after attack.py --save-adversarials"
         return [*findings, R19C.missing(ours, command)]
-    others = _mean(maps, runs, seed)
+    others = _mean(maps, runs)
     note = f"restored: {100 * sounds.value:.1f} and {100 * others.value:.1f} %, of different models and attacks"
     ends = (sounds.value - others.value, None, None)
-    clips = f"{sounds.n} and {others.n} clips"
+    clips = f"{sounds.counted} and {others.counted}"
     findings.append(R19C.finding(ours, ends, clips, "undecided", note, sounds.runs + others.runs, 100))
     return findings
 
@@ -116,11 +115,11 @@ def _draws(runs: Sequence[Run], space: Space, given: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _mean(clips: pd.DataFrame, runs: Sequence[Run], seed: int) -> Estimate:
+def _mean(clips: pd.DataFrame, runs: Sequence[Run]) -> Estimate:
     """Mean over clips of a share, with its interval over recordings and its values by fold."""
     shares = torch.tensor(clips["share"].tolist(), dtype=torch.float64)
     recordings = clips["recording"].astype(str)
-    ends = rate_interval(shares, SourceResampling(recordings.tolist(), seed=seed))
+    ends = rate_interval(shares, Recordings(recordings.tolist()))
     by_fold = tuple(clips.groupby("fold")["share"].mean().tolist())
     low, high = (None if end != end else end for end in (ends.low, ends.high))
     names = tuple(dict.fromkeys(clips["run"]))

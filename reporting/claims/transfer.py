@@ -1,4 +1,4 @@
-"""C4: adversarials of MFCC transfer least, judged with recordings resampled."""
+"""C4: adversarials of MFCC transfer least, judged over recordings."""
 
 import math
 import statistics
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from classifiers.baselines import BASELINES
 from metrics.attack_summary import THE_SIX
-from metrics.intervals import TOO_FEW, Interval, SourceResampling, adjusted_t_ends, too_few
+from metrics.intervals import TOO_FEW, Interval, Recordings, adjusted_t_ends, too_few
 from metrics.model_variance import corrected_resampled_interval
 from metrics.recordings import effective_number
 from metrics.transfer_ratio import Counts, counts_by_recording, fools_source, mean_ratio_of
@@ -55,7 +55,7 @@ class TransferDifference:
     attacks: int
 
 
-def transfer_findings(selection: Selection, seed: int = 0) -> list[Finding]:
+def transfer_findings(selection: Selection) -> list[Finding]:
     """Judge C4 on the pairs of different ConvNets that both representations have."""
     findings = [_paper(claim, other) for other, claim in C4.items()]
     for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
@@ -65,17 +65,15 @@ def transfer_findings(selection: Selection, seed: int = 0) -> list[Finding]:
         for other, claim in C4.items():
             theirs = transfers_of(selection.runs, corpus, other)
             # What is crafted at one delta is another size of change in each representation.
-            finding = units_differ(_ours(claim, ours, theirs, mfcc, missing, seed))
+            finding = units_differ(_ours(claim, ours, theirs, mfcc, missing))
             sides = [[run for run in selection.runs if run.name in _names(side, finding)] for side in (theirs, mfcc)]
             findings.append(beside(finding, [[side] for side in sides]))
     return findings
 
 
-def _ours(
-    claim: Claim, numbers: str, other: Transfers | None, mfcc: Transfers | None, missing: str, seed: int
-) -> Finding:
+def _ours(claim: Claim, numbers: str, other: Transfers | None, mfcc: Transfers | None, missing: str) -> Finding:
     """The finding on the transfer ratio of one representation minus that of MFCC."""
-    found = transfer_difference(other, mfcc, seed) if other and mfcc else None
+    found = transfer_difference(other, mfcc) if other and mfcc else None
     if found is None:
         return claim.missing(numbers, missing)
     less = sum(difference > 0 for difference in found.pairs)
@@ -118,13 +116,12 @@ def _paper(claim: Claim, other: str) -> Finding:
     return replace(finding, note=f"{note}; {few}")
 
 
-def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> TransferDifference | None:
+def transfer_difference(first: Transfers, second: Transfers) -> TransferDifference | None:
     """Ratios of one representation minus those of another, on their common pairs of ConvNets, folds and attacks.
 
     Args:
         first: ratios of one representation.
         second: ratios of the other, on the same test clips.
-        seed: seed of the resampling.
 
     Returns:
         The difference; None without a common pair, fold and attack.
@@ -154,7 +151,7 @@ def transfer_difference(first: Transfers, second: Transfers, seed: int = 0) -> T
     pairwise = difference(torch.ones(len(recordings), dtype=torch.float64))
     if pairwise.isnan().any():
         return None
-    interval = _interval(tables, recordings, seed)
+    interval = _interval(tables, recordings)
     low, high = (None if end != end else end for end in (interval.low, interval.high))
     counted = everything[fools_source(everything)]
     runs = dict.fromkeys(run for side in (first, second) for pair in pairs for run in side.ratios[pair].runs)
@@ -195,7 +192,7 @@ def _counts(tables: Tables, recordings: Sequence[str]) -> list[list[list[list[Co
     ]  # fmt: skip
 
 
-def _interval(tables: Tables, recordings: Sequence[str], seed: int) -> Interval:
+def _interval(tables: Tables, recordings: Sequence[str]) -> Interval:
     """:func:`metrics.intervals.difference_interval`, with recordings weighted by their share of the denominators.
 
     The effective number of recordings is the smallest of any ratio in the difference.
@@ -210,7 +207,7 @@ def _interval(tables: Tables, recordings: Sequence[str], seed: int) -> Interval:
         return difference(weights).mean(dim=0)
 
     value = float(mean(torch.ones(len(recordings), dtype=torch.float64)))
-    variance = SourceResampling(recordings, seed=seed).variance(mean)
+    variance = Recordings(recordings).variance(mean)
     low, high = adjusted_t_ends(value, variance, effective)
     return Interval(float(low), float(high), "adjusted_t")
 

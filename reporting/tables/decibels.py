@@ -6,21 +6,22 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from metrics.survival import median_among, share_among
+from metrics.survival import Median, median_among, share_among
+from reporting.estimates import Estimate
 from reporting.names import NAMES
 from reporting.runs import Run
 from reporting.sounds import nearest, sound_outcomes
-from reporting.tables.plain import PlainTable
+from reporting.tables.plain import WORDS, PlainTable
 from reporting.tables.sound import shown_budget, shown_median, shown_share
+from reporting.verdicts import both_interval, judge
 from storage.space import SOUND
 
 
-def sound_attacks_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
+def sound_attacks_table(runs: Sequence[Run]) -> PlainTable:
     """How loud a change of the sound has to be for each attack to fool each run: ``attack.py --space sound``.
 
     Args:
         runs: all runs that were read.
-        seed: seed of the resampling.
     """
     rows, plain = [], []
     for run in runs:
@@ -29,11 +30,9 @@ def sound_attacks_table(runs: Sequence[Run], seed: int = 0) -> PlainTable:
             recordings, everyone = part["recording"].astype(str), pd.Series(True, index=part.index)
             fooled = part["success"] > 0
             # Shares over targets, for an attack on several.
-            shares = [
-                share_among(part[column], everyone, recordings, seed=seed) for column in ("success", SOUND.rounded)
-            ]
-            loudness = median_among(part["snr_db"], fooled, recordings)
-            of_all = median_among(part["snr_db"].where(fooled, -np.inf), everyone, recordings)
+            shares = [share_among(part, part[column], everyone) for column in ("success", SOUND.rounded)]
+            loudness = median_among(part, part["snr_db"], fooled)
+            of_all = median_among(part, part["snr_db"].where(fooled, -np.inf), everyone)
             place = (run.name, run.representation, NAMES.get(str(attack), str(attack)))
             budget = str(part["budget"].iloc[0])
             clips = (part["clip"].nunique(), recordings.nunique())
@@ -69,6 +68,7 @@ def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
     rows, plain = [], []
     keys = ["attack", "budget", "fold", "name"]
     names, only_one = ("first run", "second run"), ("only first", "only second")
+    of_models = ("by fold", "over models and recordings", "verdict")
     found = [(run, part) for run in runs if len(part := nearest(sound_outcomes(run)))]
     for (run, first), (other, second) in itertools.combinations(found, 2):
         if (run.corpus, run.split) != (other.corpus, other.split):
@@ -79,14 +79,15 @@ def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
             # A clip that is fooled in one run only differs by more than any number of decibels.
             ratios = part["snr_db"].where(fooled, -np.inf) - part["snr_db_other"].where(fooled_other, -np.inf)
             recordings = part["recording"].astype(str)
-            median = median_among(ratios, fooled | fooled_other, recordings)
+            median = median_among(part, ratios, fooled | fooled_other)
+            judged = _judged(ratios.where(fooled | fooled_other), part["fold"], median, (run, other))
             place = (run.name, other.name, NAMES.get(str(attack), str(attack)))
             counts = (part["clip"].nunique(), int((fooled & ~fooled_other).sum()), int((~fooled & fooled_other).sum()))
             only, only_other = map(str, counts[1:])
             both_fooled = f"{int((fooled & fooled_other).sum())} of {counts[0]}"
             shown = (shown_budget({"budget": budget}), both_fooled, shown_median(median, 1), only, only_other)
-            rows.append((*place, *shown))
-            plain.append((*place, str(budget), recordings.nunique(), *counts, *median.values()))
+            rows.append((*place, *shown, *judged[0]))
+            plain.append((*place, str(budget), recordings.nunique(), *counts, *median.values(), *judged[1]))
     return PlainTable(
         "sound_differences",
         "Decibels between representations",
@@ -94,14 +95,40 @@ def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
         "correctly. Difference: median of the first run's SNR minus the second's over the clips that are fooled in "
         "either; above zero the first is fooled by a quieter change. A clip that is fooled in one run only counts as "
         "plus or minus infinity. Each run's ratio is at its own sample rate. Brackets: 95 % over recordings, none "
-        "below ten, not corrected for the number of pairs.",
-        (*names, "attack", "budget", "fooled in both", "difference in dB", *only_one),
+        "below ten. By fold: the median on each. Over models and recordings: corrected t over five folds or more, "
+        "never narrower than the interval over recordings; a difference is called higher or lower only if it excludes "
+        "zero. Not corrected for the number of pairs.",
+        (*names, "attack", "budget", "fooled in both", "difference in dB", *only_one, *of_models),
         tuple(rows),
         (
             *names,
             *("attack", "budget", "recordings", "clips"),
             *only_one,
             *(f"difference in dB{end}" for end in ("", ", low", ", high", ", n")),
+            *("by fold", "over models and recordings, low", "over models and recordings, high", "verdict"),
         ),
         tuple(plain),
+    )
+
+
+def _judged(
+    ratios: "pd.Series[float]", folds: "pd.Series[int]", median: Median, pair: tuple[Run, Run]
+) -> tuple[tuple[str, ...], tuple[object, ...]]:
+    """Text and numbers: the median difference on each fold, the interval over models and recordings, the verdict."""
+    with np.errstate(invalid="ignore"):
+        by_fold = tuple(float(np.median(part)) for _, part in ratios.dropna().groupby(folds))
+    ends, verdict = None, "undecided"
+    if median["median"] is not None:
+        found = Estimate(
+            median["median"], median["low"], median["high"], None, median["n"], tuple(run.name for run in pair),
+            # The median of a fold is infinite if half of its clips are fooled in one run only; t needs finite ones.
+            by_fold=by_fold if np.isfinite(by_fold).all() else (),
+            same_recordings=any(run.split != "official" for run in pair),
+        )  # fmt: skip
+        ends, said = both_interval(found), judge(found).verdict
+        verdict = WORDS.get(said, said)
+    shown = "-" if ends is None else f"[{ends[0]:.1f}, {ends[1]:.1f}]"
+    return (
+        (" ".join(f"{value:+.1f}" for value in by_fold), shown, verdict),
+        (" ".join(f"{value:.4f}" for value in by_fold), *(ends or ("", "")), verdict),
     )

@@ -158,19 +158,21 @@ def claims_table(findings: Sequence[Finding]) -> PlainTable:
 
 def association_table(found: Sequence[tuple[str, str, Association | None]]) -> PlainTable:
     """The table of tests of accuracy against robustness, from triples of whose numbers, the measure and the result."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
+    plain: list[tuple[object, ...]] = []
     for (whose, measure, result), adjusted in zip(found, holm([test[-1] for test in found]), strict=True):
         if result is None or adjusted is None:
-            rows.append((whose, measure, "missing", *("-",) * 8, "fewer than two strata have two settings"))
+            plain.append((whose, measure, "missing", *("",) * 8))
+            rows.append((whose, measure, "missing", *("-",) * 7, "fewer than two strata have two settings"))
             continue
         few = f"fewer than {FEWEST_STRATA} strata" if result.strata < FEWEST_STRATA else ""
+        verdict = result.verdict if adjusted < SIGNIFICANT else "undecided"
         rows.append(
             (
                 whose,
                 measure,
-                result.verdict if adjusted < SIGNIFICANT else "undecided",
+                verdict,
                 f"{result.within:+.2f}",
-                "-" if math.isnan(result.low) else f"[{_signed(result.low)}, {_signed(result.high)}]",
                 f"{result.p:.2g}",
                 f"{adjusted:.2g}",
                 f"{result.smallest_p:.2g}",
@@ -180,18 +182,21 @@ def association_table(found: Sequence[tuple[str, str, Association | None]]) -> P
                 few,
             )
         )
+        tested = (result.p, adjusted, result.smallest_p, result.points, result.strata)
+        pooled = (_number(result.pooled), _number(result.pooled_p))
+        plain.append((whose, measure, verdict, _number(result.within), *tested, *pooled))
     return PlainTable(
         "accuracy_against_robustness_tests",
         "Accuracy against robustness: tests",
         "Within: Pearson correlation of values centred within each stratum (representation, corpus), two-sided "
-        "stratified permutation test, 95 % interval by resampling strata; Holm's p is corrected for all tests shown, "
-        "and the verdict follows it. Pooled: Spearman correlation, which includes differences between representations.",
+        "stratified permutation test; Holm's p is corrected for all tests shown, and the verdict follows it. There are "
+        "too few strata for an interval. Pooled: Spearman correlation, which also holds differences between "
+        "representations.",
         (
             "numbers",
             "measure",
             "verdict",
             "r within",
-            "interval",
             "p",
             "p (Holm)",
             "smallest attainable p",
@@ -202,20 +207,11 @@ def association_table(found: Sequence[tuple[str, str, Association | None]]) -> P
         ),
         tuple(rows),
         (
-            *("numbers", "measure", "verdict", "r within", "low", "high", "p", "smallest attainable p", "settings"),
+            *("numbers", "measure", "verdict", "r within", "p", "p (Holm)", "smallest attainable p", "settings"),
             *("strata", "rho pooled", "p pooled"),
         ),
-        tuple(
-            (whose, measure, *(_association_numbers(result) if result else ("missing", *("",) * 9)))
-            for whose, measure, result in found
-        ),
+        tuple(plain),
     )
-
-
-def _association_numbers(result: Association) -> tuple[object, ...]:
-    ends = (_number(result.low), _number(result.high))
-    tested = (result.p, result.smallest_p, result.points, result.strata)
-    return (result.verdict, _number(result.within), *ends, *tested, _number(result.pooled), _number(result.pooled_p))
 
 
 def _signed(value: float) -> str:

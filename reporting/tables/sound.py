@@ -148,7 +148,7 @@ def scalar_table(runs: Sequence[Run]) -> PlainTable:
         "Adversarials times a scalar",
         "Restored: of the adversarials that fool, times a scalar, the share that gets its label back; over 20 draws "
         "from (0, 1) for each, or at a fixed gain. Beside it the share of their clean clips, times the same, that are "
-        "classified correctly, and what is restored where they are. n counts draws. Brackets: 95 % over recordings, "
+        "classified correctly, and what is restored where they are. n counts clips. Brackets: 95 % over recordings, "
         "none below ten.",
         ("run", "map", "attack", "budget", "attacked", "multiplied", "scalars", *kinds),
         tuple(rows),
