@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from commands.errors import UsageError
 from commands.stored_adversarials import StoredFold, store_rows
 from datamodules.disturbances import Disturbance, UnsupportedError
 from metrics.fragility import CLEAN
@@ -40,7 +41,11 @@ Victim = Callable[[Tensor], Tensor]
 
 
 def supported(disturbances: Sequence[Disturbance], sample_rate: int) -> list[Disturbance]:
-    """The disturbances that this machine can make of sounds of a rate; the others are named in warnings."""
+    """The disturbances that this machine can make of sounds of a rate; the others are named in warnings.
+
+    Raises:
+        UsageError: if there is none.
+    """
     kept = []
     for disturbance in disturbances:
         try:
@@ -49,6 +54,12 @@ def supported(disturbances: Sequence[Disturbance], sample_rate: int) -> list[Dis
             warnings.warn(f"{disturbance.name} is left out: {error}", stacklevel=2)
         else:
             kept.append(disturbance)
+    if not kept:
+        kinds = " ".join(dict.fromkeys(disturbance.kind for disturbance in disturbances))
+        raise UsageError(
+            f"expected a disturbance that this machine can make of sounds of {sample_rate} Hz, got only --transforms "
+            f"{kinds}; name others too"
+        )
     return kept
 
 
@@ -122,21 +133,20 @@ def fragility(
     Args:
         folds: folds of a run with stored adversarials.
         store: where rows are kept.
-        disturbances: what happens to the sounds.
+        disturbances: what happens to the sounds; all :func:`supported`.
         seed: seed of what is random.
 
     Returns:
         One row per fold, attack, budget, clip and disturbance; clean clips have the attack ``clean``.
     """
-    kept = supported(disturbances, folds[0].sample_rate) if folds else []
-    pending = [(fold, attack, clips) for fold in folds for attack, clips in _pending(fold, store, kept)]
+    pending = [(fold, attack, clips) for fold in folds for attack, clips in _pending(fold, store, disturbances)]
 
     def rows_of_clip(fold: StoredFold, attack: str, clip: int) -> pd.DataFrame:
         sounds = _clean_sound(fold, clip) if attack == CLEAN else _attacked_sounds(fold, attack, clip)
-        return disturbed_rows(sounds, fold.logits, kept, sample_rate=fold.sample_rate, seed=seed)
+        return disturbed_rows(sounds, fold.logits, disturbances, sample_rate=fold.sample_rate, seed=seed)
 
     # A later command may add disturbances to the same clips.
-    version = f"-{zlib.crc32(' '.join(one.name for one in kept).encode())}"
+    version = f"-{zlib.crc32(' '.join(one.name for one in disturbances).encode())}"
     return store_rows("fragility", pending, store, rows_of_clip, version=version)
 
 
@@ -146,7 +156,8 @@ def _pending(fold: StoredFold, store: RowStore, disturbances: Sequence[Disturban
     wanted: dict[tuple[str, int], list[int]] = {(CLEAN, clip): [0] for clip in fold.tested}
     for attack, clip, budget in fold.outcomes[["attack", "clip", "budget_index"]].itertuples(index=False, name=None):
         wanted.setdefault((attack, clip), []).append(budget)
-    for attack in dict.fromkeys(name for name, _ in sorted(wanted)):
+    # The clean clips come first: without them, what a stopped command leaves of an attack cannot be compared.
+    for attack in dict.fromkeys([CLEAN, *(name for name, _ in sorted(wanted))]):
         clips = [
             clip
             for (name, clip), budgets in sorted(wanted.items())

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from commands.errors import UsageError
 from commands.fragility_run import KEY as FRAGILITY_KEY
-from commands.fragility_run import fragility
+from commands.fragility_run import fragility, supported
 from commands.named_runs import named_runs
 from commands.round_trip_run import KEY as ROUND_TRIP_KEY
 from commands.round_trip_run import round_trip
@@ -55,10 +55,12 @@ def run_fragility(flags: FragilityFlags) -> dict[str, dict[str, Any]]:
     summaries = {}
     for run in named_runs(flags.checkpoints, flags.folds):
         folds = folds_of(run, flags, SPACES[flags.space])
+        # Before the folder is opened, which --overwrite empties.
+        kept = supported(chosen, folds[0].sample_rate)
         store = RowStore(run.path / SPACES[flags.space].beside("fragility"), FRAGILITY_KEY)
         with store.alone():
             open_store(store, folds, flags, flags.seed)
-            rows = fragility(folds, store, chosen, seed=flags.seed)
+            rows = fragility(folds, store, kept, seed=flags.seed)
             cells = summarise_fragility(rows)
             summaries[run.name] = store.write_summary(summary_of(folds, cells))
         show_fragility(run.name, cells, store)

@@ -96,7 +96,9 @@ def read_sound(path: Path, sample_rate: int, seconds: float, start: float = 0.0)
             channels = file.read(wanted, dtype="float32", always_2d=True)
         breaks_off = ends_early(path)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise UnusableFileError(f"expected audio in {path}, found a file that cannot be decoded: {error}") from error
+        raise UnusableFileError(
+            f"expected audio in {path}, found a file that cannot be decoded: {reason(error)}"
+        ) from error
     if file_frames == 0:
         raise UnusableFileError(f"expected sound in {path}, found an audio file without samples")
     if file_frames <= start * file_rate:
@@ -214,9 +216,9 @@ def file_fault(path: Path) -> str | None:
         information = soundfile.info(with_length(path, 1.0) or path)
         announced = announced_bytes(path)
     except soundfile.LibsndfileError as error:
-        return f"not audio: {error.error_string.rstrip('.').lower()}"
+        return f"not audio: {reason(error).lower()}"
     except OSError as error:
-        return f"unreadable: {error.strerror}"
+        return f"unreadable: {reason(error)}"
     if announced:
         expected, found = announced
         # A data chunk of odd length is followed by one byte of padding, which some encoders count and do not write.
@@ -225,6 +227,12 @@ def file_fault(path: Path) -> str | None:
     if information.frames == 0:
         return "no samples"
     return None
+
+
+def reason(error: soundfile.LibsndfileError | OSError) -> str:
+    """Why a file could not be opened, read or written, without the name of the file, which may be one in memory."""
+    text = error.error_string if isinstance(error, soundfile.LibsndfileError) else error.strerror or str(error)
+    return str(text).removeprefix("Error : ").rstrip(".")
 
 
 def _level(samples: Waveform) -> float:

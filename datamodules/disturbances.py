@@ -14,6 +14,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from datamodules.audio import reason
 from datamodules.room import ROOMS, impulse_response
 
 Sound = NDArray[np.float64]
@@ -85,12 +86,12 @@ def disturbances(kinds: list[str] | None = None) -> list[Disturbance]:
     """The default disturbances of some kinds, of all by default, each kind from weak to strong.
 
     Raises:
-        ValueError: for a kind that is not known.
+        ValueError: for a kind that is not known, or none at all.
     """
     chosen = list(KINDS) if kinds is None else list(dict.fromkeys(kinds))
-    unknown = [kind for kind in chosen if kind not in KINDS]
-    if unknown:
-        raise ValueError(f"expected kinds of disturbances among {', '.join(KINDS)}, got {unknown[0]!r}")
+    unknown = [repr(kind) for kind in chosen if kind not in KINDS]
+    if unknown or not chosen:
+        raise ValueError(f"expected kinds of disturbances among {', '.join(KINDS)}, got {(*unknown, 'none')[0]}")
     return [Disturbance(kind, strength) for kind in chosen for strength in KINDS[kind].strengths]
 
 
@@ -141,7 +142,9 @@ def _codec(file_format: str, subtype: str) -> Callable[[Sound, int, float, int],
             memory.seek(0)
             decoded, _ = soundfile.read(memory)
         except soundfile.LibsndfileError as error:
-            raise UnsupportedError(f"expected {file_format} of {sample_rate} Hz, found that {error}") from error
+            raise UnsupportedError(
+                f"expected {file_format} of {sample_rate} Hz, found that libsndfile refuses it: {reason(error)}"
+            ) from error
         return _of_length(decoded, len(sound))
 
     return coded

@@ -55,7 +55,7 @@ def summarise_fragility(rows: pd.DataFrame) -> list[FragilityCell]:
         rows: one row per fold, attack, budget, clip, transform and strength; clean clips have the attack ``clean``.
 
     Returns:
-        One cell per fold (then over all folds), attack, budget, transform and strength.
+        One cell per fold (then over all folds), attack, budget, transform and strength of which there are clean clips.
     """
     rows = rows.assign(recording=rows["recording"].astype(str))
     cells = []
@@ -71,7 +71,9 @@ def summarise_fragility(rows: pd.DataFrame) -> list[FragilityCell]:
             )
         attacked = some[some["attack"] != CLEAN]
         for key, part in attacked.groupby(["attack", "budget_index", "transform", "strength"], sort=True):
-            cells.append(_cell(fold, part, *controls[key[2:]]))
+            # A command that was stopped early may have left attacked sounds without the clean ones.
+            if key[2:] in controls:
+                cells.append(_cell(fold, part, *controls[key[2:]]))
     return cells
 
 

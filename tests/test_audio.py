@@ -163,6 +163,15 @@ def test_unusable_files_are_named_with_the_reason_before_anything_is_read(tmp_pa
 
 
 @pytest.mark.filterwarnings("ignore:.*fewer than the.*published")
+def test_a_file_without_a_length_is_named_by_its_path_and_not_as_an_object_in_memory(tmp_path):
+    path = tmp_path / "a.wav"
+    unknown_format = struct.pack("<H", 0x7777) + PCM_FORMAT[2:]
+    path.write_bytes(wav([(b"fmt ", 16, unknown_format), (b"data", 0, SOUND)]))
+    reason = r"found a file that cannot be decoded: [^<>]*Malformed 'fmt ' chunk$"
+    with pytest.raises(DataError, match=rf"^expected audio in .*a\.wav, {reason}"):
+        decode(path, 8000, 1.0)
+
+
 def test_more_than_ten_unusable_files_are_counted(tmp_path):
     table = read_esc_table(write_esc_corpus(tmp_path, seconds=0.01), only_esc10=False)
     for file in table.files[:13]:

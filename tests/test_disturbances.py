@@ -78,13 +78,15 @@ def test_codecs_keep_the_sound_in_its_place_and_more_compression_keeps_less(kind
 
 
 def test_what_this_machine_cannot_do_is_said(monkeypatch):
-    with pytest.raises(UnsupportedError, match="expected MP3 of 5000 Hz, found that"):
+    with pytest.raises(UnsupportedError, match=r"^expected MP3 of 5000 Hz, found that libsndfile refuses it: MPEG"):
         Disturbance("mp3", 0.0)(noise(), 5000)
     monkeypatch.setattr(soundfile, "available_formats", dict)
     with pytest.raises(UnsupportedError, match=r"expected MP3 in libsndfile, found version .* without it"):
         Disturbance("mp3", 0.0)(noise(), RATE)
     with pytest.raises(ValueError, match=r"among gain, noise, .*, got 'echo'"):
         disturbances(["echo"])
+    with pytest.raises(ValueError, match=r"among gain, noise, .*, got none"):
+        disturbances([])
 
 
 def test_the_first_reflections_are_those_of_six_mirrors():

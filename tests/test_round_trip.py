@@ -19,6 +19,7 @@ from commands import fragility_run, round_trip_run, stored_adversarials
 from commands.errors import UsageError
 from datamodules.disturbances import Disturbance, disturbances
 from lightning_modules.trained_classifier import load_classifier
+from metrics.fragility import summarise_fragility
 from metrics.survival import median_among, share_among
 from reporting.runs import read_run
 from reporting.tables.sound import fragility_table
@@ -204,6 +205,47 @@ def test_disturbances_are_added_to_what_is_there(copied, disturbed):
         flags(copied, "--attacks", "bim_b", "--folds", "1", "--transforms", "shift", "noise", "gain", "bits")
     )
     pd.testing.assert_frame_equal(pd.read_parquet(copied / "fragility" / "rows.parquet"), disturbed[1])
+
+
+def test_disturbances_none_of_which_this_machine_can_make_are_refused_before_anything_is_deleted(copied, monkeypatch):
+    chosen = flags(copied, "--attacks", "bim_b", "--folds", "1")
+    fragility.main([*chosen, "--transforms", "gain"])
+    monkeypatch.setattr(soundfile, "available_formats", dict)
+    with (
+        pytest.warns(UserWarning, match="mp3 0 level is left out: expected MP3 in libsndfile"),
+        pytest.raises(UsageError, match="of sounds of 8000 Hz, got only --transforms mp3 ogg; name others too"),
+    ):
+        fragility.main([*chosen, "--transforms", "mp3", "ogg", "--overwrite"])
+    assert set(pd.read_parquet(copied / "fragility" / "rows.parquet")["transform"]) == {"gain"}
+    with pytest.warns(UserWarning, match="mp3 0 level is left out"):
+        cells = fragility.main([*chosen, "--transforms", "mp3", "shift"])["tones"]["cells"]
+    assert {cell["transform"] for cell in cells} == {"gain", "shift"}
+
+
+def test_what_a_stopped_command_leaves_does_not_stop_one_with_other_disturbances(copied, monkeypatch):
+    computed = fragility_run.disturbed_rows
+    done = []
+
+    def stopped(clip, *more, **settings):
+        done.append(clip.rows["attack"].iloc[0])
+        if done[-1] == "bim_b" and done.count("bim_b") == 3:
+            raise KeyboardInterrupt
+        return computed(clip, *more, **settings)
+
+    monkeypatch.setattr(fragility_run, "disturbed_rows", stopped)
+    monkeypatch.setattr(stored_adversarials, "CLIPS_IN_A_PART", 2)
+    chosen = flags(copied, "--attacks", "bim_b", "--folds", "1", "--transforms")
+    with pytest.raises(KeyboardInterrupt):
+        fragility.main([*chosen, "gain"])
+    cells = fragility.main([*chosen, "shift"])["tones"]["cells"]
+    # Two attacked clips are there under the first disturbance, beside every clean one.
+    counted = {cell["transform"]: (cell["n"], cell["clean_accuracy"]["n"]) for cell in cells if cell["fold"] is None}
+    assert counted["gain"] == (2, 12)
+    assert counted["shift"][0] > 2
+    # A folder that an earlier version left without the clean clips.
+    rows = pd.read_parquet(copied / "fragility" / "rows.parquet")
+    left = rows[(rows["attack"] != "clean") | (rows["transform"] == "shift")]
+    assert {cell["transform"] for cell in summarise_fragility(left)} == {"shift"}
 
 
 def test_attacked_sounds_are_disturbed_and_multiplied_as_they_are_kept(attacked, disturbed):
