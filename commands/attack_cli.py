@@ -18,7 +18,7 @@ from attacks.torchattacks_adapter import TorchAttacksAttack
 from commands.attack_run import AttackRun
 from commands.config_file import NOT_SETTINGS, as_yaml, settings_in
 from commands.errors import UsageError
-from commands.flags import AttackFlags
+from commands.flags import CraftingFlags
 from commands.named_runs import named_runs
 from commands.outlook import device
 from commands.trainer import check_trainer
@@ -44,14 +44,18 @@ class AttackCLI:
     """The flags of a command that attacks checkpoints, turned into runs, plans and Trainers.
 
     Args:
-        flags: the flags, checked (:meth:`AttackFlags.check`).
+        flags: the flags, checked (:meth:`CraftingFlags.check`).
+        output: folder of the results of the only run; in each run by default.
+        save_adversarials: store every adversarial.
 
     Raises:
         UsageError: if an attack, its budgets or the Trainer's settings are invalid.
     """
 
-    def __init__(self, flags: AttackFlags) -> None:
+    def __init__(self, flags: CraftingFlags, *, output: str | None = None, save_adversarials: bool = False) -> None:
         self.settings: dict[str, Any] = asdict(flags)
+        self.output = output
+        self.save_adversarials = save_adversarials
         self.space = SPACES[flags.space]
         self.allowed = allowed_packages(flags.allow_import)
         self.plans = self._plans()
@@ -66,26 +70,21 @@ class AttackCLI:
             DataError: if a path is neither a checkpoint nor a run with one.
         """
         runs = named_runs(self.settings["checkpoints"], self.settings["folds"])
-        if self.settings["output"] and len(runs) > 1:
+        if self.output and len(runs) > 1:
             raise UsageError(
                 f"expected one run with --output, got {len(runs)}: {', '.join(str(run.path) for run in runs)}"
             )
         return runs
 
-    def attack_run(self, run: TrainedRun, *, save_adversarials: bool | None = None) -> AttackRun:
+    def attack_run(self, run: TrainedRun) -> AttackRun:
         """Load a run's checkpoints and plan the attacks on them.
-
-        Args:
-            run: the run.
-            save_adversarials: store every adversarial; the value of the flag by default.
 
         Raises:
             DataError: if a checkpoint cannot be used.
         """
         settings = self.settings
         beside, limits = checks_beside(self.plans, full=settings["checks"] == "full", space=self.space)
-        keep = settings["save_adversarials"] if save_adversarials is None else save_adversarials
-        folder = Path(settings["output"]) if settings["output"] else run.path / self.space.folder
+        folder = Path(self.output) if self.output else run.path / self.space.folder
         return AttackRun(
             run,
             AttackStore(folder, self.space, settings["sound_format"]),
@@ -96,7 +95,7 @@ class AttackCLI:
             clips=settings["clips"],
             seed=settings["seed"],
             data=settings["data"],
-            save_adversarials=keep,
+            save_adversarials=self.save_adversarials,
             precision=str(settings["trainer"]["precision"] or DEFAULT_PRECISION),
             allowed=self.allowed,
         )
@@ -122,7 +121,7 @@ class AttackCLI:
 
     @rank_zero_only
     def write_config(self, run: AttackRun) -> None:
-        """Write ``config.yaml``: the flags that repeat all attacks in a folder of results, earlier commands' too.
+        """Write ``config.yaml``: the flags of attack.py that repeat all attacks in a folder, earlier commands' too.
 
         Raises:
             UsageError: if the file of an earlier command cannot be read.
@@ -132,8 +131,9 @@ class AttackCLI:
             earlier = settings_in(file) if file.is_file() else {}
         except ValueError as error:
             raise UsageError(f"{error}; remove it") from error
-        named = {field.name for field in fields(AttackFlags)} - set(NOT_SETTINGS)
+        named = {field.name for field in fields(CraftingFlags)} - set(NOT_SETTINGS)
         settings = {name: value for name, value in self.settings.items() if name in named}
+        settings["save_adversarials"] = self.save_adversarials
         checkpoints = [str(trained.path) for _, trained in sorted(run.trained.items())]
         settings["checkpoints"] = list(dict.fromkeys([*earlier.get("checkpoints", []), *checkpoints]))
         settings["attacks"] = list(dict.fromkeys([*earlier.get("attacks", []), *settings["attacks"]]))

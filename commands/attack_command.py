@@ -32,7 +32,7 @@ def attack(flags: AttackFlags) -> dict[str, AttackSummary]:
         DataError: if a checkpoint or a recording is missing or broken.
     """
     quieten()
-    cli = AttackCLI(flags)
+    cli = AttackCLI(flags, output=flags.output, save_adversarials=flags.save_adversarials)
     trained = cli.runs()
     runs = {run.name: cli.attack_run(run) for run in trained}
     summaries = {}

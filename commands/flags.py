@@ -134,8 +134,8 @@ class DeviceFlags:
 
 
 @dataclass
-class AttackFlags:
-    """What attack.py does with trained checkpoints.
+class CraftingFlags:
+    """How attack.py and transfer.py attack trained checkpoints.
 
     Args:
         checkpoints: checkpoint files, or folders of runs, which stand for all their folds.
@@ -145,9 +145,7 @@ class AttackFlags:
         clips: size of the stratified subset of each test part that is attacked; all clips by default.
         folds: all, or the numbers of some folds, such as 1 or 1,2.
         seed: seed of the random target labels and of every other random choice.
-        output: folder of the results; in the run by default.
         overwrite: delete results of other settings first.
-        save_adversarials: store every adversarial; sounds with 16 bits, beside their clean clips.
         sound_format: file format of stored sounds.
         checks: full adds the Square attack on 20 clips to the trust checks.
         allow_import: packages whose classes checkpoints and files of attacks may name; importing one runs its code, so
@@ -165,9 +163,7 @@ class AttackFlags:
     clips: int | None = None
     folds: str | int | list[int] = "all"
     seed: int = 0
-    output: str | None = None
     overwrite: bool = False
-    save_adversarials: bool = False
     sound_format: Literal["wav", "flac"] = "wav"
     checks: Literal["basic", "full"] = "basic"
     allow_import: list[str] = field(default_factory=list)
@@ -187,15 +183,36 @@ class AttackFlags:
         require_number("--seed", self.seed, 0, LARGEST_SEED)
         require_number("--data.batch_size", self.data.batch_size, 1)
         require_folder("--data.cache_dir", self.data.cache_dir)
-        require_folder("--output", self.output)
         packages_to_import(self.allow_import)
         check_logger(self.logger)
         refuse_deletion_by_many(self.overwrite)
 
 
 @dataclass
-class TransferFlags(AttackFlags):
-    """What transfer.py does with trained checkpoints; it attacks like attack.py.
+class AttackFlags(CraftingFlags):
+    """What attack.py does with trained checkpoints.
+
+    Args:
+        output: folder of the results; in the run by default.
+        save_adversarials: store every adversarial; sounds with 16 bits, beside their clean clips.
+    """
+
+    output: str | None = None
+    save_adversarials: bool = False
+
+    def check(self) -> None:
+        """Check the flags on their own, before anything is read.
+
+        Raises:
+            UsageError: as :meth:`CraftingFlags.check`.
+        """
+        super().check()
+        require_folder("--output", self.output)
+
+
+@dataclass
+class TransferFlags(CraftingFlags):
+    """What transfer.py does with trained checkpoints; it attacks like attack.py, and keeps every adversarial.
 
     Args:
         name: folder of the results in runs/<source>/transfer/, of sounds transfer-sound/; the name of the budgets by
@@ -213,7 +230,7 @@ class TransferFlags(AttackFlags):
         """Check the flags on their own, before anything is read.
 
         Raises:
-            UsageError: as :meth:`AttackFlags.check`, and if the name is not that of a folder.
+            UsageError: as :meth:`CraftingFlags.check`, and if the name is not that of a folder.
         """
         super().check()
         if self.name is not None:

@@ -50,6 +50,7 @@ class OneSentenceParser(ArgumentParser):
         self.switches: set[str] = set()
         self.lists: set[str] = set()
         self.page: Callable[[], str] | None = None
+        self.absent: Mapping[str, str] = {}
 
     def add_flags(self, settings: type) -> None:
         """Add the fields of a dataclass; one of type ``bool`` needs no value, one of type ``list`` takes several."""
@@ -85,7 +86,12 @@ class OneSentenceParser(ArgumentParser):
 
     def read_config(self, path: Path) -> str:
         """The settings of a file as YAML; a parser whose flags stand for classes looks at what the file names."""
-        return as_yaml(settings_in(path))
+        settings = settings_in(path)
+        for name, reason in self.absent.items():
+            # A file that repeats the other command names its flags too; a switch asks for what is done anyway.
+            if isinstance(settings.pop(name, None), str):
+                raise UsageError(f"expected no {name} in {path}, because {reason}")
+        return as_yaml(settings)
 
     def spelt_out(self, arguments: Iterable[str]) -> list[str]:
         """A command line as jsonargparse writes it: ``--overwrite true``, ``--attacks '["fgsm", "cwa"]'``."""
@@ -125,6 +131,9 @@ class OneSentenceParser(ArgumentParser):
         words = arguments.split()
         flag = next((word for word in words if word.startswith("-")), None)
         if flag is not None:
+            name = flag.partition("=")[0].lstrip("-").replace("-", "_")
+            if name in self.absent:
+                return f"expected no --{name}, because {self.absent[name]}"
             return unknown_flag(flag, self.names(), self.prog)
         if all(word.isdecimal() for word in words):
             # Numbers without a flag of their own: more folds.
@@ -193,7 +202,13 @@ def check_names(arguments: Sequence[str]) -> None:
 
 
 def read_flags(
-    settings: type[T], program: str, args: Sequence[str] | None, *, description: str, examples: Sequence[Example]
+    settings: type[T],
+    program: str,
+    args: Sequence[str] | None,
+    *,
+    description: str,
+    examples: Sequence[Example],
+    absent: Mapping[str, str] | None = None,
 ) -> T:
     """Read the command line of a command whose flags are a dataclass.
 
@@ -203,6 +218,8 @@ def read_flags(
         args: the command line; that of the process by default.
         description: what the command does, in a sentence.
         examples: command lines that work as they stand.
+        absent: flags of a kindred command that this one does without, values and switches for what it does anyway, each
+            with the reason that is given to a user who asks for it.
 
     Raises:
         UsageError: if a flag is invalid.
@@ -211,6 +228,7 @@ def read_flags(
     parser = OneSentenceParser(prog=program)
     parser.add_argument("--config", action="config", help="YAML with any of these flags; flags behind it override it")
     parser.add_flags(settings)
+    parser.absent = absent or {}
     parser.page = lambda: help_text(program, description, examples, help_groups(settings))
     return build(settings, parser.parse_args(args).as_dict())
 

@@ -25,6 +25,11 @@ TRANSFER_EXAMPLES = (
         "evaluate an SVM on adversarials of a ConvNet",
     ),
 )
+ABSENT_FROM_TRANSFER = {
+    "output": "results lie in each source's run; --name names their folder",
+    "save_adversarials": "transfer.py keeps every adversarial; leave it out",
+}
+"""Flags of attack.py that transfer.py does not have, and why."""
 
 
 def say(line: str) -> None:
@@ -63,6 +68,7 @@ def read_transfer_flags(args: Sequence[str] | None) -> TransferFlags:
         args,
         description="Evaluate classifiers on the adversarials crafted for one another.",
         examples=TRANSFER_EXAMPLES,
+        absent=ABSENT_FROM_TRANSFER,
     )
     flags.check()
     attacks = _counted(flags.attacks, "attack")

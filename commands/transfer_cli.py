@@ -19,7 +19,7 @@ class TransferCLI(AttackCLI):
     """
 
     def __init__(self, flags: TransferFlags) -> None:
-        super().__init__(flags)
+        super().__init__(flags, save_adversarials=True)
         self.name = flags.folder
 
     def comparable_runs(self) -> list[TrainedRun]:
@@ -29,10 +29,6 @@ class TransferCLI(AttackCLI):
             UsageError: if they are not, or there are fewer than two.
         """
         runs = self.runs()
-        if self.settings["output"]:
-            raise UsageError(
-                "expected no --output, because results lie in each source's run; --name names their folder"
-            )
         if len(runs) < 2:
             raise UsageError(f"expected at least two runs to carry adversarials between, got {len(runs)}")
         if all(run.is_baseline for run in runs):

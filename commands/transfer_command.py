@@ -39,7 +39,7 @@ def transfer(flags: TransferFlags) -> dict[str, TransferSummary]:
     quieten()
     cli = TransferCLI(flags)
     runs = cli.comparable_runs()
-    sources = {run.name: cli.attack_run(run, save_adversarials=True) for run in runs if not run.is_baseline}
+    sources = {run.name: cli.attack_run(run) for run in runs if not run.is_baseline}
     refuse_trained_targets(sources, runs)
     summaries: dict[str, TransferSummary] = {}
     with cli.opened(sources.values()):

@@ -11,6 +11,7 @@ import torch
 import transfer
 from classifiers.baselines import load_baseline
 from commands.errors import UsageError
+from commands.start import read_attack_flags, read_transfer_flags
 from commands.transfer_command import show
 from lightning_modules.trained_classifier import load_classifier
 from metrics.attack_summary import THE_SIX
@@ -204,12 +205,41 @@ def test_other_attacks_and_folds_are_added_and_a_judge_that_was_trained_anew_jud
         (["first"], [], "expected at least two runs to carry adversarials between, got 1"),
         (["first", "larger"], [], "expected runs of one setting, got first and larger, which differ in .*resize"),
         (["forest", "forest"], [], "expected at least two runs"),
-        (["first", "second"], ["--output", "here"], "expected (one run with|no) --output"),
     ],
 )
 def test_runs_that_cannot_be_compared_are_refused(runs, names, more, message):
     with pytest.raises(UsageError, match=message):
         transfer.main([*flags(runs, *names), *more])
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--output", "here"], "no --output, because results lie in each source's run; --name names their folder"),
+        (["--output=here"], "no --output, because results lie in each source's run; --name names their folder"),
+        (["--save-adversarials"], "no --save_adversarials, because transfer.py keeps every adversarial; leave it out"),
+        (["--config", "{file}"], "no output in {file}, because results lie in each source's run; --name names .*"),
+    ],
+)
+def test_flags_of_attack_py_that_it_cannot_use_are_neither_offered_nor_taken(tmp_path, capsys, more, sentence):
+    file = tmp_path / "attack.yaml"
+    file.write_text("output: here\n")
+    with pytest.raises(UsageError, match=f"^expected {sentence.format(file=file)}$"):
+        transfer.main(["--checkpoints", "a", "b", *(word.format(file=file) for word in more)])
+    with pytest.raises(SystemExit):
+        transfer.main(["--help"])
+    offered = capsys.readouterr().out
+    assert "--overwrite" in offered
+    assert "--output" not in offered
+    assert "--save_adversarials" not in offered
+
+
+def test_the_settings_that_it_leaves_repeat_the_attack_and_the_transfer(runs, judged):
+    config = runs / "runs" / "first" / "attacks" / "config.yaml"
+    repeated = read_attack_flags(["--config", str(config)])
+    assert (repeated.save_adversarials, repeated.output) == (True, None)
+    taken = read_transfer_flags(["--config", str(config), "--name", "again"])
+    assert (taken.attacks, taken.folder) == (["fgsm", "bim_b", "deepfool"], "again")
 
 
 def test_runs_of_other_folds_are_refused(runs):
