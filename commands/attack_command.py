@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
@@ -49,8 +50,24 @@ def attack(flags: AttackFlags) -> dict[str, AttackSummary]:
             summaries[name] = finish(cli, name, run)
     finished = {name: summary for name, summary in summaries.items() if summary is not None}
     if finished:
-        say(f"next: python report.py {shlex.quote(str(trained[0].path.parent))} --output report")
+        say(next_step(trained[0].path, runs[trained[0].name]))
     return finished
+
+
+def next_step(trained: Path, run: AttackRun) -> str:
+    """The line at the end: the next command, or, where ``--output`` has put results that no command reads, their files.
+
+    Args:
+        trained: folder of the trained run.
+        run: the attacks on it.
+    """
+    store = run.store
+    if store.path.resolve() == (trained / run.space.folder).resolve():
+        return f"next: python report.py {shlex.quote(str(trained.parent))} --output report"
+    return (
+        f"next: read {store.summary_file}, every number, and {store.outcomes_file}, one row per clip and budget; "
+        f"report.py reads {trained / run.space.folder} only"
+    )
 
 
 def outlook(name: str, run: AttackRun, pending: Sequence[int]) -> list[str]:

@@ -350,6 +350,23 @@ def test_a_subset_is_stratified_and_part_of_a_larger_one(trained, tmp_path):
     assert set(ten["clip"]) < set(thirteen["clip"])
 
 
+def test_the_last_line_is_about_the_results_that_were_written(trained, tmp_path, capsys):
+    def last_line(*more):
+        attack.main([*flags(trained, tmp_path / "my out"), "--attacks", "fgsm", "--clips", "10", *more])
+        return capsys.readouterr().out.splitlines()[-1]
+
+    folder, run = tmp_path / "my out", trained / "runs" / "tones"
+    assert last_line() == (
+        f"next: read {folder}/summary.json, every number, and {folder}/outcomes.parquet, one row per clip and budget; "
+        f"report.py reads {run}/attacks only"
+    )
+    shutil.copytree(run, tmp_path / "some runs" / "tones")
+    run = tmp_path / "some runs" / "tones"
+    assert last_line("--checkpoints", str(run), "--output", str(run / "attacks")) == (
+        f"next: python report.py '{run.parent}' --output report"
+    )
+
+
 def test_more_clips_are_added_to_a_subset_and_fewer_are_refused(trained, tmp_path):
     growing, whole = tmp_path / "growing", tmp_path / "whole"
     both = ["--folds", "1,2", "--attacks", "fgsm", "deepfool"]
