@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.space import MAP, Space
+from storage.space import MAP, SPACES, Space
 from storage.yaml_file import read_yaml
 
 PROFILES = Path(__file__).resolve().parent.parent / "configs" / "budgets"
@@ -27,7 +27,8 @@ def read_profile(name: str | Path, space: Space = MAP) -> dict[str, list[Budget]
         Budgets by attack, in the order of the grid.
 
     Raises:
-        ValueError: if there is no such profile, or it is not a mapping of attacks to grids.
+        ValueError: if there is no such profile, it is not a mapping of attacks to grids, or its sizes are those of
+            another space.
     """
     folder = PROFILES if space == MAP else PROFILES / space.name
     path = Path(name) if str(name).endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
@@ -35,7 +36,15 @@ def read_profile(name: str | Path, space: Space = MAP) -> dict[str, list[Budget]
         known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
         raise ValueError(f"expected a profile of budgets among {known}, or a YAML file, got {str(name)!r}")
     content = read_yaml(path)
-    return {str(attack): expand_grid(f"{attack} in {path}", grid) for attack, grid in content.items()}
+    profile = {str(attack): expand_grid(f"{attack} in {path}", grid) for attack, grid in content.items()}
+    for other in (one for one in SPACES.values() if one != space):
+        wrong = [attack for attack, budgets in profile.items() if any(other.size in budget for budget in budgets)]
+        if wrong:
+            raise ValueError(
+                f"expected budgets of attacks on {space.name}s in {path}, with {space.size} as their size, found "
+                f"{other.size} for {wrong[0]}; choose another file, or --space {other.name}"
+            )
+    return profile
 
 
 def expand_grid(place: str, grid: Any) -> list[Budget]:

@@ -299,12 +299,29 @@ def test_sounds_are_attacked_kept_and_judged_as_they_are_kept(trained, attacked_
         sounds.read(1, "lbfgs", 0, int(rows["clip"].iloc[0]), rows["name"].iloc[0])
 
 
-def test_maps_and_sounds_never_share_a_folder(trained, attacked_sounds):
-    output, _ = attacked_sounds
+def test_maps_and_sounds_share_neither_a_folder_nor_budgets(trained, attacked_sounds, tmp_path):
+    of_maps = ("--budgets", str(trained / "budgets.yaml"))
+    with pytest.raises(
+        UsageError, match=r"^expected budgets of attacks on sounds .* found delta for fgsm; .* --space map"
+    ):
+        attack.main([*sound_flags(trained, tmp_path / "no"), "--attacks", "deepfool", *of_maps])
+    with pytest.raises(
+        UsageError, match=r"^expected budgets of attacks on maps .* found snr_db for fgsm; .* --space sound"
+    ):
+        attack.main([*sound_flags(trained, tmp_path / "no"), "--space", "map", "--attacks", "deepfool"])
+    assert not (tmp_path / "no").exists()
+    (tmp_path / "without.yaml").write_text("bim_b: {steps: 2}\n")
+    with pytest.raises(UsageError, match=r"expected an snr_db in every budget of bim_b, .* got {'steps': 2}"):
+        attack.main(
+            [*sound_flags(trained, tmp_path / "no"), "--budgets", str(tmp_path / "without.yaml"), "--attacks", "bim_b"]
+        )
+    output = tmp_path / "sounds"
+    shutil.copytree(attacked_sounds[0], output)
+    settings = json.loads((output / "settings.json").read_text())
+    settings["common"]["budgets"] = of_maps[1]
+    (output / "settings.json").write_text(json.dumps(settings))
     with pytest.raises(UsageError, match=r"got another space \('map' instead of 'sound'\); choose another --output"):
-        attack.main([*sound_flags(trained, output), "--space", "map", "--attacks", "deepfool"])
-    with pytest.raises(UsageError, match=r"expected an snr_db in every budget of bim_b, .* got {'delta': 0.01"):
-        attack.main([*sound_flags(trained, output), "--budgets", str(trained / "budgets.yaml")])
+        attack.main([*sound_flags(trained, output), "--space", "map", "--attacks", "deepfool", *of_maps])
 
 
 def test_a_silent_clip_is_left_out_and_counted(trained, tmp_path):

@@ -96,6 +96,24 @@ def test_a_bad_profile_is_refused(tmp_path, content, message):
         read_profile(tmp_path / "profile.yaml")
 
 
+def test_a_profile_of_the_other_space_is_refused_and_one_without_sizes_serves_both(tmp_path):
+    files = {name: tmp_path / f"{name}.yaml" for name in ("map", "sound", "neither")}
+    files["map"].write_text("deepfool: {iterations: 5}\nbim_b: {delta: [0.1, 0.2], steps: 5}\n")
+    files["sound"].write_text("deepfool: {iterations: 5}\ntorchattacks.PGD: {snr_db: 40}\n")
+    files["neither"].write_text("deepfool: {iterations: [1, 5]}\n")
+    sentence = (
+        r"expected budgets of attacks on {}s in .*{}.yaml, with {} as their size, found {} for {}; .* --space {}$"
+    )
+    with pytest.raises(ValueError, match=sentence.format("sound", "map", "snr_db", "delta", "bim_b", "map")):
+        read_profile(files["map"], SOUND)
+    with pytest.raises(
+        ValueError, match=sentence.format("map", "sound", "delta", "snr_db", "torchattacks.PGD", "sound")
+    ):
+        read_profile(files["sound"])
+    for name, space in (("map", MAP), ("sound", SOUND), ("neither", MAP), ("neither", SOUND)):
+        assert len(read_profile(files[name], space)["deepfool"]) == (2 if name == "neither" else 1)
+
+
 @pytest.mark.parametrize(
     ("budgets", "message"),
     [

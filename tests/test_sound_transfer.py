@@ -143,4 +143,4 @@ def test_an_answer_depends_on_no_other_clip_attack_or_target(folder, judged, tmp
 
 def test_maps_of_two_representations_are_refused_with_what_compares_them(folder):
     with pytest.raises(UsageError, match=r"which differ in representation.*; .*--space sound compares representations"):
-        transfer.main(flags(folder, "stft", "mfcc", space="map"))
+        transfer.main([*flags(folder, "stft", "mfcc", space="map"), "--budgets", "smoke"])
