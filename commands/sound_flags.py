@@ -1,4 +1,4 @@
-"""The flags of round_trip.py and fragility.py, which make sounds of stored adversarials."""
+"""The flags of round_trip.py, fragility.py and scalar_test.py, which work on stored adversarials."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -97,7 +97,7 @@ class FragilityFlags(StoredFlags):
         space: sounds of adversarial maps, or the sounds that attack.py --space sound has kept.
         transforms: kinds of disturbances (gain, noise, bits, resample, low_pass, shift, ogg, mp3, room); all by
             default.
-        seed: of what is random in a disturbance.
+        seed: seed of the noise that is added to each clip; no other disturbance is random.
     """
 
     space: SpaceName = "map"
@@ -116,7 +116,7 @@ class ScalarFlags(StoredFlags):
 
     Args:
         space: adversarial maps and their sounds, or the sounds that attack.py --space sound has kept.
-        seed: of the scalars that are drawn.
+        seed: seed of the random scalars of each clip; the fixed gains have none.
     """
 
     space: SpaceName = "map"

@@ -16,7 +16,7 @@ import train
 import transfer
 from classifiers import ARCHITECTURES
 from classifiers.baselines import BASELINES
-from commands import flags
+from commands import flags, sound_flags
 from commands.errors import UsageError
 from commands.flags import WandbFlags, chosen_folds
 from commands.nearest_flag import nearest_flag
@@ -88,9 +88,21 @@ def test_every_own_flag_is_explained():
         flags.SweepFlags,
         flags.PointFlags,
         flags.ReportFlags,
+        *(sound_flags.RoundTripFlags, sound_flags.FragilityFlags, sound_flags.ScalarFlags),
     ]
     assert [flag.name for settings in own for flag in dataclass_flags(settings) if not flag.help] == []
     assert all(dataclasses.is_dataclass(settings) for settings in own)
+
+
+@pytest.mark.parametrize(
+    ("settings", "random"),
+    [(sound_flags.FragilityFlags, "the noise that is added"), (sound_flags.ScalarFlags, "the random scalars of each")],
+)
+def test_the_help_of_a_seed_names_what_is_random_in_its_own_command(settings, random):
+    (seed,) = (flag for flag in dataclass_flags(settings) if flag.name == "seed")
+    assert seed.help.startswith(f"seed of {random}")
+    # In round_trip.py nothing is.
+    assert "seed" not in {flag.name for flag in dataclass_flags(sound_flags.RoundTripFlags)}
 
 
 @pytest.mark.parametrize(
@@ -152,6 +164,7 @@ def test_folds_that_are_none_are_refused(written):
         ("attack.py", ["--help"], 0),
         ("attack.py", ["--clips", "0", "--checkpoints", "x"], 2),
         ("transfer.py", ["--help"], 0),
+        ("scalar_test.py", ["--help"], 0),
         ("sweep.py", ["--help"], 0),
         ("report.py", ["--help"], 0),
         ("report.py", ["runs", "--seed", "-1"], 2),
