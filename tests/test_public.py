@@ -7,6 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from attacks import ATTACKS
+from classifiers import ARCHITECTURES
+from classifiers.baselines import BASELINES
+from datamodules import CORPORA
+from datamodules.disturbances import KINDS
+from representations import REPRESENTATIONS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("attacks", "classifiers", "datamodules", "metrics", "representations")
 
@@ -21,6 +28,19 @@ def test_what_a_package_lists_exists_and_is_documented(package):
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
     assert len(module.__all__) == len(set(module.__all__))
     assert documented == set(module.__all__)
+
+
+def test_every_name_that_a_flag_takes_is_documented_and_every_documented_attack_is_one():
+    commands, definitions = ((ROOT / "docs" / f"{name}.md").read_text() for name in ("commands", "definitions"))
+    names = [*ATTACKS, *ARCHITECTURES, *BASELINES, *CORPORA, *REPRESENTATIONS, *KINDS]
+    assert [name for name in names if name not in re.findall(r"[\w.]+", commands)] == []
+    seven, others = (
+        re.search(r"--attacks (fgsm .*) --budgets", commands),
+        re.search(r"`--attacks` takes names: the seven above and (.*?); classes of", commands, re.DOTALL),
+    )
+    assert {*seven[1].split(), *re.findall(r"`(\w+)`", others[1])} == set(ATTACKS)
+    table = re.search(r"\| attack \| form \|.*?\n\n", definitions, re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", table[0])) == set(ATTACKS)
 
 
 def test_every_example_in_a_docstring_gives_what_it_says():
