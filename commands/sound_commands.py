@@ -71,7 +71,7 @@ def folds_of(run: TrainedRun, flags: StoredFlags, space: Space = MAP) -> list[St
     """The folds of a run with stored adversarials that the flags choose.
 
     Raises:
-        UsageError: for a baseline, and for a device that is not there.
+        UsageError: for a baseline, for maps of a run on waveforms, and for a device that is not there.
         DataError: if nothing is stored.
     """
     if run.is_baseline:

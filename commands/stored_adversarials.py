@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from commands.errors import UsageError
 from datamodules import SoundDataModule
 from datamodules.progress import progress_bar
 from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
@@ -212,6 +213,7 @@ def stored_folds(
         allowed: packages that checkpoints may name classes of, beside the project's own.
 
     Raises:
+        UsageError: if adversarial maps are asked for of a run on waveforms, which has none.
         DataError: if there are no adversarials, those of an attack that is asked for are missing, or they were made for
             another checkpoint.
     """
@@ -221,6 +223,8 @@ def stored_folds(
         require_readable(settings.get("schema_version", 1), store.settings_file, "attack again with --overwrite")
     outcomes = store.outcomes()
     if not len(outcomes):
+        if space == MAP:
+            refuse_waveforms(run, allowed)
         raise DataError(f"expected attacked clips in {store.path}, found none; {_how_to_keep(space)}")
     outcomes = outcomes[~outcomes["attack"].str.startswith(CHECK) & outcomes["fold"].isin(list(run.checkpoints))]
     if len(outcomes):
@@ -252,6 +256,17 @@ def stored_folds(
             f"expected adversarial {space.name}s of folds {sorted(run.checkpoints)} in {store.path}, found none"
         )
     return folds
+
+
+def refuse_waveforms(run: TrainedRun, allowed: Sequence[str] = ()) -> None:
+    """Raise ``UsageError`` if a run takes waveforms, whose attacks leave sounds instead of maps."""
+    path = next(iter(run.checkpoints.values()))
+    if not load_classifier(path, allowed).data().representation.is_map:
+        raise UsageError(
+            f"expected a run on maps, found {run.path}, which takes waveforms and has no maps to make sounds of; keep "
+            "its adversarial sounds with attack.py --space sound --save-adversarials, and give it to fragility.py or "
+            "scalar_test.py with --space sound"
+        )
 
 
 def refuse_other_checkpoint(path: Path, settings: Mapping[str, Any], fold: int, attacks: Path) -> None:

@@ -23,6 +23,7 @@ from metrics.fragility import summarise_fragility
 from metrics.survival import median_among, share_among
 from reporting.runs import read_run
 from reporting.tables.sound import fragility_table
+from representations import STFT
 from storage import DataError
 from storage.adversarial_sounds import AdversarialSounds
 from storage.folder_lock import alone_in
@@ -341,6 +342,18 @@ def test_missing_maps_other_checkpoints_and_a_second_command_are_refused(copied)
     shutil.rmtree(copied / "attacks-sound", ignore_errors=True)
     with pytest.raises(DataError, match=r"attacks-sound, found none; attack.py --space sound --save-adversarials"):
         fragility.main(flags(copied, "--space", "sound"))
+
+
+@pytest.mark.parametrize("program", [round_trip, fragility, scalar_test])
+def test_a_run_on_waveforms_is_told_which_commands_take_its_sounds(copied, monkeypatch, program):
+    shutil.rmtree(copied / "attacks")
+    monkeypatch.setattr(STFT, "is_map", False)
+    sentence = (
+        r"^expected a run on maps, found .*tones, which takes waveforms and has no maps .*; keep its adversarial sounds"
+        r" with attack.py --space sound --save-adversarials, .* fragility.py or scalar_test.py with --space sound$"
+    )
+    with pytest.raises(UsageError, match=sentence):
+        program.main(flags(copied))
 
 
 def test_sounds_of_clips_with_one_file_name_are_kept_apart(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import attack
+import round_trip
 import train
 from benchmarks.bare_training import compare
 from classifiers import WAVEFORM_ARCHITECTURES, build_classifier, count_parameters, require_fitting_input
@@ -147,6 +148,8 @@ def test_a_net_on_waveforms_is_trained_as_by_a_bare_loop_and_attacked_in_sound_o
         UsageError, match=r"expected a classifier of maps to attack maps, found .*--space sound attacks"
     ):
         attack.main(["--checkpoints", "runs/m5", "--attacks", "fgsm", "--budgets", "smoke", "--clips", "2"])
+    with pytest.raises(UsageError, match=r"expected a run on maps, found runs/m5, which takes waveforms"):
+        round_trip.main(["--checkpoints", "runs/m5"])
     in_sound = ("--attacks", "fgsm", "bim_a", "--budgets", "smoke", "--space", "sound", "--clips", "10")
     attacked = attack.main(["--checkpoints", "runs/m5", *in_sound, "--wandb.mode", "disabled"])["m5"]
     assert set(attacked["means"]) == {"fgsm", "bim_a"}
