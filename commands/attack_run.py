@@ -25,9 +25,9 @@ from metrics.finished_rows import whole_attacks, without_silence
 from metrics.trust_checks import Check, check_outcomes
 from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
 from storage.attack_store import DEFAULT_PRECISION, AttackStore
-from storage.provenance import git_commit, is_launched, package_versions
+from storage.provenance import git_commit, is_launched, makers_in, package_versions
 from storage.space import MAP, SOUND
-from storage.summaries import AttackSummary
+from storage.summaries import AttackSummary, Maker
 from storage.trained_run import TrainedRun, sha256
 
 
@@ -95,8 +95,7 @@ class AttackRun:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings that determine the results, and the versions with which they were computed."""
-        maker = {"git_commit": git_commit(), "versions": package_versions()}
+        """The settings that determine the results."""
         return {
             "common": {
                 **{"seed": self.seed, "clips": self.clips, "budgets": self.budgets},
@@ -109,7 +108,6 @@ class AttackRun:
             "test_clips": {str(fold): _digest(data) for fold, data in self.data.items()},
             "class_names": list(next(iter(self.trained.values())).split.class_names),
             "recipe": next(iter(self.trained.values())).recipe,
-            "made_by": {plan.name: maker for plan in self.plans},
         }
 
     def alone(self) -> AbstractContextManager[None]:
@@ -141,7 +139,7 @@ class AttackRun:
 
     def pending(self) -> list[int]:
         """Folds on which some clip is not finished with some attack."""
-        return [fold for fold in self.data if not self._is_finished(fold)]
+        return [fold for fold in self.data if self._unfinished(fold)]
 
     def victim(self, fold: int) -> nn.Module:
         """The module that is attacked: the fold's classifier, for sounds behind its representation."""
@@ -163,6 +161,10 @@ class AttackRun:
             space=self.space,
             sample_rate=data.representation.sample_rate,
         )
+        if trainer.is_global_zero:
+            # Before the first clip, so that what a stopped command leaves has its maker.
+            maker = Maker(git_commit=git_commit(), versions=package_versions())
+            self.store.note_maker(fold, self._unfinished(fold), maker)
         trainer.test(evaluation, datamodule=data, verbose=False)
         trainer.strategy.barrier()
         if trainer.is_global_zero:
@@ -207,7 +209,8 @@ class AttackRun:
         for fold, findings in self.store.victim_findings().items():
             checks += [Check(kind="soft", fold=int(fold), attack=None, **finding) for finding in findings]
         summary["checks"] = [check.as_dict() for check in checks]
-        summary |= {name: stored[name] for name in ("recipe", "checkpoints", "made_by")}
+        summary |= {name: stored[name] for name in ("recipe", "checkpoints")}
+        summary["made_by"] = makers_in(stored)
         summary = json.loads(json.dumps(plain_numbers(summary)))
         write_json(self.store.summary_file, summary)
         return cast(AttackSummary, summary)
@@ -234,18 +237,21 @@ class AttackRun:
         """Leave out folds on which fewer clips are attacked than on the others, until they are attacked again."""
         return rows[rows["fold"].isin(list(self.store.current_folds()))] if len(rows) else rows
 
-    def _is_finished(self, fold: int) -> bool:
-        clips = self.store.clips()
-        if not len(clips):
-            return False
-        clips = clips[clips["fold"] == fold]
+    def _unfinished(self, fold: int) -> list[str]:
+        """Names of the attacks that are not finished on a fold; all of them where a clean prediction is missing."""
+        everything = self.store.clips()
+        clips = everything[everything["fold"] == fold] if len(everything) else everything
         tested = self.data[fold].tested.tolist()
+        if not len(clips) or not set(clips["clip"]) >= set(tested):
+            return [plan.name for plan in self.plans]
         attackable = without_silence(clips)
         correct = set(attackable.loc[attackable["clean_correct"], "clip"].tolist())
         finished = self.store.finished(fold, with_adversarials=self.save_adversarials)
-        return set(clips["clip"]) >= set(tested) and all(
-            finished.get(plan.name, set()) >= correct & set(tested[: self.limits.get(plan.name)]) for plan in self.plans
-        )
+        return [
+            plan.name
+            for plan in self.plans
+            if not finished.get(plan.name, set()) >= correct & set(tested[: self.limits.get(plan.name)])
+        ]
 
 
 def kept(runs: Collection[AttackRun]) -> str:

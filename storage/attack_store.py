@@ -3,7 +3,7 @@
 import json
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from storage import SCHEMA_VERSION, DataError, read_json, write_atomically, write_json
 from storage.adversarial_sounds import AdversarialSounds
 from storage.folder_lock import alone_in
+from storage.provenance import makers_in, with_maker
 from storage.rows import read_rows, with_label_names, write_rows
 from storage.schema import require_readable
 from storage.sound_file import SoundFormat
 from storage.space import MAP, Space
+from storage.summaries import Maker
 
 ROW_KEY = ["fold", "attack", "budget_index", "clip"]
 """Columns that together identify a row of outcomes."""
@@ -118,8 +120,7 @@ class AttackStore:
             settings: ``common`` (equal for the whole folder, except ``clips``, which may grow, because a subset is
                 contained in every larger one), ``attacks`` and ``checkpoints`` (existing entries unchanged, new ones
                 are added), ``test_clips`` (digest of each fold's test part, unchanged, so that no clip is exchanged for
-                another), ``subsets`` and ``made_by`` (by fold and by attack), and anything else, which is written
-                unchecked.
+                another), ``subsets`` (by fold), and anything else, which is written unchecked.
 
         Raises:
             ValueError: if the folder was attacked with different settings; the first that differs is named.
@@ -157,9 +158,13 @@ class AttackStore:
         # Folds that this call does not name keep their number of clips.
         then = {fold: stored.get("common", {}).get("clips") for fold in stored.get("checkpoints", {})}
         merged["subsets"] = {**then, **stored.get("subsets", {}), **settings.get("subsets", {})}
-        # Stored entries come second: existing results were made by the program that started them.
-        merged["made_by"] = {**settings.get("made_by", {}), **stored.get("made_by", {})}
+        merged["made_by"] = makers_in(stored)
         write_json(self.settings_file, merged)
+
+    def note_maker(self, fold: int, attacks: Iterable[str], maker: Maker) -> None:
+        """Note what goes on to attack clips of a fold with some attacks; one process does so for all."""
+        stored = self.stored_settings()
+        write_json(self.settings_file, {**stored, "made_by": with_maker(makers_in(stored), fold, attacks, maker)})
 
     def current_folds(self) -> set[int]:
         """Numbers of the folds whose subset has the number of clips that was asked for last.

@@ -3,8 +3,12 @@
 import os
 import platform
 import subprocess
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, cast
+
+from storage.summaries import Maker
 
 PACKAGES = (
     "torch",
@@ -52,6 +56,41 @@ def git_commit() -> str | None:
         return commit + ("+changes" if _git(checkout, "status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def makers_in(settings: Mapping[str, Any]) -> dict[str, list[Maker]]:
+    """What attacked clips with each attack, by its name, from the settings of a folder of attacks or its summary.
+
+    Files of earlier versions hold an entry without folds for each attack, the first, instead of a list.
+    """
+    found = settings.get("made_by", {})
+    listed = {attack: makers if isinstance(makers, list) else [makers] for attack, makers in found.items()}
+    return {
+        attack: [cast(Maker, maker) for maker in makers if isinstance(maker, dict)] for attack, makers in listed.items()
+    }
+
+
+def with_maker(
+    makers: Mapping[str, list[Maker]], fold: int, attacks: Iterable[str], maker: Maker
+) -> dict[str, list[Maker]]:
+    """Add what attacks clips of a fold now; each commit and set of versions is listed once for an attack.
+
+    Args:
+        makers: what attacked clips before, by the name of the attack.
+        fold: number of the fold.
+        attacks: names of the attacks.
+        maker: the commit and the versions.
+    """
+    added = dict(makers)
+    for attack in attacks:
+        before = added.get(attack, [])
+        known = [one for one in before if all(one.get(name) == maker[name] for name in ("git_commit", "versions"))]
+        if not known:
+            added[attack] = [*before, {**maker, "folds": [fold]}]
+        elif "folds" in known[0]:
+            now: Maker = {**known[0], "folds": sorted({*known[0]["folds"], fold})}
+            added[attack] = [now if one is known[0] else one for one in before]
+    return added
 
 
 def _git(checkout: Path, *arguments: str) -> str:

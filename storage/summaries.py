@@ -60,8 +60,12 @@ class RunSummary(TypedDict):
     n_test: Annotated[int, "distinct test files", "files"]
     parameters: Annotated[int | None, "trainable parameters", "count"]
     seed: Annotated[int, "seed of the run"]
-    versions: Annotated[dict[str, str], "versions of the packages"]
-    git_commit: Annotated[str | None, "commit of the program, with `+changes` if files differed from it"]
+    versions: Annotated[dict[str, str], "versions of the packages with which the summary was written"]
+    git_commit: Annotated[
+        str | None,
+        "commit of the program that wrote the summary, with `+changes` if files differed from it; folds that an "
+        "earlier command trained may be of another",
+    ]
     recipe: Annotated[dict[str, Any], "settings of `data` and `model` from which the run is rebuilt"]
     training: Annotated[dict[str, Any], "settings of the training: epochs, batch size, precision and others"]
 
@@ -201,6 +205,17 @@ class CheckRecord(TypedDict):
     remedy: Annotated[str, "what to do if the check fails"]
 
 
+class Maker(TypedDict):
+    """An entry for an attack in ``made_by`` of ``attacks/summary.json``: what attacked clips with it.
+
+    In files of earlier versions the value for an attack is such an entry, of the first commit, instead of a list.
+    """
+
+    git_commit: Annotated[str | None, "commit of the program, with `+changes` if files differed from it"]
+    versions: Annotated[dict[str, str], "versions of the packages"]
+    folds: NotRequired[Annotated[list[int], "folds on which it attacked clips; missing in files of earlier versions"]]
+
+
 class AttackNumbersOfRun(TypedDict):
     """The part of ``attacks/summary.json`` that is computed from the rows of the attacks on one run alone."""
 
@@ -233,7 +248,10 @@ class AttackSummary(AttackNumbersOfRun):
     checks: Annotated[list[CheckRecord], "trust checks"]
     recipe: Annotated[dict[str, Any], "settings from which the run is rebuilt"]
     checkpoints: Annotated[dict[str, str], "digest of each fold's checkpoint", "SHA-256"]
-    made_by: Annotated[dict[str, Any], "package versions and commit with which each attack was run"]
+    made_by: Annotated[
+        dict[str, list[Maker]],
+        "for each attack, every commit and set of versions that attacked clips with it, in order",
+    ]
 
 
 class TransferCell(TypedDict):
@@ -286,8 +304,10 @@ class TransferSummary(TypedDict):
     source_architecture: Annotated[str, "its architecture"]
     path: Annotated[str, "the folder of this file"]
     rows: Annotated[list[TransferCell], "one entry per target, attack and fold, and the means"]
-    versions: Annotated[dict[str, str], "versions of the packages"]
-    git_commit: Annotated[str | None, "commit of the program"]
+    versions: Annotated[dict[str, str], "versions of the packages with which the summary was written"]
+    git_commit: Annotated[
+        str | None, "commit of the program that wrote the summary; rows that an earlier command added may be of another"
+    ]
 
 
 class RetestRecord(TypedDict):
@@ -309,5 +329,5 @@ class RetestRecord(TypedDict):
 
 SUMMARIES: tuple[type, ...] = (
     *(FoldRecord, RunSummary, RetestRecord, AttackSummary, AttackedFoldNumbers, BudgetNumbers, AttackNumbers),
-    *(MeanNumbers, SixNumbers, CostNumbers, CheckRecord, TransferSummary, TransferCell),
+    *(MeanNumbers, SixNumbers, CostNumbers, CheckRecord, Maker, TransferSummary, TransferCell),
 )

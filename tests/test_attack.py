@@ -346,25 +346,23 @@ def test_a_finished_attack_is_not_repeated_and_others_are_added(trained, tmp_pat
     assert set(summary["means"]) == {"fgsm", "bim_b"}
 
 
-def test_each_attack_says_what_made_it_also_when_others_are_added_later(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr("commands.attack_run.git_commit", lambda: "first")
-    attack.main([*flags(trained, tmp_path), "--attacks", "fgsm"])
-    monkeypatch.setattr("commands.attack_run.git_commit", lambda: "second")
-    summary = attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "deepfool"])["tones"]
-    assert {name: made["git_commit"] for name, made in summary["made_by"].items()} == {
-        "fgsm": "first",
-        "deepfool": "second",
+def test_each_attack_says_every_commit_that_attacked_clips_with_it(trained, tmp_path, monkeypatch):
+    def made_by(commit, *more):
+        monkeypatch.setattr("commands.attack_run.git_commit", lambda: commit)
+        summary = attack.main([*flags(trained, tmp_path), "--clips", "10", "--attacks", *more])["tones"]
+        assert summary["made_by"] == json.loads((tmp_path / "settings.json").read_text())["made_by"]
+        return {
+            name: [(maker["git_commit"], maker.get("folds")) for maker in makers]
+            for name, makers in summary["made_by"].items()
+        }
+
+    assert made_by("first", "fgsm") == {"fgsm": [("first", [1])]}
+    # A command that finds everything finished has made nothing.
+    assert made_by("idle", "fgsm") == {"fgsm": [("first", [1])]}
+    assert made_by("second", "fgsm", "deepfool", "--clips", "13") == {
+        "fgsm": [("first", [1]), ("second", [1])],
+        "deepfool": [("second", [1])],
     }
-    assert summary["made_by"]["fgsm"]["versions"]["torch"] == version("torch")
-
-
-def test_a_subset_is_stratified_and_part_of_a_larger_one(trained, tmp_path):
-    for clips in (10, 13):
-        attack.main([*flags(trained, tmp_path / str(clips)), "--attacks", "fgsm", "--clips", str(clips)])
-    ten, thirteen = (pd.read_parquet(tmp_path / str(clips) / "clips.parquet") for clips in (10, 13))
-    assert (ten["label"].value_counts() == 1).all()
-    assert len(ten) == 10
-    assert set(ten["clip"]) < set(thirteen["clip"])
 
 
 def test_the_last_line_is_about_the_results_that_were_written(trained, tmp_path, capsys):
@@ -437,7 +435,7 @@ def test_an_attack_of_adv_lib_is_named_and_counted(trained, tmp_path):
     assert rows["hook_agrees"].all()
     assert rows["budget"].unique().tolist() == ['{"steps": 10}']
     assert summary["tones"]["means"]["adv_lib.fmn"]["batch_gradients"] == 10
-    assert summary["tones"]["made_by"]["adv_lib.fmn"]["versions"]["adv-lib"] == version("adv-lib")
+    assert summary["tones"]["made_by"]["adv_lib.fmn"][0]["versions"]["adv-lib"] == version("adv-lib")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from storage import DataError, RunFolder, write_atomically, write_json, write_text
+from storage.provenance import makers_in, with_maker
 
 WRITER = """
 import sys, time
@@ -92,3 +93,20 @@ def test_a_fold_is_finished_once_its_record_is_written(tmp_path):
     run.record_file(2).write_text("{")
     with pytest.raises(DataError, match=r"expected JSON in .*record.json, found a file that cannot be read as such"):
         run.record(2)
+
+
+def test_what_made_rows_is_listed_once_in_order_with_its_folds_and_older_files_are_read():
+    old, new = ({"git_commit": commit, "versions": {"torch": "2.8"}} for commit in ("old", "new"))
+    makers = makers_in({"made_by": {"fgsm": old, "broken": 3}})
+    assert makers == {"fgsm": [old], "broken": []}
+    makers = with_maker(makers, 2, ["fgsm", "cwa"], new)
+    makers = with_maker(makers, 1, ["fgsm"], old)
+    makers = with_maker(makers, 1, ["fgsm"], new)
+    makers = with_maker(makers, 1, ["cwa"], {**new, "versions": {"torch": "2.9"}})
+    assert makers_in({"made_by": makers}) == {
+        # Which folds the older file was about is not known.
+        "fgsm": [old, {**new, "folds": [1, 2]}],
+        "broken": [],
+        "cwa": [{**new, "folds": [2]}, {**new, "versions": {"torch": "2.9"}, "folds": [1]}],
+    }
+    assert makers_in({}) == {}

@@ -25,6 +25,7 @@ from storage.summaries import (
     CheckRecord,
     CostNumbers,
     FoldRecord,
+    Maker,
     MeanNumbers,
     RunSummary,
     TransferCell,
@@ -96,6 +97,9 @@ def test_every_column_and_key_that_a_run_writes_is_described(runs, judged):
     for mean in attacked["means"].values():
         require_described(MeanNumbers, mean)
         require_described(CostNumbers, mean["cost_auc90"])
+    for makers in attacked["made_by"].values():
+        for maker in makers:
+            require_described(Maker, maker)
     require_described(TransferSummary, summaries["first"])
     for cell in summaries["first"]["rows"]:
         require_described(TransferCell, cell)
