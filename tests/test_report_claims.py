@@ -258,6 +258,12 @@ def test_the_seed_of_the_report_reaches_everything_that_is_drawn(tmp_path):
         assert first[key].low != other[key].low, key
 
 
+def budgets_then_attacks(rows, name):
+    """For each fold and clip the plain mean over attacks of plain means over budgets."""
+    table = rows.pivot_table(name, index=["fold", "clip"], columns=["attack", "budget_index"], aggfunc="mean")
+    return pd.concat([table[attack].mean(axis=1) for attack in table.columns.levels[0]], axis=1).mean(axis=1)
+
+
 def test_end_to_end_nets_are_judged_by_what_their_sounds_lose_and_what_a_scalar_restores(tmp_path):
     assert ours(raw_audio_findings(selected()), "R19b").verdict == "missing"
     generator = np.random.default_rng(0)
@@ -268,7 +274,11 @@ def test_end_to_end_nets_are_judged_by_what_their_sounds_lose_and_what_a_scalar_
         if space is SOUND:
             outcomes = outcomes.assign(success_16bit=outcomes["success"])
             clips = pd.read_parquet(path / "attacks" / "clips.parquet").assign(silent=False)
-            lost = outcomes["success"].groupby([outcomes["fold"], outcomes["clip"]]).mean().sum() / len(clips)
+            assert outcomes.groupby("attack")["budget_index"].nunique().nunique() > 1
+            lost = budgets_then_attacks(outcomes, "success").sum() / len(clips)
+            assert lost != pytest.approx(
+                outcomes.groupby(["fold", "clip"])["success"].mean().sum() / len(clips), rel=0.01
+            )
             # Neither a silent clip nor an attack that was stopped counts.
             silence = clips[clips["clean_correct"]].tail(1).assign(clip=9999, name="silence.wav", silent=True)
             begun = outcomes[outcomes["attack"] == "fgsm"].head(3).assign(attack="pgd", success=1.0)
@@ -298,6 +308,6 @@ def test_end_to_end_nets_are_judged_by_what_their_sounds_lose_and_what_a_scalar_
     first, others = (rows[(rows["fold"] == 1) == whole] for whole in (True, False))
     stopped = pd.concat([first, others.groupby(["fold", "attack"]).head(1)], ignore_index=True)
     write_rows(tmp_path / "net" / SOUND.folder / "outcomes.parquet", stopped)
-    lost = first[first["attack"] != "pgd"].groupby("clip")["success"].mean().sum() / (clips["fold"] == 1).sum()
+    lost = budgets_then_attacks(first[first["attack"] != "pgd"], "success").sum() / (clips["fold"] == 1).sum()
     findings = raw_audio_findings(Selection((), "official", "smoke", {}, {}, found=(read_run(tmp_path / "net"),)))
     assert ours(findings, "R19a").value == pytest.approx(lost)

@@ -20,7 +20,7 @@ from storage.space import MAP, SOUND, Space
 R19A = Claim(
     "R19a",
     "Attacks cost end-to-end nets 30 points of accuracy on average",
-    "accuracy lost, points: mean over attacks and budgets",
+    "accuracy lost, points: mean over budgets, then over attacks",
     False,
 )
 R19B = Claim(
@@ -65,7 +65,7 @@ def _lost(ours: str, nets: Sequence[Run]) -> Finding:
             # A fold without a whole attack says nothing.
             clips = sound_clips(run)
             clips = clips[clips["fold"].isin(outcomes["fold"])]
-            fooled = outcomes["success"].groupby([outcomes["fold"], outcomes["clip"]]).mean().rename("share")
+            fooled = _over_attacks(outcomes, ["fold", "clip"], "success")
             lost = clips.join(fooled, on=["fold", "clip"])
             # A clip that is wrong when clean has nothing to lose.
             lost.loc[~lost["clean_correct"], "share"] = 0.0
@@ -113,6 +113,13 @@ def _draws(runs: Sequence[Run], space: Space, given: str) -> pd.DataFrame:
             keys = ["fold", "clip", "name", "recording"]
             parts.append(drawn.groupby(keys, as_index=False).agg(share=("restored", "mean")).assign(run=run.name))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _over_attacks(rows: pd.DataFrame, keys: list[str], name: str) -> pd.Series:
+    """Mean of a column for each value of the keys: over the budgets of each attack, then over attacks."""
+    # An attack with a long grid of budgets must not outweigh one that finds its own size.
+    means = rows.groupby([*keys, "attack"])[name].mean()
+    return means.groupby(level=keys).mean().rename("share")
 
 
 def _mean(clips: pd.DataFrame, runs: Sequence[Run]) -> Estimate:
