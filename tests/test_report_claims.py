@@ -284,7 +284,8 @@ def test_end_to_end_nets_are_judged_by_what_their_sounds_lose_and_what_a_scalar_
             begun = outcomes[outcomes["attack"] == "fgsm"].head(3).assign(attack="pgd", success=1.0)
             rows, tested = (pd.concat(parts) for parts in ((outcomes, begun), (clips, silence)))
             write_attacked_sounds(path, rows.reset_index(drop=True), tested.reset_index(drop=True))
-        drawn = outcomes.loc[outcomes.index.repeat(4), ["fold", "clip", "name", "recording"]].reset_index(drop=True)
+        drawn = outcomes.loc[outcomes.index.repeat(4), ["fold", "clip", "name", "recording", "attack", "budget_index"]]
+        drawn = drawn.reset_index(drop=True)
         drawn = drawn.assign(input=given, kind="draw", fools=generator.random(len(drawn)) < 0.7)
         drawn["restored"] = generator.random(len(drawn)) < (0.9 if space is SOUND else 0.2)
         drawn["clean_correct"] = drawn["restored"] | (generator.random(len(drawn)) < 0.6)
@@ -293,7 +294,8 @@ def test_end_to_end_nets_are_judged_by_what_their_sounds_lose_and_what_a_scalar_
         (path / space.beside("scalar-test")).mkdir()
         write_rows(path / space.beside("scalar-test") / "rows.parquet", pd.concat([drawn, more], ignore_index=True))
         counted = drawn[drawn["fools"] & drawn["clean_correct"]]
-        shares[name] = counted.groupby(["fold", "clip"])["restored"].mean().mean()
+        shares[name] = budgets_then_attacks(counted, "restored").mean()
+        assert shares[name] != pytest.approx(counted.groupby(["fold", "clip"])["restored"].mean().mean(), rel=1e-3)
         runs.append(read_run(path))
     findings = raw_audio_findings(Selection((), "official", "smoke", {}, {}, found=tuple(runs)))
     assert ours(findings, "R19a").value == pytest.approx(lost)

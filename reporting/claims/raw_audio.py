@@ -26,7 +26,8 @@ R19A = Claim(
 R19B = Claim(
     "R19b",
     "Multiplying an adversarial waveform by a small random scalar restores its label",
-    "labels restored by scalars drawn from (0, 1) at which the clean clip keeps its label, %: mean over clips",
+    "labels restored by scalars drawn from (0, 1) at which the clean clip keeps its label, %: mean over budgets, "
+    "attacks and clips, in this order",
     False,
 )
 R19C = Claim(
@@ -98,7 +99,7 @@ def _restored(ours: str, nets: Sequence[Run], runs: Sequence[Run]) -> list[Findi
 
 
 def _draws(runs: Sequence[Run], space: Space, given: str) -> pd.DataFrame:
-    """For each fold, clip and run, the share of draws that restore the label, over attacks and budgets that fool.
+    """For each fold, clip and run, the share of draws that restore the label, averaged over what fools the clip.
 
     Draws at which the clean clip itself loses its label can restore nothing, and are left out.
     """
@@ -106,20 +107,20 @@ def _draws(runs: Sequence[Run], space: Space, given: str) -> pd.DataFrame:
     for run in runs:
         file = run.path / space.beside("scalar-test") / "rows.parquet"
         if file.is_file():
-            columns = ("fold", "clip", "name", "recording", "input", "kind", "restored", "fools", "clean_correct")
-            rows = read_rows(file, REMEDY, columns)
+            columns = ("fold", "clip", "name", "recording", "attack", "budget_index")
+            rows = read_rows(file, REMEDY, (*columns, "input", "kind", "restored", "fools", "clean_correct"))
             counted = rows["fools"] & rows["clean_correct"]
             drawn = rows[(rows["kind"] == "draw") & (rows["input"] == given) & counted]
             keys = ["fold", "clip", "name", "recording"]
-            parts.append(drawn.groupby(keys, as_index=False).agg(share=("restored", "mean")).assign(run=run.name))
+            parts.append(_over_attacks(drawn, keys, "restored").reset_index().assign(run=run.name))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def _over_attacks(rows: pd.DataFrame, keys: list[str], name: str) -> pd.Series:
     """Mean of a column for each value of the keys: over the budgets of each attack, then over attacks."""
     # An attack with a long grid of budgets must not outweigh one that finds its own size.
-    means = rows.groupby([*keys, "attack"])[name].mean()
-    return means.groupby(level=keys).mean().rename("share")
+    of_budgets = rows.groupby([*keys, "attack", "budget_index"])[name].mean()
+    return of_budgets.groupby(level=[*keys, "attack"]).mean().groupby(level=keys).mean().rename("share")
 
 
 def _mean(clips: pd.DataFrame, runs: Sequence[Run]) -> Estimate:
