@@ -1,6 +1,7 @@
 import html
 import itertools
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from report_fixtures import DWT, MFCC, STFT, write_attacked_sounds, write_run, write_transfer
+from scipy.stats import t as student
 
 import report
 from metrics.attack_summary import THE_SIX
@@ -408,6 +410,32 @@ def test_decibels_of_two_runs_are_compared_clip_by_clip(tmp_path):
     (tmp_path / "one" / "attacks-sound" / "settings.json").unlink()
     with pytest.raises(DataError, match=r"expected settings of attacks in .*settings\.json, found none"):
         sound_outcomes(runs[0])
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(15, "higher"), (-15, "lower"), (0, "undecided")])
+def test_decibels_of_two_runs_are_judged_over_models_and_recordings(tmp_path, shift, verdict):
+    runs, heard = [], []
+    for number, name in enumerate(("one", "two")):
+        path = write_run(tmp_path, name, STFT, attacks=THE_SIX, folds=(1, 2, 3, 4, 5))
+        rows = pd.read_parquet(path / "attacks" / "outcomes.parquet").drop(columns="success_8bit")
+        noise = np.random.default_rng(number).normal(0, 3, len(rows))
+        rows = rows.assign(success_16bit=1.0, success=1.0, snr_db=30 + shift * (number == 0) + noise)
+        write_attacked_sounds(path, rows)
+        runs.append(read_run(path))
+        heard.append(rows[rows["attack"] == "deepfool"])
+    table = sound_differences_table(runs)
+    lines = [dict(zip(table.plain_headings, line, strict=True)) for line in table.plain_rows]
+    found = next(line for line in lines if line["attack"] == "DeepFool")
+    both = heard[0].merge(heard[1], on=["fold", "clip", "budget"])
+    both = both[both["budget"] == found["budget"]]
+    folds = (both["snr_db_x"] - both["snr_db_y"]).groupby(both["fold"]).median()
+    assert [float(one) for one in found["by fold"].split()] == pytest.approx(folds.tolist(), abs=1e-4)
+    # Nadeau and Bengio (2003) for a test part as large as the training part, no narrower than over recordings.
+    half = student.ppf(0.975, 4) * folds.std() * math.sqrt(1 / 5 + 1)
+    ends = found["over models and recordings, low"], found["over models and recordings, high"]
+    low, high = found["difference in dB, low"], found["difference in dB, high"]
+    assert ends == (pytest.approx(min(folds.mean() - half, low)), pytest.approx(max(folds.mean() + half, high)))
+    assert found["verdict"] == verdict
 
 
 def test_curves_of_sounds_rise_to_the_shares_of_the_rows(tmp_path):

@@ -68,7 +68,7 @@ def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
     rows, plain = [], []
     keys = ["attack", "budget", "fold", "name"]
     names, only_one = ("first run", "second run"), ("only first", "only second")
-    of_models = ("by fold", "over models and recordings", "verdict")
+    of_models = ("over models and recordings", "verdict", "by fold")
     found = [(run, part) for run in runs if len(part := nearest(sound_outcomes(run)))]
     for (run, first), (other, second) in itertools.combinations(found, 2):
         if (run.corpus, run.split) != (other.corpus, other.split):
@@ -83,10 +83,10 @@ def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
             judged = _judged(ratios.where(fooled | fooled_other), part["fold"], median, (run, other))
             place = (run.name, other.name, NAMES.get(str(attack), str(attack)))
             counts = (part["clip"].nunique(), int((fooled & ~fooled_other).sum()), int((~fooled & fooled_other).sum()))
-            only, only_other = map(str, counts[1:])
-            both_fooled = f"{int((fooled & fooled_other).sum())} of {counts[0]}"
-            shown = (shown_budget({"budget": budget}), both_fooled, shown_median(median, 1), only, only_other)
-            rows.append((*place, *shown, *judged[0]))
+            # A grouped split tests a clip on several folds.
+            both_fooled = f"{int((fooled & fooled_other).sum())} of {len(part)}"
+            shown = (both_fooled, *map(str, counts[1:]), shown_budget({"budget": budget}))
+            rows.append((*place, shown_median(median, 1), *judged[0], *shown))
             plain.append((*place, str(budget), recordings.nunique(), *counts, *median.values(), *judged[1]))
     return PlainTable(
         "sound_differences",
@@ -98,7 +98,7 @@ def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
         "below ten. By fold: the median on each. Over models and recordings: corrected t over five folds or more, "
         "never narrower than the interval over recordings; a difference is called higher or lower only if it excludes "
         "zero. Not corrected for the number of pairs.",
-        (*names, "attack", "budget", "fooled in both", "difference in dB", *only_one, *of_models),
+        (*names, "attack", "difference in dB", *of_models, "fooled in both", *only_one, "budget"),
         tuple(rows),
         (
             *names,
@@ -129,6 +129,6 @@ def _judged(
         verdict = WORDS.get(said, said)
     shown = "-" if ends is None else f"[{ends[0]:.1f}, {ends[1]:.1f}]"
     return (
-        (" ".join(f"{value:+.1f}" for value in by_fold), shown, verdict),
+        (shown, verdict, " ".join(f"{value:+.1f}" for value in by_fold)),
         (" ".join(f"{value:.4f}" for value in by_fold), *(ends or ("", "")), verdict),
     )
