@@ -46,7 +46,12 @@ def area_one_versus_rest(labels, logits):
     return 1 - np.mean([roc_auc_score(labels == label, scores[:, label]) for label in classes])
 
 
-def interval(number, recordings, counts=None, area=False):
+def kish(counts):
+    """Effective number of recordings with so many clips each."""
+    return counts.sum() ** 2 / max((counts**2).sum(), 1e-300)
+
+
+def interval(number, recordings, counts=None, area=False, folds=None):
     """Mid-p interval of a share worth so many trials as its numerical derivatives by recordings say.
 
     Args:
@@ -54,10 +59,14 @@ def interval(number, recordings, counts=None, area=False):
         recordings: of each clip.
         counts: what each recording, in sorted order, weighs; the number of its clips by default.
         area: whether the number is a mean over pairs of clips.
+        folds: of each clip, for a mean over folds, of which the smallest says how much is known of each.
     """
     places = np.unique(recordings, return_inverse=True)[1]
     counts = np.bincount(places) if counts is None else counts
-    m = counts.sum() ** 2 / max((counts**2).sum(), 1e-300)
+    m = kish(counts)
+    if folds is not None:
+        of_folds = [kish(np.unique(places[folds == fold], return_counts=True)[1]) for fold in set(folds)]
+        m = min(m, len(of_folds) * min(of_folds))
     if m < 10 - 1e-9:
         return None, None, "fewer than 10 recordings"
     p = number(np.ones(len(places)))
@@ -225,7 +234,7 @@ def pooled(attacks, rows, above):
                 by_fold.setdefault((attack, fold), []).append(value)
             return np.mean([np.mean(values) for values in by_fold.values()])
 
-        return interval(number, first["recording"], area=area)
+        return interval(number, first["recording"], area=area, folds=folds)
 
     rate = averaged(lambda place, weights: weights @ happened[place] / weights.sum())
     area = averaged(lambda place, weights: area_of(above[place], weights), area=True)

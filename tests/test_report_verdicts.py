@@ -178,7 +178,7 @@ def test_an_accuracy_counts_as_higher_only_with_models(tmp_path):
 
 def test_holm_adjusts_the_smallest_p_most():
     tests = [
-        None if p is None else Association(0.5, 0, 1, p, 0.001, 6, 20, 0.5, 0.1, 20, "positive")
+        None if p is None else Association(0.5, p, 0.001, 6, 20, 0.5, 0.1, 20, "positive")
         for p in (0.03, None, 0.01, 0.02)
     ]
     assert holm(tests) == [pytest.approx(0.04), None, pytest.approx(0.03), pytest.approx(0.04)]
