@@ -94,7 +94,7 @@ def share_interval(
     its variance over recordings (:func:`effective_trials`), and gets the mid-p interval of such a share.
 
     Args:
-        statistic: the number as a function of how often each clip counts, for example
+        statistic: the number as a function of how much each clip counts, for example
             ``lambda weights: auc(clean, adversarial, labels, weights)``.
         recordings: of the same clips.
         confidence: nominal coverage, in (0, 1).
@@ -213,7 +213,7 @@ def difference_interval(statistic: Statistic, recordings: Recordings, confidence
     with m the effective number of recordings and v the variance over recordings.
 
     Args:
-        statistic: the difference as a function of how often each clip counts.
+        statistic: the difference as a function of how much each clip counts.
         recordings: of the same clips.
         confidence: nominal coverage, in (0, 1).
 

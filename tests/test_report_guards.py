@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from metrics.intervals import Recordings, rate_interval
+from metrics.intervals import Recordings, rate_interval, share_ends
 from reporting.accuracy import Accuracies
 from reporting.claims.accuracy import accuracy_findings
 from reporting.claims.claim import paper_contrast
 from reporting.claims.cost import cost_findings
-from reporting.claims.models import NETS, model_findings, strongest
+from reporting.claims.models import NETS, _estimate, model_findings, strongest
 from reporting.paper_numbers import paper_settings
 from reporting.selection import Selection, select_runs
 from reporting.studies import STUDIES
@@ -126,6 +126,19 @@ def test_the_best_lifter_is_compared_with_every_other_one(tmp_path):
     poor = made_up(tmp_path, "poor", best.settings, right=dict.fromkeys(FOLDS, 0))
     found = findings_of(accuracy_findings(selected(poor, others[0]), Accuracies()), "R7e")
     assert (found.verdict, found.value) == ("fails", pytest.approx(-0.3))
+
+
+def test_the_highest_rate_lies_within_its_interval_where_folds_are_unequal(tmp_path):
+    # A mean over folds: all of 40 clips, and 5 of 10.
+    success = [1.0] * 45 + [0.0] * 5
+    rows = pd.DataFrame({"fold": [1] * 40 + [2] * 10, "success": success, "clip": range(50), "recording": range(50)})
+    run = made_up(tmp_path, "net", {"representation": "STFT", "n_fft": 512}, folds=(1, 2))
+    found = _estimate(run, rows, 0.75, 50, 1)
+    assert found.low < 0.75 < found.high
+    folds = Recordings(range(50)).over_folds([slice(0, 40), slice(40, 50)])
+    assert folds.effective == 20
+    low, high = share_ends(0.75, 0.25 / 10 / 4, 20)
+    assert (found.low, found.high) == (pytest.approx(float(low)), pytest.approx(float(high)))
 
 
 def test_two_settings_need_a_sixth_fold(tmp_path):

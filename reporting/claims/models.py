@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from torch import Tensor
 
-from metrics.intervals import Recordings, rate_interval
+from metrics.intervals import Recordings, share_interval
+from metrics.success import fooling_rate
 from metrics.trust_checks import UNBOUNDED
 from reporting.claims.claim import Claim, Finding
 from reporting.estimates import Estimate, parameters
@@ -199,9 +201,16 @@ def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, candidates: int
     clips = int(rows["clip"].nunique()) if "clip" in rows and len(rows) else n
     if len(rows) != n:
         return Estimate(rate, None, None, None, n, (run.name,))
-    recordings = Recordings(rows["recording"].tolist())
+    success = torch.tensor(rows["success"].to_numpy(float))
+    places = [torch.from_numpy(place) for place in rows.groupby("fold").indices.values()]
+    recordings = Recordings(rows["recording"].tolist()).over_folds(places)
+
+    def mean_of_folds(weights: Tensor) -> Tensor:
+        rates = [fooling_rate(success[place], weights[..., place]) for place in places]
+        return torch.stack(rates).mean(0)
+
     # Bonferroni: the interval of the maximum is that of the highest rate, at a share of the error probability.
-    ends = rate_interval(torch.tensor(rows["success"].to_numpy(float)), recordings, 1 - 0.05 / candidates)
+    ends = share_interval(mean_of_folds, recordings, 1 - 0.05 / candidates)
     low, high = (None if end != end else end for end in (ends.low, ends.high))
     folds = rows.groupby("fold")
     return Estimate(

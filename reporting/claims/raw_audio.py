@@ -74,8 +74,9 @@ def _lost(ours: str, nets: Sequence[Run]) -> Finding:
     if not parts:
         return R19A.missing(ours, f"{ATTACK}, of a run with --data.representation {WAVEFORM}")
     found = _mean(pd.concat(parts, ignore_index=True), nets)
-    finding = R19A.judge(ours, found, found.counted, UNNAMED, null=LOST, scale=100)
-    return replace(finding, verdict="undecided")
+    finding = R19A.judge(ours, found, found.counted, null=LOST, scale=100)
+    # What a loss over unnamed budgets says "for these models" would be a verdict, too.
+    return replace(finding, verdict="undecided", note=UNNAMED)
 
 
 def _restored(ours: str, nets: Sequence[Run], runs: Sequence[Run]) -> list[Finding]:

@@ -96,8 +96,8 @@ def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
         "either; above zero the first is fooled by a quieter change. A clip that is fooled in one run only counts as "
         "plus or minus infinity. Each run's ratio is at its own sample rate. Brackets: 95 % over recordings, none "
         "below ten. By fold: the median on each. Over models and recordings: corrected t over five folds or more, "
-        "never narrower than the interval over recordings; a difference is called higher or lower only if it excludes "
-        "zero. Not corrected for the number of pairs.",
+        "never narrower than the interval over recordings; only if it excludes zero is the first run's SNR called "
+        "higher or lower. No verdict is corrected for the number of pairs. CWA's depend on a clip's loudness.",
         (*names, "attack", "difference in dB", *of_models, "fooled in both", *only_one, "budget"),
         tuple(rows),
         (
@@ -126,7 +126,7 @@ def _judged(
             same_recordings=any(run.split != "official" for run in pair),
         )  # fmt: skip
         ends, said = both_interval(found), judge(found).verdict
-        verdict = WORDS.get(said, said)
+        verdict = f"{WORDS[said]} (not corrected)" if said in WORDS else said
     shown = "-" if ends is None else f"[{ends[0]:.1f}, {ends[1]:.1f}]"
     return (
         (shown, verdict, " ".join(f"{value:+.1f}" for value in by_fold)),

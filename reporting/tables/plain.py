@@ -190,7 +190,7 @@ def association_table(found: Sequence[tuple[str, str, Association | None]]) -> P
         "Accuracy against robustness: tests",
         "Within: Pearson correlation of values centred within each stratum (representation, corpus), two-sided "
         "stratified permutation test; Holm's p is corrected for all tests shown, and the verdict follows it. There are "
-        "too few strata for an interval. Pooled: Spearman correlation, which also holds differences between "
+        "too few strata for an interval. Pooled: Spearman correlation, which includes differences between "
         "representations.",
         (
             "numbers",
