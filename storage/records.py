@@ -28,6 +28,10 @@ SETTING = re.compile(rf'^[\s"]*({"|".join(STAND_INS)})"?: "?(/[^",\n]*)', re.MUL
 """Such a setting with an absolute path, in JSON or YAML as the commands write them."""
 
 
+CHECKPOINT = r'(/[^",\n]*)/{run}/fold\d+/'
+"""An absolute path into a run, as ``attacks/config.yaml`` names checkpoints."""
+
+
 def copy_records(runs: Path, records: Path) -> list[Path]:
     """Copy the records of all finished runs in a folder; what was copied before is replaced.
 
@@ -51,6 +55,9 @@ def copy_records(runs: Path, records: Path) -> list[Path]:
         places = {str(place): RUNS for place in (runs.absolute(), runs.resolve())}
         # attack.py may have been given another folder than train.py.
         places |= {path: STAND_INS[name] for text in texts.values() for name, path in SETTING.findall(text)}
+        # A run that was moved still names the folder in which it was attacked.
+        inside = CHECKPOINT.format(run=re.escape(str(run.relative_to(runs))))
+        places |= {path: RUNS for text in texts.values() for path in re.findall(inside, text)}
         for file in _files(run):
             copy = records / file.relative_to(runs)
             if file in texts:

@@ -16,6 +16,8 @@ def runs(tmp_path):
         (path / "config.yaml").write_text(f"root: {tmp_path}/corpus\nother: {tmp_path}/corpus-2\nruns_dir: {runs}\n")
         # Attacked with another copy of the corpus, whose files were cached elsewhere.
         attacks = f"data:\n  root: {tmp_path}/copy\n  cache_dir: {tmp_path}/copy/cache\nof: {tmp_path}/copy/cache/map\n"
+        # The run was moved after it was attacked.
+        attacks += f"checkpoints:\n- {tmp_path}/before/{name}/fold1/best.ckpt\n"
         (path / "attacks" / "config.yaml").write_text(attacks)
         summary = json.loads((path / "summary.json").read_text())
         summary["recipe"] = {**summary.get("recipe", {}), "data": {"init_args": {"root": f"{tmp_path}/corpus"}}}
@@ -41,7 +43,8 @@ def test_records_are_runs_without_what_is_large_and_without_paths_of_this_machin
     expected = f"root: DIR\nother: {tmp_path}/corpus-2\nruns_dir: runs\n"
     assert (records / "one" / "config.yaml").read_text() == expected
     attacks = (records / "one" / "attacks" / "config.yaml").read_text()
-    assert attacks == "data:\n  root: DIR\n  cache_dir: CACHE\nof: CACHE/map\n"
+    checkpoint = "checkpoints:\n- runs/one/fold1/best.ckpt\n"
+    assert attacks == f"data:\n  root: DIR\n  cache_dir: CACHE\nof: CACHE/map\n{checkpoint}"
     assert json.loads((records / "one" / "summary.json").read_text())["recipe"]["data"]["init_args"]["root"] == "DIR"
     assert [run.name for run in read_runs(records)] == [run.name for run in read_runs(runs)]
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -62,6 +63,13 @@ def test_committed_cells_are_those_of_the_committed_rows(kind):
     for file in files:
         now = json.loads(json.dumps(plain_numbers(SUMMARIES[kind](pd.read_parquet(file.parent / "rows.parquet")))))
         assert same(json.loads(file.read_text(encoding="utf-8"))["cells"], now), file
+
+
+def test_committed_records_name_no_folder_of_one_machine():
+    texts = {file: file.read_text(encoding="utf-8") for file in (RESULTS / "records").rglob("*.*")
+             if file.suffix in {".json", ".yaml", ".csv"}}  # fmt: skip
+    assert texts
+    assert not {file: found for file, text in texts.items() if (found := re.findall(r'[\s"](/[\w.-]+/[^",\s]*)', text))}
 
 
 def same(kept, now):
