@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import betainc, ndtri
-from scipy.stats import beta
 from scipy.stats import t as student
 from torch import Tensor
 
@@ -29,7 +28,6 @@ __all__ = [
     "TOO_FEW",
     "Interval",
     "Recordings",
-    "clopper_pearson",
     "difference_interval",
     "effective_trials",
     "influence_kurtosis",
@@ -77,7 +75,7 @@ class Interval:
 
     low: float
     high: float
-    method: Literal["mid_p", "adjusted_t", "clopper_pearson", "order_statistics", "fewer than 10 recordings"]
+    method: Literal["mid_p", "adjusted_t", "order_statistics", "fewer than 10 recordings"]
 
 
 def share_interval(
@@ -360,38 +358,6 @@ def adjusted_t_ends(
     spread = (m**2 * variance + m * (delta - centre) ** 2 + 2 * (1 + centre**2)) / (m + 2) ** 2
     reach = student.ppf((1 + confidence) / 2, m - 1) * np.sqrt(spread)
     return np.maximum(centre - reach, -1.0), np.minimum(centre + reach, 1.0)
-
-
-def clopper_pearson(successes: float, clips: int, sources: int, confidence: float = 0.95) -> Interval:
-    r"""Exact binomial interval (Clopper and Pearson 1934) with recordings, not clips, as the independent trials.
-
-    .. math:: [B_{\alpha/2}(x, m - x + 1),\ B_{1 - \alpha/2}(x + 1, m - x)],\quad x = m k / n
-
-    with k successes among n clips of m recordings and B the quantile of the beta distribution, which is defined for the
-    fractional x of recordings with unequal numbers of clips too.
-
-    Args:
-        successes: k, number of fooled clips; fractional where a rate is a mean over budgets.
-        clips: n, number of clips.
-        sources: m, number of recordings, at most n.
-        confidence: nominal coverage, in (0, 1).
-
-    Returns:
-        The interval within [0, 1]; both ends NaN without a clip.
-
-    Raises:
-        ValueError: for inconsistent counts, or a confidence outside (0, 1).
-    """
-    _require_confidence(confidence)
-    if not (0 <= successes <= clips and min(clips, 1) <= sources <= clips):
-        raise ValueError(f"expected successes and recordings within {clips} clips, got {successes} and {sources}")
-    if clips == 0:
-        return Interval(float("nan"), float("nan"), "clopper_pearson")
-    tail = (1 - confidence) / 2
-    equivalent = sources * successes / clips
-    low = float(beta.ppf(tail, equivalent, sources - equivalent + 1)) if successes else 0.0
-    high = float(beta.ppf(1 - tail, equivalent + 1, sources - equivalent)) if successes < clips else 1.0
-    return Interval(low, high, "clopper_pearson")
 
 
 def _require_confidence(confidence: float) -> None:

@@ -108,7 +108,7 @@ def both_interval(found: Estimate, confidence: float = 0.95, *, logarithmic: boo
     if len(folds) >= FEWEST_FOLDS:
         low, high = corrected_resampled_interval(folds, FOLD_RATIO, confidence)
         if found.same_recordings:
-            if recordings is None:
+            if recordings is None or not all(map(math.isfinite, recordings)):
                 return None
             half = math.hypot((high - low) / 2, (recordings[1] - recordings[0]) / 2)
             low, high = (low + high) / 2 - half, (low + high) / 2 + half

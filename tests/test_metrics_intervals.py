@@ -6,14 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest, kurtosis, norm
+from scipy.stats import binom, kurtosis, norm
 from scipy.stats import t as student
 
 from metrics.auc import auc, paired_rank_auc
 from metrics.intervals import (
     TOO_FEW,
     Recordings,
-    clopper_pearson,
     difference_interval,
     effective_trials,
     influence_kurtosis,
@@ -198,21 +197,6 @@ def test_no_interval_jumps_where_a_count_passes_three():
     assert (np.diff(width[20:]) > 0).all()
 
 
-@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_clopper_pearson_equals_scipy_where_every_clip_is_its_own_source(counts):
-    successes, clips = counts
-    expected = binomtest(successes, clips).proportion_ci(method="exact")
-    found = clopper_pearson(successes, clips, sources=clips)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-
-
-def test_clopper_pearson_counts_sources_and_not_clips():
-    # All of 120 clips from 40 sources: the rule of three on 40, not on 120.
-    interval = clopper_pearson(120, 120, sources=40)
-    assert (interval.low, interval.high) == pytest.approx((0.025 ** (1 / 40), 1.0))
-    assert math.isnan(clopper_pearson(0, 0, sources=0).low)
-
-
 def test_a_rate_of_shares_keeps_its_fractions():
     # DeepFool's success is a mean over target labels. 20 clips with a sum of 18.6: a whole number would be 18.
     found = rate_interval(torch.tensor([1.0] * 18 + [0.4, 0.2]), Recordings(range(20)))
@@ -250,10 +234,6 @@ def test_interval_of_an_auc_covers_the_truth_as_often_as_it_says():
 def test_intervals_refuse_what_cannot_be():
     with pytest.raises(ValueError, match="expected the recording of each clip, got no clip"):
         Recordings([])
-    with pytest.raises(ValueError, match="expected confidence in \\(0, 1\\), got 95"):
-        clopper_pearson(1, 2, 2, confidence=95)
-    with pytest.raises(ValueError, match="expected successes and recordings within 2 clips, got 3 and 2"):
-        clopper_pearson(3, 2, 2)
     with pytest.raises(ValueError, match="a recording for each clip, got \\(3,\\), \\(2,\\) and 3 recordings"):
         paired_difference_interval(torch.ones(3), torch.ones(2), range(3))
     with pytest.raises(ValueError, match="expected confidence in \\(0, 1\\), got 2"):

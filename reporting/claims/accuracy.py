@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from reporting.accuracy import Accuracies
-from reporting.claims.claim import DESCRIPTIVE, Claim, Finding, beside, paper_contrast
+from reporting.claims.claim import DESCRIPTIVE, FOR_THESE_MODELS, Claim, Finding, beside, paper_contrast
 from reporting.estimates import Estimate
 from reporting.names import CORPUS_NAMES, NAMES
 from reporting.paper_numbers import Setting
@@ -157,7 +157,7 @@ def _as_accurate(selection: Selection, accuracies: Accuracies, corpus: str, ours
         note += f"; missing: {', '.join(absent)}"
     finding = R12E.judge(ours, found[furthest], _clips(found[furthest]), note, scale=100)
     # Whether the difference is zero is a different question from equivalence.
-    finding = replace(finding, verdict=verdict, note=finding.note.split("; for these models it")[0])
+    finding = replace(finding, verdict=verdict, note=finding.note.split(FOR_THESE_MODELS)[0])
     return beside(finding, sides[furthest], varied=STUDIES[key].varied)
 
 

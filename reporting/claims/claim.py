@@ -25,6 +25,9 @@ UNEQUAL = 1.25
 
 DRAWS = 2000
 
+FOR_THESE_MODELS = "; for these models it "
+"""Before what the interval over recordings alone says, at the end of a note."""
+
 DESCRIPTIVE = "settings resampled within each corpus; two to four per corpus are too few for a test"
 
 
@@ -61,6 +64,11 @@ class Finding:
     runs: tuple[str, ...] = ()
     scale: float = 1.0
     signed: bool = True
+
+    def withdrawn(self, *reasons: str) -> "Finding":
+        """The same finding undecided, with the reasons; what it would say "for these models" is withdrawn too."""
+        kept = self.note.split(FOR_THESE_MODELS)[0]
+        return replace(self, verdict="undecided", note="; ".join(filter(None, (kept, *reasons))))
 
     @property
     def interval(self) -> str:
@@ -161,9 +169,8 @@ class Claim:
         if judged.recordings and judged.recordings != judged.ends:
             alone = replace(finding, low=judged.recordings[0], high=judged.recordings[1]).interval
             parts.append(f"recordings alone: {alone}")
-        if judged.alone:
-            parts.append(f"for these models it {judged.alone}")
-        return replace(finding, note="; ".join(filter(None, parts)))
+        alone = f"{FOR_THESE_MODELS}{judged.alone}" if judged.alone else ""
+        return replace(finding, note="; ".join(filter(None, parts)) + alone)
 
 
 def beside(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]], varied: str | None = None) -> Finding:
@@ -200,15 +207,15 @@ def of_equal_subsets(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]])
         return finding
     if len(subsets) > 1:
         named = " and ".join(sorted("all" if clips is None else str(clips) for clips in subsets))
-        note = f"{finding.note}; maxima over {named} clips per fold cannot be compared"
-        return replace(finding, verdict="undecided", note=note)
+        return finding.withdrawn(f"maxima over {named} clips per fold cannot be compared")
     # Maxima are over the clips that a model classifies correctly, of which a poor model has fewer.
     clips = [[row["n"] for run in side if run.attacks for row in run.attacks.folds] for side in attacked]
     sizes = [statistics.fmean(side) for side in clips] if all(clips) else [1.0]
     if max(sizes) > UNEQUAL * min(sizes):
-        note = f"{finding.note}; maxima over {' and '.join(f'{size:.0f}' for size in sizes)} clips per fold that are "
-        note += "correct when clean cannot be compared"
-        return replace(finding, verdict="undecided", note=note)
+        clips_of = " and ".join(f"{size:.0f}" for size in sizes)
+        return finding.withdrawn(
+            f"maxima over {clips_of} clips per fold that are correct when clean cannot be compared"
+        )
     return finding
 
 

@@ -38,7 +38,10 @@ C5A = Claim("C5a", "DWT is costlier to attack than STFT", f"{COST}: DWT over STF
 C5B = Claim("C5b", "DWT is costlier to attack than MFCC", f"{COST}: DWT over MFCC", False)
 
 C6 = Claim(
-    "C6", "CWA is the costliest attack", "batch gradients: CWA over the costliest other attack of the six", False
+    "C6",
+    "CWA is the costliest attack",
+    "batch gradients: CWA over the costliest other attack, least of settings",
+    False,
 )
 
 PAIRS: dict[Claim, tuple[str, Setting, Setting]] = {
@@ -131,7 +134,7 @@ def folds_in_words(found: Estimate | None) -> str:
     """The number of folds and their range, in words."""
     if found is None:
         return "0 folds"
-    return f"{found.n} folds" + (f", range {found.low:.2f} to {found.high:.2f}" if found.n != 1 else "")
+    return "1 fold" if found.n == 1 else f"{found.n} folds, range {found.low:.2f} to {found.high:.2f}"
 
 
 def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
@@ -157,33 +160,32 @@ def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
         verdict: Verdict = "holds" if p < SIGNIFICANT else "undecided"
         finding = replace(finding, verdict=verdict, note=f"{finding.note}; Friedman p = {p:.3f}, also required")
     elif len(costs) == 2 and len(common) < FEWEST_FOLDS_OF_TWO:
-        note = f"{finding.note}; the costlier of the two is selected on the same folds, so fewer than "
-        note += f"{FEWEST_FOLDS_OF_TWO} decide nothing"
-        finding = replace(finding, verdict="undecided", note=note)
+        finding = finding.withdrawn(
+            f"the costlier of the two is selected on the same folds, so fewer than {FEWEST_FOLDS_OF_TWO} decide nothing"
+        )
     return of_equal_subsets(finding, [[runs] for runs in found.runs.values() if any(run.attacks for run in runs)])
 
 
 def _costliest(runs: Sequence[Run], ours: str, profile: str | None) -> Finding:
-    """The finding on C6. Folds are the units: settings on one fold are models of the same clips."""
-    by_run = [{fold: spent for fold, spent in fold_gradients(run).items() if _of_six(spent)} for run in runs]
-    attacked = list(filter(None, by_run))
+    """The finding on C6. Folds are the units, because settings on one fold are models of the same clips."""
+    by_run = {run.name: {k: spent for k, spent in fold_gradients(run).items() if _of_six(spent)} for run in runs}
+    names, attacked = tuple(name for name, folds in by_run.items() if folds), list(filter(None, by_run.values()))
     if not attacked:
         return C6.missing(ours, "no run is attacked with all six attacks yet")
     common = sorted(set.intersection(*map(set, attacked)))
     if not common:
         return C6.missing(ours, "no fold on which every setting is attacked with all six attacks")
     ratios = [[_cwa_over_others(models[fold]) for models in attacked] for fold in common]
-    names = tuple(run.name for run in runs if run.attacks)
-    found = geometric_mean(
-        [statistics.geometric_mean(of_fold) for of_fold in ratios], names, same_recordings=shares_recordings([runs])
-    )
+    # CWA is the costliest attack if it is so in every setting, also in the one in which it costs least.
+    found = geometric_mean(list(map(min, ratios)), names, same_recordings=shares_recordings([runs]))
     most = sum(ratio > 1 for of_fold in ratios for ratio in of_fold)
     n = f"{folds_in_words(found)}; CWA is the costliest on {most} of {sum(map(len, ratios))} models"
     finding = C6.judge(ours, found, n, null=1.0, logarithmic=True)
     if profile != "paper":
         # The profile then determines how much each attack may spend, and so which one spends most.
-        note = f"the profile {profile} itself limits what each attack may spend; only budgets=paper can decide"
-        return replace(finding, verdict="undecided", note=note)
+        return finding.withdrawn(
+            f"the profile {profile} itself limits what each attack may spend; only budgets=paper can decide"
+        )
     return finding
 
 
@@ -198,9 +200,9 @@ def _cwa_over_others(gradients: Mapping[str, float]) -> float:
 
 def _paper_costliest() -> Finding:
     ratios = [_cwa_over_others(row.gradients) for table in (1, 2, 3) for row in paper_settings(table)]
-    found = Estimate(statistics.geometric_mean(ratios), min(ratios), max(ratios), None, len(ratios), ())
+    found = Estimate(min(ratios), min(ratios), max(ratios), None, len(ratios), ())
     most = sum(ratio > 1 for ratio in ratios)
-    note = "geometric mean and range over models; one number per setting, on three corpora"
+    note = "least and largest over models; one number per setting, on three corpora"
     return C6.described(found, f"CWA is the costliest on {most} of {len(ratios)} models", note)
 
 

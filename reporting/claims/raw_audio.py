@@ -1,7 +1,6 @@
 """The paper's claims about end-to-end nets on waveforms (section V-C): R19."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -74,9 +73,7 @@ def _lost(ours: str, nets: Sequence[Run]) -> Finding:
     if not parts:
         return R19A.missing(ours, f"{ATTACK}, of a run with --data.representation {WAVEFORM}")
     found = _mean(pd.concat(parts, ignore_index=True), nets)
-    finding = R19A.judge(ours, found, found.counted, null=LOST, scale=100)
-    # What a loss over unnamed budgets says "for these models" would be a verdict, too.
-    return replace(finding, verdict="undecided", note=UNNAMED)
+    return R19A.judge(ours, found, found.counted, null=LOST, scale=100).withdrawn(UNNAMED)
 
 
 def _restored(ours: str, nets: Sequence[Run], runs: Sequence[Run]) -> list[Finding]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.survival import Median, median_among, share_among
+from reporting.controls import note_of
 from reporting.estimates import Estimate
 from reporting.names import NAMES
 from reporting.runs import Run
@@ -86,8 +87,9 @@ def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
             # A grouped split tests a clip on several folds.
             both_fooled = f"{int((fooled & fooled_other).sum())} of {len(part)}"
             shown = (both_fooled, *map(str, counts[1:]), shown_budget({"budget": budget}))
-            rows.append((*place, shown_median(median, 1), *judged[0], *shown))
-            plain.append((*place, str(budget), recordings.nunique(), *counts, *median.values(), *judged[1]))
+            beyond = note_of([run], [other])
+            rows.append((*place, shown_median(median, 1), *judged[0], *shown, beyond))
+            plain.append((*place, str(budget), recordings.nunique(), *counts, *median.values(), *judged[1], beyond))
     return PlainTable(
         "sound_differences",
         "Decibels between representations",
@@ -98,14 +100,14 @@ def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
         "below ten. By fold: the median on each. Over models and recordings: corrected t over five folds or more, "
         "never narrower than the interval over recordings; only if it excludes zero is the first run's SNR called "
         "higher or lower. No verdict is corrected for the number of pairs. CWA's depend on a clip's loudness.",
-        (*names, "attack", "difference in dB", *of_models, "fooled in both", *only_one, "budget"),
+        (*names, "attack", "difference in dB", *of_models, "fooled in both", *only_one, "budget", "note"),
         tuple(rows),
         (
             *names,
             *("attack", "budget", "recordings", "clips"),
             *only_one,
             *(f"difference in dB{end}" for end in ("", ", low", ", high", ", n")),
-            *("by fold", "over models and recordings, low", "over models and recordings, high", "verdict"),
+            *("by fold", "over models and recordings, low", "over models and recordings, high", "verdict", "note"),
         ),
         tuple(plain),
     )

@@ -141,7 +141,8 @@ def claims_table(findings: Sequence[Finding]) -> PlainTable:
         "seeds; if only the interval over recordings excludes zero effect, the verdict is valid for these models only. "
         "Costs are maxima, capped by the budgets; with fewer than five folds they have a range, which decides nothing. "
         "At equal delta, units differ between representations. Claims that the paper makes without data are stated "
-        "only, and its two to four settings per corpus are descriptive. No correction for the number of claims.",
+        "only, and its two to four settings per corpus are descriptive. Accuracy against robustness (C3) has a "
+        "permutation test, with Holm's p, in place of an interval. No other correction for the number of claims.",
         ("claim", "numbers", "verdict", "the paper says", "effect", "value", "interval", "n", "how judged", "runs"),
         tuple(rows),
         ("claim", "numbers", "verdict", "the paper says", "effect", "value", "low", "high", "n", "how judged", "runs"),
