@@ -62,13 +62,16 @@ def share_among(rows: pd.DataFrame, happened: "pd.Series[Any]", counted: "pd.Ser
     return {"share": float(hits.mean()), **_ends(ends.low, ends.high), "n": _distinct(rows, counts)}
 
 
-def median_among(rows: pd.DataFrame, values: "pd.Series[float]", counted: "pd.Series[bool]") -> Median:
+def median_among(
+    rows: pd.DataFrame, values: "pd.Series[float]", counted: "pd.Series[bool]", confidence: float = 0.95
+) -> Median:
     """Median of a number over the counted rows that have it.
 
     Args:
         rows: ``clip`` and ``recording`` of each row.
         values: one value per row, in any unit; NaN where it has none.
         counted: whether the row counts.
+        confidence: nominal coverage of its interval, in (0, 1).
 
     Returns:
         The median in the unit of the values, with its interval.
@@ -77,7 +80,8 @@ def median_among(rows: pd.DataFrame, values: "pd.Series[float]", counted: "pd.Se
     if not chosen.any():
         return {"median": None, "low": None, "high": None, "n": 0}
     some = np.asarray(values, np.float64)[chosen]
-    ends = median_interval(torch.from_numpy(some), Recordings(rows["recording"].to_numpy()[chosen].tolist()))
+    recordings = Recordings(rows["recording"].to_numpy()[chosen].tolist())
+    ends = median_interval(torch.from_numpy(some), recordings, confidence)
     with np.errstate(invalid="ignore"):
         middle = float(np.median(some))
     # Between two infinities of opposite sign there is no number.

@@ -9,14 +9,14 @@ from reporting.estimates import Estimate
 from reporting.names import NAMES
 from reporting.outcomes import RobustAccuracies, Threat
 from reporting.own_runs import OwnRun, ends_in_percent, in_percent
-from reporting.verdicts import judge
+from reporting.verdicts import Judgement, judge
 
 PREFERRED = ("bim_b", "bim_a", "fgsm")
 SURE = {
     "holds": "significant for other recordings and for retrained models",
     "for these models only": "significant for these trained models on other recordings, but not for retrained models",
 }
-"""The statement on a difference whose interval excludes zero, by verdict."""
+"""The statement on leads whose intervals all exclude zero, by the weakest verdict among them."""
 
 
 @dataclass(frozen=True)
@@ -100,29 +100,43 @@ def _sentence(corpus: str, threat: Threat, ranked: Sequence[OwnRun], robust: Acc
             f"On {corpus}, none of {len(ranked)} runs classifies any test clip correctly under {said}; "
             "a smaller budget is needed to rank them."
         )
-    # Bonferroni over the comparisons with all others, because the runner-up is selected on the same clips.
+    # Bonferroni over the comparisons with all others: the first is the most robust if it leads each of them.
     confidence = 1 - 0.05 / len(others)
-    second = others[0]
-    found = robust.difference([[first.run]], [[second.run]], confidence)
-    verdict = judge(found, confidence=confidence) if found else None
-    sure = SURE.get(verdict.verdict) if verdict else None
-    leads = (
-        f"{name} is the most robust of {len(ranked)} runs"
-        if sure
-        else f"no run is significantly more robust than all others; {name} leads"
-    )
+    found = {one.run.name: robust.difference([[first.run]], [[one.run]], confidence) for one in others}
+    judged = {other: judge(one, confidence=confidence) for other, one in found.items() if one is not None}
+    alike = first.space != "map" or len({one.run.representation for one in ranked}) == 1
+    sure = _sure([judged.get(other) for other in found])
+    if not alike:
+        leads = f"equal changes of unlike maps rank no runs; {name} keeps most"
+    elif sure:
+        leads = f"{name} is the most robust of {len(ranked)} runs"
+    else:
+        leads = f"no run is significantly more robust than all others; {name} leads"
     words = f"On {corpus}, {leads}: it still classifies {value} of its test clips correctly under {said}. "
+    second = others[0]
     words += f"Next is {second.run.name} with {_with_interval(second.threats[threat].robust)}"
-    if found is None or verdict is None:
+    difference = found[second.run.name]
+    if difference is None:
         return f"{words}; the two share no fold, so their difference has no interval."
-    low, high = verdict.ends or (None, None)
+    low, high = judged[second.run.name].ends or (None, None)
     where = "" if first.run.folds == second.run.folds else " on the folds that both have"
-    words += f", a difference{where} of {_points(replace(found, low=low, high=high))}: {sure or 'it may be chance'}."
-    if first.run.representation != second.run.representation and first.space == "map":
-        words += (
-            " Their representations differ, so that equal changes of their maps are different changes of the sound."
+    words += f", a difference{where} of {_points(replace(difference, low=low, high=high))}"
+    if not alike:
+        return (
+            f"{words}. Their representations differ, so that equal changes of their maps are different changes of the "
+            "sound; attack.py --space sound measures all of them in decibels."
         )
-    return words
+    if sure:
+        return f"{words}: its lead over each of them is {sure}."
+    return f"{words}: its lead over at least one of them may be chance."
+
+
+def _sure(leads: Sequence[Judgement | None]) -> str | None:
+    """In words, for what the leads over all other runs are significant; None if one of them may be chance."""
+    if any(lead is None or "holds" not in (lead.verdict, lead.alone) for lead in leads):
+        return None
+    weakest = "holds" if all(lead and lead.verdict == "holds" for lead in leads) else "for these models only"
+    return SURE[weakest]
 
 
 def _with_interval(found: Estimate) -> str:

@@ -1,8 +1,9 @@
 """The rule for verdicts on effects, which considers variation of models and recordings (``docs/verdicts.md``)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from metrics.model_variance import FEWEST_FOLDS, FEWEST_SEEDS, corrected_resampled_interval, seed_interval
@@ -82,6 +83,51 @@ def judge(
     return Judgement(verdict, both or recordings or _ends(found), basis, None, recordings)
 
 
+def corrected(found: Sequence[Callable[[float], Estimate | None]], null: float = 0.0) -> list[Verdict]:
+    """The verdicts on several effects that are judged together, by Holm's step-down procedure (Holm 1979).
+
+    Of m effects that are judged together, those whose interval with an error of 0.05 / m excludes the null value are
+    decided; with r of them decided, the others are judged with 0.05 / (m - r), until no further one is. So at most 5 %
+    of such families contain a true null that is excluded. Intervals over models and recordings are one family, those
+    over recordings alone another.
+
+    Args:
+        found: the effect of each, with its interval over recordings at the confidence that it is called with.
+        null: value of no effect.
+
+    Returns:
+        ``holds``, ``fails``, ``for these models only`` or ``undecided`` for each.
+    """
+
+    def both(at: Callable[[float], Estimate | None], confidence: float) -> Ends | None:
+        return both_interval(effect, confidence) if (effect := at(confidence)) else None
+
+    def alone(at: Callable[[float], Estimate | None], confidence: float) -> Ends | None:
+        return over_recordings(effect) if (effect := at(confidence)) else None
+
+    judged, over_clips = (_step_down([partial(ends, at) for at in found], null) for ends in (both, alone))
+    return [
+        "for these models only" if verdict == "undecided" and only != "undecided" else verdict
+        for verdict, only in zip(judged, over_clips, strict=True)
+    ]
+
+
+def _step_down(ends: Sequence[Callable[[float], Ends | None]], null: float) -> list[Verdict]:
+    """The side on which the interval of each effect lies, with Holm's levels; an effect without one is not counted."""
+    verdicts: list[Verdict] = ["undecided"] * len(ends)
+    left = [place for place, at in enumerate(ends) if at(0.95) is not None]
+    while left:
+        confidence = 1 - 0.05 / len(left)
+        for place in left:
+            here = ends[place](confidence)
+            verdicts[place] = _side(here, null) if here else "undecided"
+        undecided = [place for place in left if verdicts[place] == "undecided"]
+        if len(undecided) == len(left):
+            break
+        left = undecided
+    return verdicts
+
+
 def both_interval(found: Estimate, confidence: float = 0.95, *, logarithmic: bool = False) -> Ends | None:
     """The interval over models and recordings, never narrower than that over recordings alone.
 
@@ -127,6 +173,8 @@ def over_recordings(found: Estimate) -> Ends | None:
 
 def basis_of(found: Estimate) -> str:
     """In words, from what the interval over models and recordings was computed."""
+    if len(found.by_fold) >= FEWEST_FOLDS and _all_equal(found):
+        return f"the same on all {len(found.by_fold)} folds, so the interval is that over recordings"
     if len(found.by_fold) >= FEWEST_FOLDS:
         return f"models and recordings: corrected resampled t over {len(found.by_fold)} folds"
     return f"models and recordings: {len(found.by_seed)} seeds"

@@ -435,7 +435,8 @@ def test_decibels_of_two_runs_are_judged_over_models_and_recordings(tmp_path, sh
     ends = found["over models and recordings, low"], found["over models and recordings, high"]
     low, high = found["difference in dB, low"], found["difference in dB, high"]
     assert ends == (pytest.approx(min(folds.mean() - half, low)), pytest.approx(max(folds.mean() + half, high)))
-    assert found["verdict"].removesuffix(" (not corrected)") == verdict
+    # So many decibels are beyond chance for all three attacks together too.
+    assert (found["verdict"], found["verdict (Holm)"]) == (verdict, verdict)
 
 
 def test_curves_of_sounds_rise_to_the_shares_of_the_rows(tmp_path):
@@ -533,7 +534,7 @@ def check_comparison(found, runs):
         assert f"under {attack} with {said.split(': ')[1]}" in answer
         assert [value == "-" for value in robust] == [name not in attacked for name in names]
         measured = {name: float(value) for name, value in zip(names, robust, strict=True) if value != "-"}
-        best = re.search(r"([\w-]+) (?:is the most robust|leads)", answer)[1]
+        best = re.search(r"([\w-]+) (?:is the most robust|leads|keeps most)", answer)[1]
         assert measured[best] == max(measured.values())
     assert found["chartFocused"]
     assert re.fullmatch(r"[\w-]+, delta [\d.]+.*: fooled [\d.]+ %.*", found["readings"][0])

@@ -1,10 +1,14 @@
 """Verdicts that were stronger than their data, each with what it has to be."""
 
+import math
 import shlex
+import statistics
 from dataclasses import replace
 
 import pytest
 from matplotlib.markers import CARETUPBASE
+from scipy.stats import norm
+from scipy.stats import t as student
 from test_report_statistics import FOLDS, findings_of, made_up, selected
 
 from commands.train_cli import TrainCLI
@@ -18,7 +22,7 @@ from reporting.figures.paper_figures import study_figure
 from reporting.tables.formats import interval
 from reporting.tables.plain import differences_table
 from reporting.tables.table import Quantity
-from reporting.verdicts import both_interval, judge
+from reporting.verdicts import both_interval, corrected, judge
 
 MFCC = {"representation": "MFCC", "sample_rate": 8000}
 STFT = {"representation": "STFT", "n_fft": 1024}
@@ -182,3 +186,34 @@ def test_holm_adjusts_the_smallest_p_most():
         for p in (0.03, None, 0.01, 0.02)
     ]
     assert holm(tests) == [pytest.approx(0.04), None, pytest.approx(0.03), pytest.approx(0.04)]
+
+
+def test_verdicts_that_are_given_together_follow_holm():
+    def effect(folds, half):
+        """An effect with five folds whose interval over recordings is ``half`` wide on each side at 95 %."""
+
+        def at(confidence):
+            reach = half * norm.ppf((1 + confidence) / 2) / norm.ppf(0.975)
+            value = statistics.fmean(folds)
+            return Estimate(value, value - reach, value + reach, None, 100, (), by_fold=tuple(folds))
+
+        return at
+
+    def p(folds):
+        return 2 * student.sf(abs(statistics.fmean(folds)) / (statistics.stdev(folds) * math.sqrt(1 / 5 + 1)), 4)
+
+    surely, likely, barely = (9.0, 10, 11, 10, 10), (-9.0, -12, -8, -13, -10), (9.0, 15, 8, 17, 13)
+    chance = (1.0, -2, 1, -1, 2)
+    effects = [effect(folds, 0.5) for folds in (barely, surely, likely)]
+    first, second, third = sorted(p(folds) for folds in (surely, likely, barely))
+    # Each by itself and the three together exclude zero; beside a fourth, of chance, the weakest does not.
+    assert (first < 0.05 / 4, second < 0.05 / 3, 0.05 / 2 < third < 0.05 < p(chance)) == (True, True, True)
+    assert corrected(effects) == ["holds", "holds", "fails"]
+    assert corrected([*effects, effect(chance, 0.5)]) == ["for these models only", "holds", "fails", "undecided"]
+    # What has no interval over models is judged by recordings alone, and does not count among the others.
+    alone = effect(surely[:2], 0.5)
+    assert corrected([alone, effect(surely, 0.5)]) == ["for these models only", "holds"]
+    # 1.0 [0.1, 1.9] by itself excludes zero, beside four others of that kind it does not.
+    assert corrected([effect((1.0, 1.0), 0.9)]) == ["for these models only"]
+    assert corrected([effect((1.0, 1.0), 0.9)] * 5) == ["undecided"] * 5
+    assert corrected([]) == []

@@ -25,10 +25,10 @@ def all_findings(
         accuracies: their accuracies.
         paper: the paper's settings, for the relation of accuracy and robustness.
         ours: settings of our runs, for the same.
-        seed: seed of permutations, and of the draws of the paper's settings.
+        seed: seed of permutations.
     """
-    findings = accuracy_findings(selection, accuracies, seed) + augmentation_findings(selection)
-    findings += cost_findings(selection, seed) + model_findings(selection)
+    findings = accuracy_findings(selection, accuracies) + augmentation_findings(selection)
+    findings += cost_findings(selection) + model_findings(selection)
     findings += transfer_findings(selection) + relation_findings(paper, ours, seed)
     findings += raw_audio_findings(selection)
     return sorted(findings, key=lambda finding: (_place(finding.claim), finding.numbers != "paper"))

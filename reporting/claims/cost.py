@@ -21,7 +21,7 @@ from reporting.paper_numbers import ITERATIVE, PaperSetting, Setting, paper_sett
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.studies import REPRESENTATIONS, STUDIES, TABLES, Slice, slice_of
-from reporting.verdicts import Verdict, mean_of_folds
+from reporting.verdicts import Verdict, judge, mean_of_folds
 
 COST = "batch gradients, five iterative attacks"
 
@@ -52,15 +52,18 @@ PAIRS: dict[Claim, tuple[str, Setting, Setting]] = {
 
 SIGNIFICANT = 0.05
 
+AT_THE_BUDGET = 0.01
+"""Costs that differ by less count as the same: the numbers of a stopped attack are means over budgets and batches."""
+
 FEWEST_FOLDS_OF_TWO = 6
 """By chance, all folds agree on either of two directions with probability 2 / 2^5 for five folds, 2 / 2^6 for six."""
 
 
-def cost_findings(selection: Selection, seed: int = 0) -> list[Finding]:
+def cost_findings(selection: Selection) -> list[Finding]:
     """Judge every claim about cost, on the paper's numbers and on each of our corpora."""
     findings = [R7C.stated(1 / (1 - 0.085), "stated: 8.5 % cheaper; no data")]
     findings += [claim.stated(None, "stated in the text; no data") for claim in (R12G, R12H)]
-    findings += [_paper_spread(), _paper_ratio(C5A, 2, seed), _paper_ratio(C5B, 1, seed), _paper_costliest()]
+    findings += [_paper_spread(), _paper_ratio(C5A, 2), _paper_ratio(C5B, 1), _paper_costliest()]
     for corpus in corpora_of(selection.runs) or [PAPER_CORPORA[0]]:
         ours = f"ours, {CORPUS_NAMES.get(corpus, corpus)}"
         for claim, (key, first, second) in PAIRS.items():
@@ -85,20 +88,22 @@ def cost_findings(selection: Selection, seed: int = 0) -> list[Finding]:
     return findings
 
 
-def fold_costs(runs: Sequence[Run]) -> dict[int, float]:
-    """By fold, the mean natural log of batch gradients over the five iterative attacks, then over runs."""
+def fold_costs(runs: Sequence[Run], attacks: Sequence[str] = ITERATIVE) -> dict[int, float]:
+    """By fold, the mean natural log of batch gradients over attacks, the five iterative ones, then over runs."""
     folds: dict[int, list[float]] = {}
     for run in runs:
         for fold, gradients in fold_gradients(run).items():
-            if all(gradients.get(attack, 0) > 0 for attack in ITERATIVE):
-                logs = [math.log(gradients[attack]) for attack in ITERATIVE]
+            if all(gradients.get(attack, 0) > 0 for attack in attacks):
+                logs = [math.log(gradients[attack]) for attack in attacks]
                 folds.setdefault(fold, []).append(statistics.fmean(logs))
     return {fold: statistics.fmean(values) for fold, values in sorted(folds.items())}
 
 
-def cost_ratio(first: Sequence[Sequence[Run]], second: Sequence[Sequence[Run]]) -> Estimate | None:
+def cost_ratio(
+    first: Sequence[Sequence[Run]], second: Sequence[Sequence[Run]], *, attacks: Sequence[str] = ITERATIVE
+) -> Estimate | None:
     """Ratio of the geometric mean costs of two groups of settings, computed fold by fold on their common folds."""
-    sides = [[costs for runs in side if (costs := fold_costs(runs))] for side in (first, second)]
+    sides = [[costs for runs in side if (costs := fold_costs(runs, attacks))] for side in (first, second)]
     if not all(sides):
         return None
     common = set.intersection(*(set(costs) for side in sides for costs in side))
@@ -125,9 +130,26 @@ def shares_recordings(settings: Sequence[Sequence[Run]]) -> bool:
 
 def _judge_ratio(claim: Claim, ours: str, sides: Sequence[Sequence[Sequence[Run]]], missing: str) -> Finding:
     found = cost_ratio(*sides)
-    note = "; ".join(capped_attacks(sides))
-    finding = claim.judge(ours, found, folds_in_words(found), note, null=1.0, logarithmic=True, missing=missing)
-    return of_equal_subsets(finding, sides)
+    finding = claim.judge(ours, found, folds_in_words(found), null=1.0, logarithmic=True, missing=missing)
+    return of_equal_subsets(_by_free_attacks(finding, sides), sides)
+
+
+def _by_free_attacks(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]]) -> Finding:
+    """Name the attacks that their budgets stop, and withdraw a verdict that the others alone do not give."""
+    stopped = stopped_attacks(sides)
+    if finding.value is None or not stopped:
+        return finding
+    names = f"{' and '.join(NAMES[attack] for attack in stopped)}: stopped by the budget on most models"
+    free = [attack for attack in ITERATIVE if attack not in stopped]
+    alone = cost_ratio(*sides, attacks=free) if free else None
+    if alone is not None:
+        names += f"; {', '.join(NAMES[attack] for attack in free)} alone: {alone.value:.2f}"
+    finding = replace(finding, note="; ".join(filter(None, (names, finding.note))))
+    if finding.verdict in ("holds", "fails"):
+        verdict = judge(alone, 1.0, logarithmic=True).verdict if alone is not None else "undecided"
+        if verdict != finding.verdict:
+            return finding.withdrawn("what the budgets do not stop decides nothing by itself")
+    return finding
 
 
 def folds_in_words(found: Estimate | None) -> str:
@@ -150,10 +172,11 @@ def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
         return C2.missing(numbers, "no fold on which two settings are attacked")
     ordered = sorted(costs, key=lambda value: statistics.fmean(costs[value][fold] for fold in common))
     cheapest, costliest = ordered[0], ordered[-1]
-    ratio = cost_ratio([found.runs[costliest]], [found.runs[cheapest]])
+    sides = [[found.runs[costliest]], [found.runs[cheapest]]]
+    ratio = cost_ratio(*sides)
     note = f"{study.label} {label(costliest)} over {label(cheapest)}"
     n = f"{len(costs)} settings, {folds_in_words(ratio)}"
-    finding = C2.judge(numbers, ratio, n, note, null=1.0, logarithmic=True)
+    finding = _by_free_attacks(C2.judge(numbers, ratio, n, note, null=1.0, logarithmic=True), sides)
     if finding.verdict == "holds" and len(costs) > 2:
         p = float(friedmanchisquare(*([folds[fold] for fold in common] for folds in costs.values())).pvalue)
         # The two extreme settings are selected on the same folds, so the interval of their ratio is too narrow.
@@ -181,6 +204,12 @@ def _costliest(runs: Sequence[Run], ours: str, profile: str | None) -> Finding:
     most = sum(ratio > 1 for of_fold in ratios for ratio in of_fold)
     n = f"{folds_in_words(found)}; CWA is the costliest on {most} of {sum(map(len, ratios))} models"
     finding = C6.judge(ours, found, n, null=1.0, logarithmic=True)
+    models = [gradients for folds in attacked for fold, gradients in folds.items() if fold in common]
+    # What stops at its budget would have spent more: the ratio is then too small, or too large.
+    if finding.verdict == "holds" and _stopped([_costliest_other(gradients) for gradients in models]):
+        finding = finding.withdrawn("the costliest other attack spent its whole budget on most models")
+    elif finding.verdict == "fails" and _stopped([gradients["cwa"] for gradients in models]):
+        finding = finding.withdrawn("CWA spent its whole budget on most models")
     if profile != "paper":
         # The profile then determines how much each attack may spend, and so which one spends most.
         return finding.withdrawn(
@@ -195,7 +224,11 @@ def _of_six(gradients: Mapping[str, float]) -> bool:
 
 
 def _cwa_over_others(gradients: Mapping[str, float]) -> float:
-    return gradients["cwa"] / max(gradients[attack] for attack in THE_SIX if attack != "cwa")
+    return gradients["cwa"] / _costliest_other(gradients)
+
+
+def _costliest_other(gradients: Mapping[str, float]) -> float:
+    return max(gradients[attack] for attack in THE_SIX if attack != "cwa")
 
 
 def _paper_costliest() -> Finding:
@@ -217,9 +250,9 @@ def _paper_spread() -> Finding:
     return C2.described(Estimate(median, min(ratios), max(ratios), None, len(ratios), ()), "9 strata", note)
 
 
-def _paper_ratio(claim: Claim, other: int, seed: int) -> Finding:
+def _paper_ratio(claim: Claim, other: int) -> Finding:
     """The paper's ratio of geometric means over settings, averaged over corpora."""
-    logs, _ = paper_contrast(3, other, _log_cost, seed)
+    logs, _ = paper_contrast(3, other, _log_cost)
     low, high = (None if end is None else math.exp(end) for end in (logs.low, logs.high))
     found = Estimate(math.exp(logs.value), low, high, None, logs.n, ())
     return claim.described(found, f"{logs.n} settings", DESCRIPTIVE)
@@ -233,35 +266,23 @@ def _command(selection: Selection, key: str, corpus: str) -> str:
     return selection.sweep_command(key, corpus) or ""
 
 
-def capped_attacks(sides: Sequence[Sequence[Sequence[Run]]]) -> list[str]:
-    """A note on attacks that spend the same number of gradients on every model, because a budget stops them.
-
-    Such attacks pull the ratio towards 1 whatever the models, so the ratio of the others is reported too.
+def stopped_attacks(sides: Sequence[Sequence[Sequence[Run]]]) -> list[str]:
+    """The iterative attacks that their budgets stop on most models, so that their costs say little of the models.
 
     Args:
         sides: runs of each setting, for the two sides of a ratio.
-
-    Returns:
-        One sentence, or an empty list if none or all of the attacks are stopped by their budgets.
     """
     models = [[fold_gradients(run) for runs in side for run in runs if run.attacks] for side in sides]
-    if not all(models) or not all(fold for side in models for fold in side):
+    if not all(models):
         return []
     common = set.intersection(*(set(folds) for side in models for folds in side))
-    logs: dict[str, float] = {}
-    capped = []
-    for attack in ITERATIVE:
-        spent = [[[folds[fold].get(attack, 0.0) for fold in common] for folds in side] for side in models]
-        values = [value for side in spent for folds in side for value in folds]
-        if not values or min(values) <= 0:
-            continue
-        if len(set(values)) == 1:
-            capped.append(NAMES[attack])
-        else:
-            means = [statistics.fmean(math.log(value) for folds in side for value in folds) for side in spent]
-            logs[attack] = means[0] - means[1]
-    if not capped or not logs:
-        return []
-    free = ", ".join(NAMES[attack] for attack in logs)
-    ratio = math.exp(statistics.fmean(logs.values()))
-    return [f"{' and '.join(capped)} use their full budget on every model; {free} alone: {ratio:.2f}"]
+    spent = {
+        attack: [folds[fold].get(attack, 0.0) for side in models for folds in side for fold in sorted(common)]
+        for attack in ITERATIVE
+    }
+    return [attack for attack, values in spent.items() if values and min(values) > 0 and _stopped(values)]
+
+
+def _stopped(spent: Sequence[float]) -> bool:
+    """Whether most models cost the same to within 1 %, and none costs more: the mark of a budget."""
+    return sum(value >= (1 - AT_THE_BUDGET) * max(spent) for value in spent) > len(spent) / 2

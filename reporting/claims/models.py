@@ -67,17 +67,19 @@ class Strongest:
         attack: its attack and budget, in words.
         decides: whether a low rate shows that the run cannot be fooled, as with the paper's budgets or without a bound.
         candidates: number of attacks and budgets of which it is the maximum.
+        runs: number of runs of which the lowest maximum decides.
     """
 
     estimate: Estimate
     attack: str
     decides: bool
     candidates: int
+    runs: int
 
     @property
     def confidence(self) -> float:
-        """Coverage of the interval of each single rate for which that of their maximum has at least 95 %."""
-        return 1 - 0.05 / self.candidates
+        """Coverage of the interval of each single rate for which the maxima of all runs together have at least 95 %."""
+        return 1 - 0.05 / (self.candidates * self.runs)
 
 
 def model_findings(selection: Selection) -> list[Finding]:
@@ -108,14 +110,19 @@ def _size(claim: Claim, pair: list[str], stated: float, slices: list[Slice], our
 
 def _highest_rate(slices: list[Slice], ours: str, missing: str) -> Finding:
     """Judge R12f from the attack and budget that fool each net most; the claim is about every net."""
+    attacked = {
+        (name, found.representation): some
+        for found in slices
+        for name in NETS
+        if (some := [run for run in found.runs.get(name, []) if run.attacks])
+    }
+    compared = sum(map(len, attacked.values()))
     estimates: dict[tuple[str, str], Strongest] = {}
-    for found in slices:
-        for name in NETS:
-            rates = [strongest(run) for run in found.runs.get(name, []) if run.attacks]
-            present = [rate for rate in rates if rate is not None]
-            if present:
-                # Of several seeds, the one that is fooled least.
-                estimates[name, found.representation] = min(present, key=_lowest)
+    for key, some in attacked.items():
+        rates = [rate for run in some if (rate := strongest(run, compared)) is not None]
+        if rates:
+            # Of several seeds, the one that is fooled least.
+            estimates[key] = min(rates, key=_lowest)
     if not estimates:
         return R12F.missing(ours, missing)
     name, representation = min(estimates, key=lambda key: _lowest(estimates[key]))
@@ -131,9 +138,7 @@ def _highest_rate(slices: list[Slice], ours: str, missing: str) -> Finding:
     parts = [
         f"{NAMES[name]}, {representation}: the lowest lower end of {len(nets)} of {len(NETS)} nets",
         least.attack,
-        f"interval for a maximum: Bonferroni over {least.candidates} attacks and budgets"
-        if least.candidates > 1
-        else "",
+        _corrected_for(least),
         judged.basis
         if least.decides
         else "a limited budget refutes nothing: only budgets=paper or BIM-b without a "
@@ -144,6 +149,13 @@ def _highest_rate(slices: list[Slice], ours: str, missing: str) -> Finding:
     low, high = judged.ends or (None, None)
     n, note = least.estimate.counted, "; ".join(filter(None, parts))
     return R12F.finding(ours, (least.estimate.value, low, high), n, verdict, note, runs, 100)
+
+
+def _corrected_for(least: Strongest) -> str:
+    """In words, what the interval of a net is corrected for; empty for a single number."""
+    several = [f"{least.candidates} attacks and budgets"] if least.candidates > 1 else []
+    several += [f"{least.runs} runs"] if least.runs > 1 else []
+    return f"interval for the extreme of several: Bonferroni over {' and '.join(several)}" if several else ""
 
 
 def _every(intervals: list[tuple[float, float] | None], *, whole: bool) -> Verdict:
@@ -159,7 +171,7 @@ def _lowest(found: Strongest) -> tuple[float, float]:
     return (estimate.low if estimate.low is not None else 0.0, estimate.value)
 
 
-def strongest(run: Run) -> Strongest | None:
+def strongest(run: Run, runs: int = 1) -> Strongest | None:
     """The highest fooling rate of a run.
 
     A limited budget profile shows only what an attacker within these budgets can do. For any profile except the
@@ -167,6 +179,7 @@ def strongest(run: Run) -> Strongest | None:
 
     Args:
         run: an attacked run.
+        runs: number of runs whose rates are considered together.
 
     Returns:
         The rate; None if the run was not attacked. The estimate has no interval if the rows have changed since the
@@ -187,17 +200,17 @@ def strongest(run: Run) -> Strongest | None:
         rows = _outcomes(run, UNBOUNDED)
         if len(rows):
             # The summary does not include the rows of a check, so the rate is computed here.
-            estimate = _estimate(run, rows, float(rows.groupby("fold")["success"].mean().mean()), len(rows), 1)
-            return Strongest(estimate, "BIM-b without a bound", decides=True, candidates=1)
+            estimate = _estimate(run, rows, float(rows.groupby("fold")["success"].mean().mean()), len(rows), runs)
+            return Strongest(estimate, "BIM-b without a bound", decides=True, candidates=1, runs=runs)
     # Of several with the same rate, the one over most clips.
     rate, n, best = max(points, key=lambda point: point[:2])
     rows = _outcomes(run, best["attack"], best["budget_index"])
-    estimate = _estimate(run, rows, rate, n, len(points))
+    estimate = _estimate(run, rows, rate, n, len(points) * runs)
     said = f"{best['attack']} at its strongest budget of the profile {profile}"
-    return Strongest(estimate, said, decides=profile == "paper", candidates=len(points))
+    return Strongest(estimate, said, decides=profile == "paper", candidates=len(points), runs=runs)
 
 
-def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, candidates: int) -> Estimate:
+def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, compared: int) -> Estimate:
     clips = int(rows["clip"].nunique()) if "clip" in rows and len(rows) else n
     if len(rows) != n:
         return Estimate(rate, None, None, None, n, (run.name,))
@@ -209,8 +222,8 @@ def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, candidates: int
         rates = [fooling_rate(success[place], weights[..., place]) for place in places]
         return torch.stack(rates).mean(0)
 
-    # Bonferroni: the interval of the maximum is that of the highest rate, at a share of the error probability.
-    ends = share_interval(mean_of_folds, recordings, 1 - 0.05 / candidates)
+    # Bonferroni: the interval of an extreme of several is that of the rate itself, at a share of the error probability.
+    ends = share_interval(mean_of_folds, recordings, 1 - 0.05 / compared)
     low, high = (None if end != end else end for end in (ends.low, ends.high))
     folds = rows.groupby("fold")
     return Estimate(

@@ -1,7 +1,9 @@
 """Tables of attacks on the sound itself: the decibels that fool a run, and how those of two runs differ."""
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from reporting.runs import Run
 from reporting.sounds import nearest, sound_outcomes
 from reporting.tables.plain import WORDS, PlainTable
 from reporting.tables.sound import shown_budget, shown_median, shown_share
-from reporting.verdicts import both_interval, judge
+from reporting.verdicts import both_interval, corrected, judge
 from storage.space import SOUND
 
 
@@ -60,6 +62,39 @@ def sound_attacks_table(runs: Sequence[Run]) -> PlainTable:
     )
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """What one attack found on the clips that two runs share.
+
+    Attributes:
+        runs: the two runs.
+        rows: one row per fold and clip.
+        ratios: SNR of the first minus that of the second in dB, one per row; NaN where neither is fooled.
+        by_fold: median on each fold.
+    """
+
+    runs: tuple[Run, Run]
+    rows: pd.DataFrame
+    ratios: "pd.Series[float]"
+    by_fold: tuple[float, ...]
+
+    def median(self, confidence: float = 0.95) -> Median:
+        """The median difference with its interval over recordings."""
+        return median_among(self.rows, self.ratios, self.ratios.notna(), confidence)
+
+    def estimate(self, confidence: float = 0.95) -> Estimate:
+        """:meth:`median` with its values by fold, to be judged."""
+        median = self.median(confidence)
+        value = math.nan if median["median"] is None else median["median"]
+        return Estimate(
+            value, median["low"], median["high"], None, median["n"],
+            tuple(run.name for run in self.runs),
+            # The median of a fold is infinite if half of its clips are fooled in one run only; t needs finite ones.
+            by_fold=self.by_fold if np.isfinite(self.by_fold).all() else (),
+            same_recordings=any(run.split != "official" for run in self.runs),
+        )  # fmt: skip
+
+
 def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
     """How many decibels two runs differ by, on the same clips, for attacks that find a size of their own.
 
@@ -67,29 +102,28 @@ def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
         runs: all runs that were read.
     """
     rows, plain = [], []
-    keys = ["attack", "budget", "fold", "name"]
     names, only_one = ("first run", "second run"), ("only first", "only second")
-    of_models = ("over models and recordings", "verdict", "by fold")
-    found = [(run, part) for run in runs if len(part := nearest(sound_outcomes(run)))]
-    for (run, first), (other, second) in itertools.combinations(found, 2):
-        if (run.corpus, run.split) != (other.corpus, other.split):
-            continue
-        both = first.merge(second, on=keys, suffixes=("", "_other"))
-        for (attack, budget), part in both.groupby(["attack", "budget"], sort=True):
-            fooled, fooled_other = part["success"] > 0, part["success_other"] > 0
-            # A clip that is fooled in one run only differs by more than any number of decibels.
-            ratios = part["snr_db"].where(fooled, -np.inf) - part["snr_db_other"].where(fooled_other, -np.inf)
-            recordings = part["recording"].astype(str)
-            median = median_among(part, ratios, fooled | fooled_other)
-            judged = _judged(ratios.where(fooled | fooled_other), part["fold"], median, (run, other))
-            place = (run.name, other.name, NAMES.get(str(attack), str(attack)))
-            counts = (part["clip"].nunique(), int((fooled & ~fooled_other).sum()), int((~fooled & fooled_other).sum()))
-            # A grouped split tests a clip on several folds.
-            both_fooled = f"{int((fooled & fooled_other).sum())} of {len(part)}"
-            shown = (both_fooled, *map(str, counts[1:]), shown_budget({"budget": budget}))
-            beyond = note_of([run], [other])
-            rows.append((*place, shown_median(median, 1), *judged[0], *shown, beyond))
-            plain.append((*place, str(budget), recordings.nunique(), *counts, *median.values(), *judged[1], beyond))
+    verdicts = ("verdict", "verdict (Holm)")
+    pairs = list(_pairs(runs))
+    together = corrected([pair.estimate for pair in pairs])
+    for pair, of_all in zip(pairs, together, strict=True):
+        part, (run, other) = pair.rows, pair.runs
+        fooled, fooled_other = part["success"] > 0, part["success_other"] > 0
+        median, estimate = pair.median(), pair.estimate()
+        ends = both_interval(estimate)
+        said = [WORDS.get(verdict, verdict) for verdict in (judge(estimate).verdict, of_all)]
+        place = (run.name, other.name, NAMES.get(str(part["attack"].iloc[0]), str(part["attack"].iloc[0])))
+        counts = (part["clip"].nunique(), int((fooled & ~fooled_other).sum()), int((~fooled & fooled_other).sum()))
+        # A grouped split tests a clip on several folds.
+        both_fooled = f"{int((fooled & fooled_other).sum())} of {len(part)}"
+        budget = str(part["budget"].iloc[0])
+        shown = (both_fooled, *map(str, counts[1:]), shown_budget({"budget": budget}))
+        beyond = note_of([run], [other])
+        interval = "-" if ends is None else f"[{ends[0]:.1f}, {ends[1]:.1f}]"
+        by_fold = " ".join(f"{value:+.1f}" for value in pair.by_fold)
+        rows.append((*place, shown_median(median, 1), interval, *said, by_fold, *shown, beyond))
+        numbers = (*median.values(), " ".join(f"{value:.4f}" for value in pair.by_fold), *(ends or ("", "")))
+        plain.append((*place, budget, part["recording"].nunique(), *counts, *numbers, *said, beyond))
     return PlainTable(
         "sound_differences",
         "Decibels between representations",
@@ -99,38 +133,36 @@ def sound_differences_table(runs: Sequence[Run]) -> PlainTable:
         "plus or minus infinity. Each run's ratio is at its own sample rate. Brackets: 95 % over recordings, none "
         "below ten. By fold: the median on each. Over models and recordings: corrected t over five folds or more, "
         "never narrower than the interval over recordings; only if it excludes zero is the first run's SNR called "
-        "higher or lower. No verdict is corrected for the number of pairs. CWA's depend on a clip's loudness.",
-        (*names, "attack", "difference in dB", *of_models, "fooled in both", *only_one, "budget", "note"),
+        "higher or lower. Verdict: each row by itself; Holm: corrected for all rows shown. CWA's decibels depend on a "
+        "clip's loudness.",
+        (
+            *(*names, "attack", "difference in dB", "over models and recordings", *verdicts, "by fold"),
+            *("fooled in both", *only_one, "budget", "note"),
+        ),
         tuple(rows),
         (
             *names,
             *("attack", "budget", "recordings", "clips"),
             *only_one,
             *(f"difference in dB{end}" for end in ("", ", low", ", high", ", n")),
-            *("by fold", "over models and recordings, low", "over models and recordings, high", "verdict", "note"),
+            *("by fold", "over models and recordings, low", "over models and recordings, high", *verdicts, "note"),
         ),
         tuple(plain),
     )
 
 
-def _judged(
-    ratios: "pd.Series[float]", folds: "pd.Series[int]", median: Median, pair: tuple[Run, Run]
-) -> tuple[tuple[str, ...], tuple[object, ...]]:
-    """Text and numbers: the median difference on each fold, the interval over models and recordings, the verdict."""
-    with np.errstate(invalid="ignore"):
-        by_fold = tuple(float(np.median(part)) for _, part in ratios.dropna().groupby(folds))
-    ends, verdict = None, "undecided"
-    if median["median"] is not None:
-        found = Estimate(
-            median["median"], median["low"], median["high"], None, median["n"], tuple(run.name for run in pair),
-            # The median of a fold is infinite if half of its clips are fooled in one run only; t needs finite ones.
-            by_fold=by_fold if np.isfinite(by_fold).all() else (),
-            same_recordings=any(run.split != "official" for run in pair),
-        )  # fmt: skip
-        ends, said = both_interval(found), judge(found).verdict
-        verdict = f"{WORDS[said]} (not corrected)" if said in WORDS else said
-    shown = "-" if ends is None else f"[{ends[0]:.1f}, {ends[1]:.1f}]"
-    return (
-        (shown, verdict, " ".join(f"{value:+.1f}" for value in by_fold)),
-        (" ".join(f"{value:.4f}" for value in by_fold), *(ends or ("", "")), verdict),
-    )
+def _pairs(runs: Sequence[Run]) -> Iterator[_Pair]:
+    """Every two runs of one corpus and split, once for each attack on clips that both classify correctly."""
+    found = [(run, part) for run in runs if len(part := nearest(sound_outcomes(run)))]
+    for (run, first), (other, second) in itertools.combinations(found, 2):
+        if (run.corpus, run.split) != (other.corpus, other.split):
+            continue
+        both = first.merge(second, on=["attack", "budget", "fold", "name"], suffixes=("", "_other"))
+        for _, part in both.groupby(["attack", "budget"], sort=True):
+            fooled, fooled_other = part["success"] > 0, part["success_other"] > 0
+            # A clip that is fooled in one run only differs by more than any number of decibels.
+            ratios = part["snr_db"].where(fooled, -np.inf) - part["snr_db_other"].where(fooled_other, -np.inf)
+            ratios = ratios.where(fooled | fooled_other)
+            with np.errstate(invalid="ignore"):
+                by_fold = tuple(float(np.median(some)) for _, some in ratios.dropna().groupby(part["fold"]))
+            yield _Pair((run, other), part, ratios, by_fold)

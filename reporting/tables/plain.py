@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from reporting.accuracy import Accuracies
@@ -14,9 +15,10 @@ from reporting.claims.claim import Finding
 from reporting.controls import note_of
 from reporting.estimates import Estimate
 from reporting.names import CORPUS_NAMES, label
+from reporting.runs import Run
 from reporting.selection import Selection
 from reporting.studies import BEST, STUDIES, USUAL, slice_of
-from reporting.verdicts import Ends, both_interval, judge, over_recordings
+from reporting.verdicts import Ends, Verdict, both_interval, corrected, judge, over_recordings
 from storage import write_text
 
 PRINTED_NUMBER = re.compile(r"[+-]?(\d+(,\d{3})*(\.\d+)?|inf)")
@@ -40,6 +42,7 @@ HEADINGS = (
     "folds",
     "clips",
     "verdict",
+    "verdict (Holm)",
     "runs",
     "note",
 )
@@ -221,19 +224,43 @@ def _signed(value: float) -> str:
 
 def differences_table(selection: Selection, accuracies: Accuracies) -> PlainTable:
     """The table of paired differences between each setting of a study and the paper's usual one, with intervals."""
+    found = [(pair, estimate) for pair in _pairs(selection) if (estimate := pair.difference(accuracies)) is not None]
+    together = corrected([partial(pair.difference, accuracies) for pair, _ in found])
     return PlainTable(
         "accuracy_differences",
         "Differences of accuracy",
         "Each setting minus the one that the paper found best or fixes elsewhere, in percentage points, paired clip by "
         "clip on the same recordings. The 95 % interval over recordings is conditional on the trained models; the one "
         "over models and recordings requires five folds or three seeds, and a difference is called higher or lower "
-        "only if it excludes zero. No correction for the number of tests.",
+        "only if it excludes zero. Verdict: each row by itself; Holm: corrected for all rows shown.",
         HEADINGS,
-        tuple(_rows(selection, accuracies)),
+        tuple(
+            (*pair.place, *_printed(estimate, of_all), note_of(*pair.runs, pair.varied))
+            for (pair, estimate), of_all in zip(found, together, strict=True)
+        ),
     )
 
 
-def _rows(selection: Selection, accuracies: Accuracies) -> Iterator[tuple[str, ...]]:
+@dataclass(frozen=True)
+class _Pair:
+    """Two settings of a study whose accuracies are compared.
+
+    Attributes:
+        place: study, corpus, representation, and both settings, in words.
+        runs: the runs of the setting, and those of the one to subtract.
+        varied: the setting that the study varies.
+    """
+
+    place: tuple[str, ...]
+    runs: tuple[Sequence[Run], Sequence[Run]]
+    varied: str
+
+    def difference(self, accuracies: Accuracies, confidence: float = 0.95) -> Estimate | None:
+        """The difference of accuracies; None without a common fold."""
+        return accuracies.difference([self.runs[0]], [self.runs[1]], confidence)
+
+
+def _pairs(selection: Selection) -> Iterator[_Pair]:
     corpora = dict.fromkeys(run.corpus for run in selection.runs)
     for study in STUDIES.values():
         for corpus in corpora:
@@ -243,21 +270,17 @@ def _rows(selection: Selection, accuracies: Accuracies) -> Iterator[tuple[str, .
                 values = [value for value in study.values if value in runs]
                 reference = next((v for v in values if v == fixed.get(study.varied)), values[0] if values else None)
                 for value in values:
-                    if value == reference:
-                        continue
-                    found = accuracies.difference([runs[value]], [runs[reference]])
-                    if found is not None:
-                        place = (study.title, CORPUS_NAMES.get(corpus, corpus), representation)
-                        said = note_of(runs[value], runs[reference], study.varied)
-                        yield (*place, label(value), label(reference), *_printed(found), said)
+                    if value != reference:
+                        where = (study.title, CORPUS_NAMES.get(corpus, corpus), representation)
+                        settings = (label(value), label(reference))
+                        yield _Pair((*where, *settings), (runs[value], runs[reference]), study.varied)
 
 
-def _printed(found: Estimate) -> tuple[str, ...]:
-    verdict = judge(found).verdict
+def _printed(found: Estimate, of_all: Verdict) -> tuple[str, ...]:
     folds = " ".join(f"{100 * value:+.2f}" for value in found.by_fold)
     intervals = (_interval(over_recordings(found)), _interval(both_interval(found)))
-    said = WORDS.get(verdict, verdict)
-    return f"{100 * found.value:+.2f}", *intervals, folds, str(found.n), said, " ".join(found.runs)
+    said = [WORDS.get(verdict, verdict) for verdict in (judge(found).verdict, of_all)]
+    return f"{100 * found.value:+.2f}", *intervals, folds, str(found.n), *said, " ".join(found.runs)
 
 
 def _interval(ends: Ends | None) -> str:

@@ -1,0 +1,58 @@
+"""The most robust run of several: only those whose changes are in one unit are ranked, and against every other run."""
+
+import re
+
+import numpy as np
+import pandas as pd
+from report_fixtures import MFCC, STFT, write_run
+
+from reporting.accuracy import Accuracies
+from reporting.own_runs import own_runs
+from reporting.ranking import rankings
+from reporting.runs import read_run
+from reporting.selection import select_runs
+from storage.rows import write_rows
+
+FOLDS = (1, 2, 3, 4, 5)
+
+
+def attacked(folder, name, fooled, representation=STFT, folds=FOLDS):
+    """A run that is right on every clip, and whose clips of each fold FGSM fools in such shares, for two budgets."""
+    path = write_run(folder, name, representation, folds=folds, clips=40, accuracy=1.0, attacks=("fgsm",))
+    rows = pd.read_parquet(path / "attacks" / "outcomes.parquet")
+    rows = rows[rows["budget_index"] == 0]
+    place = rows.groupby("fold")["clip"].rank() - 1
+    share = rows["fold"].map(dict(zip(folds, np.broadcast_to(fooled, len(folds)), strict=True)))
+    write_rows(path / "attacks" / "outcomes.parquet", rows.assign(success=(place < 40 * share).astype(float)))
+    return read_run(path)
+
+
+def sentence(*runs):
+    (found,) = rankings(own_runs(select_runs(list(runs)), Accuracies()))
+    assert [one.run.name for one in found.runs] == [run.name for run in runs]
+    return found.sentence
+
+
+def test_the_most_robust_run_leads_every_other_one(tmp_path):
+    first = attacked(tmp_path, "first", 0.1)
+    second = attacked(tmp_path, "second", (0.5, 0.55, 0.5, 0.45, 0.5))
+    # The lead over this one is larger, and not the same on every fold.
+    third = attacked(tmp_path, "third", (0.1, 0.9, 0.2, 1.0, 1.0))
+    words = sentence(first, second)
+    assert "first is the most robust of 2 runs" in words
+    assert "significant for other recordings and for retrained models" in words
+    words = sentence(first, second, third)
+    assert "first is the most robust of 3 runs" in words
+    assert "its lead over each of them is significant for these trained models on other recordings" in words
+    # Nothing is known of a run that shares no fold.
+    other = attacked(tmp_path, "other", 0.9, folds=(6,))
+    words = sentence(first, second, other)
+    assert "no run is significantly more robust than all others; first leads" in words
+    assert "its lead over at least one of them may be chance" in words
+
+
+def test_equal_changes_of_unlike_maps_rank_nothing(tmp_path):
+    words = sentence(attacked(tmp_path, "first", 0.1), attacked(tmp_path, "second", 0.9, MFCC))
+    assert "equal changes of unlike maps rank no runs; first keeps most" in words
+    assert not re.search("most robust|significant", words)
+    assert "attack.py --space sound measures all of them in decibels" in words
