@@ -22,10 +22,10 @@ from metrics.recordings import Recordings
 
 Values = NDArray[np.float64]
 
-FOLDS = ((40, 6), (40, 10), (100, 12), (22, 16), (40, 20, 10), (80, 80, 80, 80, 10))
+FOLDS = ((100, 8), (8, 8, 8), (40, 10), (100, 12), (22, 16), (40, 20, 10), (80, 80, 80, 80, 10))
 """Clips of each fold."""
 RATES = (0.5, 0.7, 0.9, 0.95, 0.99)
-AREAS = (0.5, 0.7, 0.9, 0.95)
+AREAS = (0.5, 0.7, 0.8, 0.9, 0.95)
 DISAGREEMENTS = ((0.01, 0.01), (0.1, 0.1), (0.1, 0.3), (0.3, 0.3))
 """How often the first of two models alone is right, and the second alone."""
 

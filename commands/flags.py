@@ -319,7 +319,7 @@ class ReportFlags:
         split: only runs of this split; by default the most frequent one.
         budgets: only attacks with this profile of budgets; by default the most frequent one.
         figure6_label: class of the clip in Figure 6; the dog bark by default.
-        seed: seed of permutations, and of the draws of the paper's settings.
+        seed: seed of permutations.
     """
 
     output: str = "report"

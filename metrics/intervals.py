@@ -6,7 +6,6 @@ interval is given. ``benchmarks/coverage.py`` prints their coverage.
 """
 
 import math
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -33,7 +32,6 @@ __all__ = [
     "influence_kurtosis",
     "median_interval",
     "mid_p_ends",
-    "paired_difference_interval",
     "rate_interval",
     "share_ends",
     "share_interval",
@@ -167,35 +165,6 @@ def rate_interval(happened: Tensor, recordings: Recordings, confidence: float = 
         The interval, as in :func:`share_interval`.
     """
     return share_interval(lambda weights: fooling_rate(happened, weights), recordings, confidence)
-
-
-def paired_difference_interval(
-    first: Tensor, second: Tensor, recordings: Sequence[Hashable], confidence: float = 0.95
-) -> Interval:
-    """Interval of the mean of ``first - second`` over the same clips (:func:`difference_interval`).
-
-    Args:
-        first: bool, or shares in [0, 1], ``(clips,)``: for example, whether the first model classifies each clip
-            correctly.
-        second: the same for the second model on the same clips.
-        recordings: recording that each clip was cut from ``(clips,)``.
-        confidence: nominal coverage, in (0, 1).
-
-    Returns:
-        The interval within [-1, 1], as in :func:`difference_interval`.
-
-    Raises:
-        ValueError: if the three differ in length, or for a confidence outside (0, 1).
-    """
-    if not first.shape == second.shape == (len(recordings),):
-        raise ValueError(
-            f"expected both models' answers and a recording for each clip, got {tuple(first.shape)}, "
-            f"{tuple(second.shape)} and {len(recordings)} recordings"
-        )
-    difference = first.cpu().double() - second.cpu().double()
-    return difference_interval(
-        lambda weights: weights @ difference / weights.sum(-1), Recordings(recordings), confidence
-    )
 
 
 def difference_interval(statistic: Statistic, recordings: Recordings, confidence: float = 0.95) -> Interval:

@@ -48,7 +48,7 @@ def corrected_resampled_interval(
 
 
 def seed_interval(
-    differences: Sequence[float], recording_error: float, recordings: int, confidence: float = 0.95
+    differences: Sequence[float], recording_error: float, recordings: float, confidence: float = 0.95
 ) -> tuple[float, float]:
     """Satterthwaite interval of a mean over seeds tested on the same clips.
 
@@ -57,7 +57,7 @@ def seed_interval(
     Args:
         differences: one paired difference per seed, in any unit.
         recording_error: standard error of their mean over recordings, given the models, in the same unit.
-        recordings: number of recordings, at least 2.
+        recordings: effective number of recordings, at least 2.
         confidence: nominal coverage, in (0, 1).
 
     Returns:

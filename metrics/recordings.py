@@ -7,6 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+FEWEST_OF_A_FOLD = 8
+"""Below this effective number of recordings in one of several folds, their mean has no interval."""
+
 Statistic = Callable[[Tensor], Tensor]
 """From weights ``(..., clips)``, how much each clip counts, to a number, float64 with the leading shape."""
 
@@ -128,8 +131,9 @@ def effective_over_folds(folds: Sequence[float]) -> float:
 
     .. math:: F \min_f m_f
 
-    with :math:`m_f` the effective number of the recordings of fold f. A mean over 40 clips and over 6 varies about as
-    much as one over twelve: the fold of 6 has half of the weight, and the variance on it is hardly known.
+    with :math:`m_f` the effective number of the recordings of fold f. A mean over 40 clips and over 10 varies about as
+    much as one over twenty: the fold of 10 has half of the weight, and the variance on it is hardly known. Where the
+    smallest fold has fewer than eight, it counts alone, so that there is no interval: its variance is not known at all.
 
     Args:
         folds: effective number of recordings of each fold.
@@ -138,7 +142,10 @@ def effective_over_folds(folds: Sequence[float]) -> float:
         The bound, which the effective number of all recordings together is below where folds are about equal or test
         the same recordings; infinite without a fold.
     """
-    return len(folds) * min(folds) if folds else math.inf
+    if not folds:
+        return math.inf
+    smallest = min(folds)
+    return smallest if smallest < FEWEST_OF_A_FOLD - 1e-9 else len(folds) * smallest
 
 
 def effective_number(counts: Tensor) -> float:

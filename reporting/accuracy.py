@@ -125,6 +125,7 @@ class Accuracies:
             same_recordings=_same_recordings(kept),
             recording_error=recordings.variance(_Difference(kept, [1.0, -1.0], places)) ** 0.5,
             recordings=recordings.number,
+            effective_recordings=recordings.effective,
         )
 
     def tested(self, run: Run) -> list[TestedFold]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
+from reporting.accuracy import Accuracies
 from reporting.estimates import log_gradients, six_auc
 from reporting.paper_numbers import ITERATIVE, PaperSetting, paper_settings
 from reporting.runs import Run
@@ -112,19 +113,18 @@ def _paper_point(row: PaperSetting) -> Point:
     return Point(row.representation, row.corpus, row.accuracy, row.auc_six, sum(logs) / len(logs))
 
 
-def run_points(runs: Sequence[Run]) -> list[Point]:
+def run_points(runs: Sequence[Run], accuracies: Accuracies) -> list[Point]:
     """The points of all attacked settings of the front-end classifier, averaged over seeds."""
     points = []
     for group in same_setting([run for run in runs if all(run.settings.get(k) == v for k, v in MODEL.items())]):
         robustness = six_auc(group)
-        accuracies = [run.summary["accuracy_mean"] for run in group if run.summary["accuracy_mean"] is not None]
-        if robustness is not None and accuracies:
-            accuracy = sum(accuracies) / len(accuracies)
+        accuracy = accuracies.mean(group)
+        if robustness is not None and accuracy is not None:
             points.append(
                 Point(
                     group[0].representation,
                     group[0].corpus,
-                    accuracy,
+                    accuracy.value,
                     robustness.value,
                     log_gradients(group),
                     robustness.runs,

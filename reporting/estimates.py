@@ -44,6 +44,8 @@ class Estimate:
         same_recordings: whether every fold tests the same recordings.
         recording_error: standard error over recordings for fixed models; None if not available.
         recordings: number of distinct recordings of the clips; None if unknown.
+        effective_recordings: their effective number (:func:`metrics.recordings.effective_number`), with
+            ``recording_error``.
     """
 
     value: float
@@ -61,6 +63,7 @@ class Estimate:
     same_recordings: bool = False
     recording_error: float | None = None
     recordings: int | None = None
+    effective_recordings: float | None = None
 
     @property
     def counted(self) -> str:

@@ -26,10 +26,11 @@ from reporting.selection import Selection
 from reporting.sounds import SoundPair, sound_pairs
 from reporting.studies import BEYOND, FIGURES
 from reporting.tables import formats as table_formats
+from reporting.tables.accuracy_differences import run_differences_table, setting_differences_table
 from reporting.tables.decibels import sound_attacks_table, sound_differences_table
 from reporting.tables.formats import write_table
 from reporting.tables.paper_tables import overview, paper_table, setting_table
-from reporting.tables.plain import PlainTable, association_table, claims_table, differences_table
+from reporting.tables.plain import PlainTable, association_table, claims_table
 from reporting.tables.sound import fragility_table, round_trip_table, scalar_table, sound_transfer_table
 from reporting.tables.table import Table
 from reporting.tables.transfer import transfer_table
@@ -110,7 +111,7 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
         selection: runs that may be compared.
         output: folder of the report.
         label: class of the clip in Figure 6; the dog bark by default.
-        seed: seed of permutations, and of the draws of the paper's settings.
+        seed: seed of permutations.
 
     Returns:
         The tables and figures, and the path of the page.
@@ -124,14 +125,15 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
     tables = (*(paper_table(number, selection, accuracies) for number in (1, 2, 3, 4)), transfer_table(selection))
     more = [setting_table(key, selection, accuracies) for key in BEYOND]
     every = overview(selection, accuracies)
-    paper, ours = paper_points(), run_points(selection.runs)
+    paper, ours = paper_points(), run_points(selection.runs, accuracies)
     findings = all_findings(selection, accuracies, paper, ours, seed)
     tests = [
         (whose, words, associate(points, measure, seed))
         for whose, points in (("paper", paper), ("ours", ours))
         for measure, words in MEASURES.items()
     ]
-    plain = [claims_table(findings), differences_table(selection, accuracies), association_table(tests)]
+    plain = [claims_table(findings), association_table(tests)]
+    plain += [setting_differences_table(selection, accuracies), run_differences_table(selection.found, accuracies)]
     plain += [leakage_table(selection), trust_table(selection), deviations_table(selection)]
     plain += [sound_attacks_table(selection.found), sound_differences_table(selection.found)]
     plain += [round_trip_table(selection.found)]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Literal
 
 from metrics.model_variance import FEWEST_FOLDS, FEWEST_SEEDS, corrected_resampled_interval, seed_interval
@@ -105,7 +105,8 @@ def corrected(found: Sequence[Callable[[float], Estimate | None]], null: float =
     def alone(at: Callable[[float], Estimate | None], confidence: float) -> Ends | None:
         return over_recordings(effect) if (effect := at(confidence)) else None
 
-    judged, over_clips = (_step_down([partial(ends, at) for at in found], null) for ends in (both, alone))
+    computed = [cache(at) for at in found]
+    judged, over_clips = (_step_down([partial(ends, at) for at in computed], null) for ends in (both, alone))
     return [
         "for these models only" if verdict == "undecided" and only != "undecided" else verdict
         for verdict, only in zip(judged, over_clips, strict=True)
@@ -158,10 +159,11 @@ def both_interval(found: Estimate, confidence: float = 0.95, *, logarithmic: boo
                 return None
             half = math.hypot((high - low) / 2, (recordings[1] - recordings[0]) / 2)
             low, high = (low + high) / 2 - half, (low + high) / 2 + half
-    elif len(found.by_seed) >= FEWEST_SEEDS and found.recording_error is not None and (found.recordings or 0) >= 2:
-        low, high = seed_interval(found.by_seed, found.recording_error, found.recordings or 0, confidence)
     else:
-        return None
+        error, effective = found.recording_error, found.effective_recordings
+        if len(found.by_seed) < FEWEST_SEEDS or error is None or effective is None:
+            return None
+        low, high = seed_interval(found.by_seed, error, effective, confidence)
     low, high = (math.exp(low), math.exp(high)) if logarithmic else (low, high)
     return (low, high) if recordings is None else (min(low, recordings[0]), max(high, recordings[1]))
 

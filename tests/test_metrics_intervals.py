@@ -18,7 +18,6 @@ from metrics.intervals import (
     influence_kurtosis,
     median_interval,
     mid_p_ends,
-    paired_difference_interval,
     rate_interval,
     share_interval,
 )
@@ -42,19 +41,30 @@ def test_clips_of_a_recording_count_together():
         assert some.influence(partial(weighted_mean, values[chosen])).tolist() == pytest.approx([-2 / 3, 2 / 3])
 
 
+def of_paired(first, second, recordings):
+    """The interval of the mean difference of two models' answers on the same clips."""
+    values = first.double() - second.double()
+    return difference_interval(partial(weighted_mean, values), Recordings(recordings))
+
+
 def test_a_mean_over_folds_is_known_no_better_than_its_smallest_fold():
-    everything = Recordings(range(46))
-    folds = [slice(0, 40), slice(40, 46)]
+    everything = Recordings(range(50))
+    folds = [slice(0, 40), slice(40, 50)]
     joined = Recordings.joined([everything.of(fold) for fold in folds])
     for recordings in (everything.over_folds(folds), joined):
-        assert recordings.effective == 12
-        assert (recordings.clips, recordings.number) == (46, 46)
+        assert recordings.effective == 20
+        assert (recordings.clips, recordings.number) == (50, 50)
+    # Of seven recordings the variance is not known: no interval, however many clips the other folds have.
+    for smallest, known in ((7, 7), (8, 16)):
+        few = everything.over_folds([slice(0, 40), slice(40, 40 + smallest)])
+        assert few.effective == known
+        assert (rate_interval(torch.arange(50) < 30, few).method == TOO_FEW) == (smallest == 7)
     # Equal folds, and folds that test the same clips, have as many recordings as there are.
     assert Recordings(range(40)).over_folds([slice(0, 20), slice(20, 40)]).effective == 40
     assert Recordings(range(20)).over_folds([slice(0, 20)] * 3).effective == 20
     assert Recordings(range(20)).over_folds([]).effective == 20
     with pytest.raises(ValueError, match="expected parts of one set of recordings, got parts of several"):
-        Recordings.joined([everything, Recordings(range(46))])
+        Recordings.joined([everything, Recordings(range(50))])
 
 
 def test_clusters_widen_an_interval():
@@ -135,7 +145,7 @@ def test_intervals_need_ten_effective_recordings_and_say_so():
     place = [0] * 39 + list(range(1, 40))
     assert 78**2 / (39**2 + 39) < 10
     assert rate_interval(torch.arange(78) < 30, Recordings(place)).method == TOO_FEW
-    assert paired_difference_interval(torch.ones(9), torch.zeros(9), range(9)).method == TOO_FEW
+    assert of_paired(torch.ones(9), torch.zeros(9), range(9)).method == TOO_FEW
 
 
 def test_near_the_end_an_interval_is_no_point():
@@ -147,7 +157,7 @@ def test_near_the_end_an_interval_is_no_point():
     trials = 20 / 0.75 * (norm.ppf(0.975) / student.ppf(0.975, 19)) ** 2
     assert (area.low, area.high) == pytest.approx((0.05 ** (1 / trials), 1.0))
     right = torch.arange(80) < 75
-    same = paired_difference_interval(right, right, range(80))
+    same = of_paired(right, right, range(80))
     assert (same.low, same.high) == pytest.approx((-0.0343, 0.0343), abs=1e-4)
 
 
@@ -176,12 +186,12 @@ def test_a_paired_difference_of_single_clips_is_that_of_bonett_and_price():
     # 12 clips that the first alone has right, 5 the second alone, of 100; their formula, with t for z.
     first = torch.tensor([1.0] * 12 + [0.0] * 5 + [1.0] * 83)
     second = torch.tensor([0.0] * 12 + [1.0] * 5 + [1.0] * 83)
-    found = paired_difference_interval(first, second, range(100))
+    found = of_paired(first, second, range(100))
     one, other = 13 / 102, 6 / 102
     reach = student.ppf(0.975, 99) * math.sqrt((one + other - (one - other) ** 2) / 102)
     assert (found.low, found.high) == pytest.approx((one - other - reach, one - other + reach))
     assert found.method == "adjusted_t"
-    swapped = paired_difference_interval(second, first, range(100))
+    swapped = of_paired(second, first, range(100))
     assert (-swapped.high, -swapped.low) == pytest.approx((found.low, found.high))
     difference = first - second
     general = difference_interval(partial(weighted_mean, difference.double()), Recordings(range(100)))
@@ -234,7 +244,5 @@ def test_interval_of_an_auc_covers_the_truth_as_often_as_it_says():
 def test_intervals_refuse_what_cannot_be():
     with pytest.raises(ValueError, match="expected the recording of each clip, got no clip"):
         Recordings([])
-    with pytest.raises(ValueError, match="a recording for each clip, got \\(3,\\), \\(2,\\) and 3 recordings"):
-        paired_difference_interval(torch.ones(3), torch.ones(2), range(3))
     with pytest.raises(ValueError, match="expected confidence in \\(0, 1\\), got 2"):
         rate_interval(torch.ones(12), Recordings(range(12)), confidence=2)

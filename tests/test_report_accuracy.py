@@ -10,7 +10,7 @@ from metrics.intervals import Recordings, share_interval
 from reporting.accuracy import Accuracies
 from reporting.runs import Run
 from reporting.selection import Selection
-from reporting.tables.plain import differences_table
+from reporting.tables.accuracy_differences import MOST_RUNS, run_differences_table, setting_differences_table
 
 
 def written(tmp_path, name, wrong, folds=(1,), clips=20):
@@ -75,7 +75,7 @@ def test_differences_are_paired_by_recording_and_taken_from_what_the_paper_fixes
         replace(written(tmp_path, str(norm), wrong[norm], clips=40), settings={**common, "norm": norm})
         for norm in (None, "ortho")
     ]
-    table = differences_table(Selection(tuple(runs), "grouped", None, {}, {}), Accuracies())
+    table = setting_differences_table(Selection(tuple(runs), "grouped", None, {}, {}), Accuracies())
     (row,) = table.rows
     cells = dict(zip(table.headings, row, strict=True))
     assert cells["study"] == "Figure 2. Normalisation of the cosine transform"
@@ -92,6 +92,25 @@ def test_differences_are_paired_by_recording_and_taken_from_what_the_paper_fixes
     assert (cells["over models and recordings"], cells["folds"]) == ("-", "-20.00")
 
 
+def test_every_two_runs_of_a_corpus_are_compared_clip_by_clip(tmp_path):
+    wrong = {"one": {0, 5, 9, 13, 21}, "two": {0, 1, 5, 6, 7, 9, 12, 13, 15, 21, 22, 30, 33}, "six": {0, 5, 9, 13}}
+    common = {"representation": "MFCC", "architecture": "resnet18"}
+    runs = [replace(written(tmp_path, name, some, clips=40), settings=common) for name, some in wrong.items()]
+    elsewhere = replace(runs[0], corpus="UrbanSound8K")
+    table = run_differences_table([*runs, elsewhere], Accuracies())
+    cells = [dict(zip(table.headings, row, strict=True)) for row in table.rows]
+    assert [(one["first run"], one["second run"], one["points"]) for one in cells] == [
+        ("one", "two", "+20.00"), ("one", "six", "-2.50"), ("two", "six", "-22.50"),
+    ]  # fmt: skip
+    # By itself the interval over recordings of the last excludes zero, and among the three it still does.
+    assert [one["verdict"] for one in cells] == ["undecided", "undecided", "for these models only"]
+    confidence = 1 - 0.05 / 3
+    found = Accuracies().difference([[runs[1]]], [[runs[2]]], confidence)
+    assert (cells[2]["verdict (Holm)"] == "for these models only") == (found.high < 0)
+    many = [replace(runs[0], path=tmp_path / "one") for _ in range(MOST_RUNS + 1)]
+    assert run_differences_table(many, Accuracies()).rows == ()
+
+
 def test_settings_that_nothing_varies_have_no_difference(tmp_path):
     run = replace(written(tmp_path, "one", {1}), settings={"representation": "MFCC", "norm": "ortho"})
-    assert differences_table(Selection((run,), "grouped", None, {}, {}), Accuracies()).rows == ()
+    assert setting_differences_table(Selection((run,), "grouped", None, {}, {}), Accuracies()).rows == ()

@@ -12,9 +12,10 @@ from reporting.tables.plain import PlainTable
 
 TEXT = {
     "corpus", "representation", "quantity", "runs", "interval", "classifier", "setting", "minus", "study", "source",
-    "verdict", "numbers", "claim", "the paper says", "effect", "n", "how judged", "measure", "split", "run", "result",
-    "kind", "check", "where", "what", "how", "what was found, and what to do", "mother wavelet", "norm", "augmentation",
-    "magnitude", "attack", "budget", "name", "note", "target", "folds", "resize",
+    "verdict", "verdict (Holm)", "numbers", "claim", "the paper says", "effect", "n", "how judged", "measure", "split",
+    "run", "first run", "second run", "result", "kind", "check", "where", "what", "how", "mother wavelet", "norm",
+    "what was found, and what to do", "augmentation", "magnitude", "attack", "budget", "name", "note", "target",
+    "folds", "resize",
 }  # fmt: skip
 """Columns of words; in all others a cell is empty or a number."""
 

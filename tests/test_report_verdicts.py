@@ -19,8 +19,8 @@ from reporting.claims.cost import cost_findings
 from reporting.controls import beyond_the_claim
 from reporting.estimates import Estimate, six_cost
 from reporting.figures.paper_figures import study_figure
+from reporting.tables.accuracy_differences import setting_differences_table
 from reporting.tables.formats import interval
-from reporting.tables.plain import differences_table
 from reporting.tables.table import Quantity
 from reporting.verdicts import both_interval, corrected, judge
 
@@ -175,7 +175,7 @@ def test_a_censored_cost_is_drawn_with_an_arrow(tmp_path):
 def test_an_accuracy_counts_as_higher_only_with_models(tmp_path):
     runs = pair(tmp_path, FOLDS)
     norm = [replace(run, settings={**runs[0].settings, "n_fft": n}) for run, n in zip(runs, (512, 1024), strict=True)]
-    (row,) = differences_table(selected(*norm), Accuracies()).rows
+    (row,) = setting_differences_table(selected(*norm), Accuracies()).rows
     assert "for these models only" in row
     assert "+8.75 -5.00 +10.00 +10.00 +8.75" in " ".join(row) or "-8.75 +5.00 -10.00 -10.00 -8.75" in row
 

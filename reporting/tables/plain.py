@@ -1,24 +1,15 @@
-"""Tables of text and formatted numbers: claims, tests of accuracy against robustness, differences of accuracy."""
+"""Tables of text and formatted numbers: claims, tests of accuracy against robustness."""
 
 import csv
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from reporting.accuracy import Accuracies
 from reporting.association import FEWEST_STRATA, SIGNIFICANT, Association, holm
 from reporting.claims.claim import Finding
-from reporting.controls import note_of
-from reporting.estimates import Estimate
-from reporting.names import CORPUS_NAMES, label
-from reporting.runs import Run
-from reporting.selection import Selection
-from reporting.studies import BEST, STUDIES, USUAL, slice_of
-from reporting.verdicts import Ends, Verdict, both_interval, corrected, judge, over_recordings
 from storage import write_text
 
 PRINTED_NUMBER = re.compile(r"[+-]?(\d+(,\d{3})*(\.\d+)?|inf)")
@@ -30,24 +21,8 @@ INTERVAL = re.compile(r"\[([^ ]+), ([^ ]+)\]")
 NUMBERS = re.compile(r"[+-]\d+\.\d+( [+-]\d+\.\d+)+")
 """Several differences in one cell, one per fold."""
 
-HEADINGS = (
-    "study",
-    "corpus",
-    "representation",
-    "setting",
-    "minus",
-    "points",
-    "over recordings",
-    "over models and recordings",
-    "folds",
-    "clips",
-    "verdict",
-    "verdict (Holm)",
-    "runs",
-    "note",
-)
-
 WORDS = {"holds": "higher", "fails": "lower"}
+"""What a verdict says of a difference."""
 
 
 @dataclass(frozen=True)
@@ -220,68 +195,3 @@ def association_table(found: Sequence[tuple[str, str, Association | None]]) -> P
 
 def _signed(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:+.2f}"
-
-
-def differences_table(selection: Selection, accuracies: Accuracies) -> PlainTable:
-    """The table of paired differences between each setting of a study and the paper's usual one, with intervals."""
-    found = [(pair, estimate) for pair in _pairs(selection) if (estimate := pair.difference(accuracies)) is not None]
-    together = corrected([partial(pair.difference, accuracies) for pair, _ in found])
-    return PlainTable(
-        "accuracy_differences",
-        "Differences of accuracy",
-        "Each setting minus the one that the paper found best or fixes elsewhere, in percentage points, paired clip by "
-        "clip on the same recordings. The 95 % interval over recordings is conditional on the trained models; the one "
-        "over models and recordings requires five folds or three seeds, and a difference is called higher or lower "
-        "only if it excludes zero. Verdict: each row by itself; Holm: corrected for all rows shown.",
-        HEADINGS,
-        tuple(
-            (*pair.place, *_printed(estimate, of_all), note_of(*pair.runs, pair.varied))
-            for (pair, estimate), of_all in zip(found, together, strict=True)
-        ),
-    )
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """Two settings of a study whose accuracies are compared.
-
-    Attributes:
-        place: study, corpus, representation, and both settings, in words.
-        runs: the runs of the setting, and those of the one to subtract.
-        varied: the setting that the study varies.
-    """
-
-    place: tuple[str, ...]
-    runs: tuple[Sequence[Run], Sequence[Run]]
-    varied: str
-
-    def difference(self, accuracies: Accuracies, confidence: float = 0.95) -> Estimate | None:
-        """The difference of accuracies; None without a common fold."""
-        return accuracies.difference([self.runs[0]], [self.runs[1]], confidence)
-
-
-def _pairs(selection: Selection) -> Iterator[_Pair]:
-    corpora = dict.fromkeys(run.corpus for run in selection.runs)
-    for study in STUDIES.values():
-        for corpus in corpora:
-            for representation in study.representations:
-                runs = slice_of(study, selection.runs, corpus, representation).runs
-                fixed = {**USUAL, **BEST.get(corpus, {}).get(representation, {})}
-                values = [value for value in study.values if value in runs]
-                reference = next((v for v in values if v == fixed.get(study.varied)), values[0] if values else None)
-                for value in values:
-                    if value != reference:
-                        where = (study.title, CORPUS_NAMES.get(corpus, corpus), representation)
-                        settings = (label(value), label(reference))
-                        yield _Pair((*where, *settings), (runs[value], runs[reference]), study.varied)
-
-
-def _printed(found: Estimate, of_all: Verdict) -> tuple[str, ...]:
-    folds = " ".join(f"{100 * value:+.2f}" for value in found.by_fold)
-    intervals = (_interval(over_recordings(found)), _interval(both_interval(found)))
-    said = [WORDS.get(verdict, verdict) for verdict in (judge(found).verdict, of_all)]
-    return f"{100 * found.value:+.2f}", *intervals, folds, str(found.n), *said, " ".join(found.runs)
-
-
-def _interval(ends: Ends | None) -> str:
-    return "-" if ends is None else f"[{100 * ends[0]:+.2f}, {100 * ends[1]:+.2f}]"
