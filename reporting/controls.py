@@ -62,30 +62,21 @@ def note_of(first: Iterable[Run], second: Iterable[Run], varied: str | None = No
 
 
 def control_command(run: Run, changed: Mapping[str, Any]) -> str | None:
-    """The command that trains a run again with some settings changed; None if its recipe is unknown.
+    """The command that trains a run again from its own ``config.yaml`` with some settings changed.
 
     Args:
         run: the run to repeat.
         changed: new values by dotted name, as in :func:`beyond_the_claim`.
+
+    Returns:
+        The command; None if the run's recipe is unknown.
     """
-    recipe = run.summary.get("recipe")
-    if not recipe:
+    if not run.summary.get("recipe"):
         return None
-    data = dict(recipe["data"]["init_args"])
-    representation = data.pop("representation", None) or {}
-    flags = {"data": str(recipe["data"]["class_path"]).rsplit(".", 1)[-1], "data.root": "DIR"}
-    name = str(representation.get("class_path") or run.representation)
-    flags["data.representation"] = name.rsplit(".", 1)[-1]
-    own = representation.get("init_args") or {
-        key: value for key, value in dict(run.summary.get("representation") or {}).items() if key != "class"
-    }
-    flags |= {f"data.representation.{key}": value for key, value in own.items()}
-    settings = _settings(run) | dict(changed)
-    # A run without a recorded number of epochs is repeated for as many as it was trained.
-    epochs = settings.pop(EPOCHS, None)
-    flags |= settings | ({} if epochs is None else {"trainer.max_epochs": epochs})
-    words = ["python", "train.py"]
-    for key, value in {**flags, "seed": run.seed, "name": f"{run.path.name}-control"}.items():
+    # A run without a recorded number of epochs is repeated for as many as the other was trained.
+    flags = {"trainer.max_epochs" if key == EPOCHS else key: value for key, value in changed.items()}
+    words = ["python", "train.py", "--config", f"runs/{run.name}/config.yaml"]
+    for key, value in {**flags, "data.root": "DIR", "name": f"{run.path.name}-control"}.items():
         words += [f"--{key}", _written(value)]
     return " ".join(word if word.startswith("--") else shlex.quote(word) for word in words)
 

@@ -6,6 +6,7 @@ import statistics
 from dataclasses import replace
 
 import pytest
+import yaml
 from matplotlib.markers import CARETUPBASE
 from scipy.stats import norm
 from scipy.stats import t as student
@@ -111,11 +112,20 @@ def test_runs_that_differ_in_more_than_the_claim_say_so_and_name_the_control(tmp
     stft, mfcc = pair(tmp_path)
     runs = with_recipe(stft, instance_norm=False), with_recipe(mfcc, instance_norm=True)
     note = findings_of(accuracy_findings(selected(*runs), Accuracies()), "C1b").note
-    assert note.startswith("the two sides also differ in instance_norm (false; true); control: python train.py --data ")
+    assert note.startswith(
+        "the two sides also differ in instance_norm (false; true); control: python train.py "
+        "--config runs/mfcc/config.yaml --model.instance_norm false --data.root DIR --name mfcc-control; "
+    )
     differing, command = beyond_the_claim([runs[0]], [runs[1]])
     assert differing == ("instance_norm (false; true)",)
     # The command is one that train.py takes, and it trains the MFCC run without the norm.
-    cli = TrainCLI(shlex.split(command)[2:])
+    flags = "--data ESC10 --data.root X --data.representation MFCC --model.instance_norm true --trainer.max_epochs 8"
+    trained = TrainCLI([*flags.split(), "--data.representation.n_mfcc", "21", "--name", "mfcc"])
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump({**trained.reproducible, "identity": trained.identity}, sort_keys=False))
+    cli = TrainCLI([str(config) if word == "runs/mfcc/config.yaml" else word for word in shlex.split(command)[2:]])
+    assert cli.settings["name"] == "mfcc-control"
+    assert cli.identity["data"]["representation"]["init_args"]["n_mfcc"] == 21
     assert cli.identity["model"]["instance_norm"] is False
     assert cli.identity["data"]["representation"]["class_path"].endswith("MFCC")
     assert cli.identity["trainer"]["max_epochs"] == 8
