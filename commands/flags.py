@@ -176,9 +176,14 @@ class CraftingFlags:
         """Check the flags on their own, before anything is read.
 
         Raises:
-            UsageError: if a number lies outside its range, or a folder is a file.
+            UsageError: if a number lies outside its range, a folder is a file, or a format of sounds is asked for maps.
         """
         check_attack_numbers(self.attacks, self.clips)
+        if self.sound_format != "wav" and self.space == "map":
+            raise UsageError(
+                f"expected --sound_format {self.sound_format} with --space sound, whose adversarials are files of "
+                "sound, got it with maps"
+            )
         chosen_folds(self.folds)
         require_number("--seed", self.seed, 0, LARGEST_SEED)
         require_number("--data.batch_size", self.data.batch_size, 1)

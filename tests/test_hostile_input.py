@@ -452,6 +452,7 @@ FLAGS = [
     (attack, ["--seed", "1" + 20 * "0"], "expected --seed from 0 to 4294967295, got 1000"),
     (attack, ["--data.cache_dir", "{file}"], "expected --data.cache_dir to be a folder, got .* is a file"),
     (attack, ["--output", "{file}"], "expected --output to be a folder, got .* is a file"),
+    (attack, ["--sound_format", "flac"], "expected --sound_format flac with --space sound, .* got it with maps"),
     (attack, ["--allow-import", "a-b"], "expected --allow-import to name packages, mypackage for example, got 'a-b'"),
     (attack, ["--trainer.devices", "-7"], "expected --trainer flags that fit"),
     (transfer, ["--name", ".."], "expected --name to be the name of a folder, got '..'"),
