@@ -9,6 +9,8 @@ from reporting.runs import Run
 INCIDENTAL = {"root", "cache_dir", "cache_maps", "fold", "seed", "num_workers", "download", "num_classes"}
 """Settings that do not affect results, or that differ between the models of one setting by design."""
 EPOCHS = "epochs trained"
+WAVEFORM = "Waveform"
+"""Class of the representation of end-to-end nets."""
 
 
 def beyond_the_claim(
@@ -27,7 +29,7 @@ def beyond_the_claim(
     Returns:
         Names of the settings with the values of both sides, such as ``instance_norm (false; true)``, and the command
         that trains the first differing run of the second side with the values of the first side; None if nothing
-        differs.
+        differs, or no such run can be.
     """
     sides = [[(run, _settings(run)) for run in runs] for runs in (first, second)]
     if not all(sides):
@@ -49,6 +51,12 @@ def beyond_the_claim(
         (run for run, settings in sides[1] if any(settings[key] != value for key, value in wanted.items())),
         sides[1][0][0],
     )
+    if (
+        "model.architecture" in wanted
+        and len({run.representation == WAVEFORM for run, _ in (*sides[0], *sides[1])}) > 1
+    ):
+        # A net for maps takes no waveform, nor the other way round.
+        return said, None
     return said, control_command(other, wanted)
 
 

@@ -130,6 +130,10 @@ def test_runs_that_differ_in_more_than_the_claim_say_so_and_name_the_control(tmp
     assert cli.identity["data"]["representation"]["class_path"].endswith("MFCC")
     assert cli.identity["trainer"]["max_epochs"] == 8
     assert beyond_the_claim([runs[0]], [with_recipe(mfcc, instance_norm=False)]) == ((), None)
+    # No net takes both maps and waveforms.
+    waveform = replace(mfcc, settings={**mfcc.settings, "representation": "Waveform", "architecture": "m11"})
+    differing, command = beyond_the_claim([runs[0]], [with_recipe(waveform, architecture="m11")])
+    assert (differing, command) == (("architecture (resnet18; m11)",), None)
 
 
 def test_epochs_and_early_stopping_are_part_of_it(tmp_path):

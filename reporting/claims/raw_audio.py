@@ -8,6 +8,7 @@ import torch
 from metrics.intervals import Recordings, rate_interval
 from reporting.claims.claim import Claim, Finding
 from reporting.claims.cost import shares_recordings
+from reporting.controls import WAVEFORM
 from reporting.estimates import Estimate
 from reporting.names import CORPUS_NAMES
 from reporting.runs import REMEDY, Run
@@ -34,7 +35,6 @@ R19C = Claim(
     "Adversarial spectrograms withstand such a change",
     "labels restored, points: adversarial waveforms minus adversarial maps, each as in R19b",
 )
-WAVEFORM = "Waveform"
 LOST, OFTEN = 0.30, 0.5
 ATTACK = "python attack.py --space sound --checkpoints RUN"
 UNNAMED = "the paper names neither attacks nor budgets, and every loss follows from them"
