@@ -3,18 +3,18 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any, cast
 
 import pandas as pd
 from pytorch_lightning import Trainer
-from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from attacks.plan import AttackPlan
 from classifiers.sound_victim import SoundVictim
 from commands.errors import UsageError
+from commands.trainer import of_all_processes
 from datamodules import SoundDataModule
 from lightning_modules.attack_evaluation import AttackEvaluation
 from lightning_modules.attack_example import AttackExample
@@ -116,7 +116,7 @@ class AttackRun:
         Raises:
             DataError: if another command works on it.
         """
-        return self.store.alone() if getattr(rank_zero_only, "rank", 0) == 0 else nullcontext()
+        return of_all_processes(self.store.alone())
 
     def open(self, *, overwrite: bool) -> None:
         """Check the recordings, then start the folder of results or add to it.

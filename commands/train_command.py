@@ -20,6 +20,7 @@ from commands.loggers import training_logger
 from commands.outlook import cache_size, numbers, say
 from commands.retest import retest
 from commands.train_cli import TrainCLI
+from commands.trainer import of_all_processes
 from datamodules import SoundDataModule
 from lightning_modules.cross_validation import CrossValidation
 from lightning_modules.imported_model import ImportedModel
@@ -28,6 +29,7 @@ from lightning_modules.recorded_split import refuse_changed_table
 from lightning_modules.trained_classifier import load_classifier, read_checkpoint
 from lightning_modules.weight_average import WeightAverage
 from storage import RunFolder
+from storage.folder_lock import alone_in
 from storage.summaries import RetestRecord, RunSummary
 
 # Warnings about intended behaviour.
@@ -54,7 +56,7 @@ def train(args: Sequence[str] | None) -> RunSummary | RetestRecord:
 
     Raises:
         UsageError: if a flag or a combination of flags is invalid.
-        DataError: if a recording or a checkpoint is missing or broken.
+        DataError: if a recording or a checkpoint is missing or broken, or another command trains one of the folds.
     """
     quieten(*NOISE)
     logging.getLogger("datamodules").setLevel(logging.INFO)
@@ -76,13 +78,13 @@ def train(args: Sequence[str] | None) -> RunSummary | RetestRecord:
     architecture = cli.settings["model"]["architecture"]
     say(*outlook(cli, data, run, pending))
     with interruptible(lambda: kept(run)):
-        if architecture in BASELINES:
-            for fold in pending:
-                train_baseline(cli.build_data(fold), validation)
-        else:
-            progress = CrossValidationProgress(pending)
-            for fold in pending:
-                if cli.settings["trainer"]["max_epochs"] == 0:
+        progress = CrossValidationProgress(pending)
+        for fold in pending:
+            # Other commands may train other folds of the run meanwhile, but not this one.
+            with of_all_processes(alone_in(run.fold(fold))):
+                if architecture in BASELINES:
+                    train_baseline(cli.build_data(fold), validation)
+                elif cli.settings["trainer"]["max_epochs"] == 0:
                     import_fold(cli, fold, validation)
                 else:
                     train_fold(cli, fold, run, [validation, progress])

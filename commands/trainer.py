@@ -1,8 +1,10 @@
-"""An early check that Lightning's Trainer accepts the settings of a command line, before any work is done."""
+"""What a command needs of Lightning's Trainer before it works: accepted settings, and one lock for all processes."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pytorch_lightning import Trainer
+from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from commands.errors import UsageError
@@ -20,3 +22,8 @@ def check_trainer(settings: dict[str, Any]) -> Trainer:
         return Trainer(**alone)
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         raise UsageError(f"expected --trainer flags that fit together and this machine, got: {error}") from error
+
+
+def of_all_processes(lock: AbstractContextManager[None]) -> AbstractContextManager[None]:
+    """A lock that the first of a Trainer's processes takes for all of them."""
+    return lock if getattr(rank_zero_only, "rank", 0) == 0 else nullcontext()

@@ -26,7 +26,8 @@ from datamodules import ESC10
 from datamodules.synthetic_sounds import write_synthetic_corpus
 from lightning_modules import SoundClassifier
 from lightning_modules.trained_classifier import load_classifier
-from storage import DataError
+from storage import DataError, RunFolder
+from storage.folder_lock import alone_in
 from tests.corpus_fixtures import write_esc_corpus
 
 NAN, INFINITE = float("nan"), float("inf")
@@ -373,6 +374,19 @@ def train_flags(folder, *more):
     flags = ("--data", "ESC10", "--data.representation", "STFT", "--model.architecture", "resnet56", "--name", "run")
     places = ("--runs_dir", folder / "runs", "--data.cache_dir", folder / "cache", "--wandb.mode", "disabled")
     return [*flags, *places, "--trainer.accelerator", "cpu", *more]
+
+
+def test_two_commands_do_not_train_one_fold_at_once(corpus, tmp_path, said):
+    fold = tmp_path / "runs" / "run" / "fold1"
+    command = train_flags(tmp_path, "--data.root", corpus, "--folds", "1")
+    with alone_in(fold):
+        code, found = said(train.main, command)
+    assert code == 1
+    assert re.search("expected no other process at work on .*fold1, found one that holds .*fold1.lock; run", found)
+    assert not fold.exists()
+    # A lock is held by a process and ends with it; the file that it leaves is no fold.
+    assert fold.with_name("fold1.lock").exists()
+    assert RunFolder(fold.parent).begun_folds() == []
 
 
 @pytest.mark.parametrize(("edit", "sentence"), TABLES)
