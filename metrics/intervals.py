@@ -215,7 +215,8 @@ def median_interval(values: Tensor, recordings: Recordings, confidence: float = 
         confidence: nominal coverage, in (0, 1).
 
     Returns:
-        The interval; both ends NaN below ten effective recordings. An end may be infinite.
+        The interval; both ends NaN below ten effective recordings. An end may be infinite, and both are where so few
+        values have no interval of this confidence.
 
     Raises:
         ValueError: for a confidence outside (0, 1).
@@ -236,7 +237,10 @@ def median_interval(values: Tensor, recordings: Recordings, confidence: float = 
     trials = float(effective_trials(0.5, half_variance, effective, confidence))
     # P(X <= k) of k successes in n trials of probability 1/2, for fractional numbers too.
     few = brentq(lambda k: betainc(trials - k, k + 1, 0.5) - (1 - confidence) / 2, -1 + 1e-9, trials / 2)
-    below = math.floor(len(ordered) * max(few, 0.0) / trials + 1e-9)
+    if few < 0:
+        # Even the smallest and the largest value exclude the median more often than the confidence allows.
+        return Interval(-math.inf, math.inf, "order_statistics")
+    below = math.floor(len(ordered) * few / trials + 1e-9)
     return Interval(float(ordered[below]), float(ordered[len(ordered) - below - 1]), "order_statistics")
 
 

@@ -1,5 +1,6 @@
 """The most robust run and the significance of its lead: one sentence per corpus, attack and budget."""
 
+import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -104,12 +105,14 @@ def _sentence(corpus: str, threat: Threat, ranked: Sequence[OwnRun], robust: Acc
     confidence = 1 - 0.05 / len(others)
     found = {one.run.name: robust.difference([[first.run]], [[one.run]], confidence) for one in others}
     judged = {other: judge(one, confidence=confidence) for other, one in found.items() if one is not None}
-    alike = first.space != "map" or len({one.run.representation for one in ranked}) == 1
+    alike = first.space != "map" or len({_map_of(one) for one in ranked}) == 1
     sure = _sure([judged.get(other) for other in found])
     if not alike:
         leads = f"equal changes of unlike maps rank no runs; {name} keeps most"
-    elif sure:
+    elif sure == SURE["holds"]:
         leads = f"{name} is the most robust of {len(ranked)} runs"
+    elif sure:
+        leads = f"of these trained models, {name} is the most robust of {len(ranked)} runs"
     else:
         leads = f"no run is significantly more robust than all others; {name} leads"
     words = f"On {corpus}, {leads}: it still classifies {value} of its test clips correctly under {said}. "
@@ -118,17 +121,24 @@ def _sentence(corpus: str, threat: Threat, ranked: Sequence[OwnRun], robust: Acc
     difference = found[second.run.name]
     if difference is None:
         return f"{words}; the two share no fold, so their difference has no interval."
-    low, high = judged[second.run.name].ends or (None, None)
+    # The interval by which the lead is judged.
+    lead = judged[second.run.name]
+    low, high = (lead.recordings if sure == SURE["for these models only"] else lead.ends) or (None, None)
     where = "" if first.run.folds == second.run.folds else " on the folds that both have"
-    words += f", a difference{where} of {_points(replace(difference, low=low, high=high))}"
+    words += f", a difference{where} of {_points(replace(difference, low=low, high=high), confidence)}"
     if not alike:
         return (
-            f"{words}. Their representations differ, so that equal changes of their maps are different changes of the "
-            "sound; attack.py --space sound measures all of them in decibels."
+            f"{words}. Their maps differ, so that equal changes of them are different changes of the sound; "
+            "attack.py --space sound measures all of them in decibels."
         )
     if sure:
         return f"{words}: its lead over each of them is {sure}."
     return f"{words}: its lead over at least one of them may be chance."
+
+
+def _map_of(one: OwnRun) -> str:
+    """The settings of a run's map, in whose unit budgets are."""
+    return json.dumps(one.run.summary.get("representation"), sort_keys=True)
 
 
 def _sure(leads: Sequence[Judgement | None]) -> str | None:
@@ -143,6 +153,10 @@ def _with_interval(found: Estimate) -> str:
     return f"{in_percent(found)} % {ends_in_percent(found)}".strip()
 
 
-def _points(found: Estimate) -> str:
-    ends = "" if found.low is None or found.high is None else f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
-    return f"{100 * found.value:+.1f} points{ends}"
+def _points(found: Estimate, confidence: float) -> str:
+    """A difference in points; an interval at another level than 95 % names it."""
+    if found.low is None or found.high is None:
+        return f"{100 * found.value:+.1f} points"
+    ends = f"[{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    level = "" if confidence == 0.95 else f" ({100 * confidence:.3g} %)"
+    return f"{100 * found.value:+.1f} points {ends}{level}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Literal
 
+from metrics.intervals import too_few
 from metrics.model_variance import FEWEST_FOLDS, FEWEST_SEEDS, corrected_resampled_interval, seed_interval
 from reporting.estimates import FOLDS, Estimate
 
@@ -147,7 +148,7 @@ def both_interval(found: Estimate, confidence: float = 0.95, *, logarithmic: boo
         fold, which shows no variance.
     """
     recordings = over_recordings(found)
-    if found.interval != FOLDS and recordings is None:
+    if (found.interval != FOLDS and recordings is None) or _few_recordings(found):
         return None
     folds = [math.log(value) for value in found.by_fold] if logarithmic else list(found.by_fold)
     if recordings is None and _all_equal(found):
@@ -184,8 +185,8 @@ def basis_of(found: Estimate) -> str:
 
 def few_models(found: Estimate) -> str:
     """In words, why there is no interval over models and recordings."""
-    if found.interval != FOLDS and _ends(found) is None:
-        return "fewer than 10 recordings have no interval"
+    if _few_recordings(found) or (found.interval != FOLDS and _ends(found) is None):
+        return "too few recordings for an interval (fewer than 10, or than 8 on one of several folds)"
     if found.interval == FOLDS and len(found.by_fold) >= FEWEST_FOLDS and _all_equal(found):
         return "the same on every fold, as where budgets stop every attack, so nothing is known of its variance"
     if found.interval == FOLDS and found.same_recordings:
@@ -194,7 +195,9 @@ def few_models(found: Estimate) -> str:
     return f"fewer than {FEWEST_FOLDS} folds ({folds}) and fewer than {FEWEST_SEEDS} seeds ({seeds}) decide nothing"
 
 
-def mean_of_folds(values: Sequence[float], runs: Sequence[str], *, same_recordings: bool = False) -> Estimate | None:
+def mean_of_folds(
+    values: Sequence[float], runs: Sequence[str], *, same_recordings: bool = False, recordings: int | None = None
+) -> Estimate | None:
     """Mean and range over folds of a number that has no interval over recordings, a maximum; None without folds."""
     if not values:
         return None
@@ -202,8 +205,13 @@ def mean_of_folds(values: Sequence[float], runs: Sequence[str], *, same_recordin
     mean = sum(values) / len(values)
     return Estimate(
         mean, min(values), max(values), None, len(values), tuple(runs), interval=FOLDS, by_fold=by_fold,
-        same_recordings=same_recordings,
+        same_recordings=same_recordings, recordings=recordings,
     )  # fmt: skip
+
+
+def _few_recordings(found: Estimate) -> bool:
+    """Whether a number without an interval over recordings, a maximum, is one of fewer than ten recordings."""
+    return found.interval == FOLDS and found.recordings is not None and bool(too_few(found.recordings))
 
 
 def _all_equal(found: Estimate) -> bool:

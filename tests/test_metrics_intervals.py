@@ -67,6 +67,16 @@ def test_a_mean_over_folds_is_known_no_better_than_its_smallest_fold():
         Recordings.joined([everything, Recordings(range(50))])
 
 
+def test_a_median_of_few_clips_has_no_interval_at_a_level_that_they_cannot_reach():
+    values, ten = torch.arange(10, dtype=torch.float64), Recordings(range(10))
+    # The median lies outside all of ten values with probability 2 / 2^10.
+    for confidence, known in ((0.95, True), (0.998, True), (0.9981, False), (1 - 0.05 / 45, False)):
+        assert (1 - confidence >= 2 / 2**10) == known
+        found = median_interval(values, ten, confidence)
+        assert math.isfinite(found.low) == math.isfinite(found.high) == known
+        assert (found.low, found.high) == ((0, 9) if confidence == 0.998 else (found.low, found.high))
+
+
 def test_clusters_widen_an_interval():
     values = torch.randn(20, generator=torch.Generator().manual_seed(0)).repeat_interleave(5).double()
     alone, clustered = (Recordings(names) for names in (range(100), [index // 5 for index in range(100)]))

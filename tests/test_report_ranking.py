@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 from report_fixtures import MFCC, STFT, write_run
 
 from reporting.accuracy import Accuracies
@@ -42,7 +43,11 @@ def test_the_most_robust_run_leads_every_other_one(tmp_path):
     assert "first is the most robust of 2 runs" in words
     assert "significant for other recordings and for retrained models" in words
     words = sentence(first, second, third)
-    assert "first is the most robust of 3 runs" in words
+    assert "of these trained models, first is the most robust of 3 runs" in words
+    # What is shown is the interval that says so, over recordings and at the level of two comparisons.
+    low, high, level = re.search(r"points \[([+-][\d.]+), ([+-][\d.]+)\] \(([\d.]+) %\)", words).groups()
+    assert 0 < float(low) < float(high) < 100
+    assert level == "97.5"
     assert "its lead over each of them is significant for these trained models on other recordings" in words
     # Nothing is known of a run that shares no fold.
     other = attacked(tmp_path, "other", 0.9, folds=(6,))
@@ -51,8 +56,9 @@ def test_the_most_robust_run_leads_every_other_one(tmp_path):
     assert "its lead over at least one of them may be chance" in words
 
 
-def test_equal_changes_of_unlike_maps_rank_nothing(tmp_path):
-    words = sentence(attacked(tmp_path, "first", 0.1), attacked(tmp_path, "second", 0.9, MFCC))
+@pytest.mark.parametrize("unlike", [MFCC, {**STFT, "n_fft": 2048}])
+def test_equal_changes_of_unlike_maps_rank_nothing(tmp_path, unlike):
+    words = sentence(attacked(tmp_path, "first", 0.1), attacked(tmp_path, "second", 0.9, unlike))
     assert "equal changes of unlike maps rank no runs; first keeps most" in words
     assert not re.search("most robust|significant", words)
     assert "attack.py --space sound measures all of them in decibels" in words

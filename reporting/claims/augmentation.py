@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from reporting.claims.claim import Claim, Finding, beside, of_equal_subsets
-from reporting.claims.cost import folds_in_words, geometric_mean, shares_recordings
+from reporting.claims.cost import folds_in_words, geometric_mean
 from reporting.names import CORPUS_NAMES, NAMES
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
@@ -35,19 +35,18 @@ def augmentation_findings(selection: Selection) -> list[Finding]:
 def _judged(ours: str, slices: Sequence[Slice], missing: str) -> Finding:
     """The finding for the geometric mean over attacks and representations for each fold, then over folds."""
     parts: dict[str, dict[int, float]] = {}
-    names: dict[str, None] = {}
+    attacked: list[Run] = []
     for one in slices:
         copies, without = (one.runs.get(value, []) for value in (COPIES, NONE))
         for attack in ATTACKS:
             logs = equal_rate_logs(copies, without, attack)
             if logs:
                 parts[f"{NAMES[attack]} on {one.representation}"] = logs
-                names |= dict.fromkeys(run.name for run in (*copies, *without) if run.attacks)
+                attacked += [run for run in (*copies, *without) if run.attacks]
     common = set.intersection(*map(set, parts.values())) if parts else set()
     ratios = [math.exp(statistics.fmean(logs[fold] for logs in parts.values())) for fold in sorted(common)]
     sides = [[one.runs.get(value, []) for one in slices] for value in (COPIES, NONE)]
-    shared = shares_recordings([runs for side in sides for runs in side])
-    found = geometric_mean(ratios, tuple(names), same_recordings=shared)
+    found = geometric_mean(ratios, attacked)
     if found is None:
         return R5B.missing(ours, missing)
     note = f"cheapest budget that reaches the highest fooling rate of both models; {', '.join(parts)}"

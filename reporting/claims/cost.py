@@ -8,9 +8,7 @@ give an interval, fewer only a range.
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-
-from scipy.stats import friedmanchisquare
+from dataclasses import dataclass, replace
 
 from metrics.attack_summary import THE_SIX
 from reporting.claims.claim import DESCRIPTIVE, Claim, Finding, beside, of_equal_subsets, paper_contrast, units_differ
@@ -20,7 +18,7 @@ from reporting.names import CORPUS_NAMES, NAMES, label
 from reporting.paper_numbers import ITERATIVE, PaperSetting, Setting, paper_settings
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
-from reporting.studies import REPRESENTATIONS, STUDIES, TABLES, Slice, slice_of
+from reporting.studies import REPRESENTATIONS, STUDIES, TABLES, Slice, same_setting, slice_of
 from reporting.verdicts import Verdict, judge, mean_of_folds
 
 COST = "batch gradients, five iterative attacks"
@@ -50,13 +48,8 @@ PAIRS: dict[Claim, tuple[str, Setting, Setting]] = {
     R12H: ("section5a_classifiers", "googlenet", "alexnet"),
 }
 
-SIGNIFICANT = 0.05
-
 AT_THE_BUDGET = 0.01
 """Costs that differ by less count as the same: the numbers of a stopped attack are means over budgets and batches."""
-
-FEWEST_FOLDS_OF_TWO = 6
-"""By chance, all folds agree on either of two directions with probability 2 / 2^5 for five folds, 2 / 2^6 for six."""
 
 
 def cost_findings(selection: Selection) -> list[Finding]:
@@ -113,13 +106,16 @@ def cost_ratio(
         )
         for fold in sorted(common)
     ]
-    names = dict.fromkeys(run.name for side in (first, second) for runs in side for run in runs if run.attacks)
-    return geometric_mean(ratios, tuple(names), same_recordings=shares_recordings((*first, *second)))
+    return geometric_mean(ratios, [run for run in runs_of((*first, *second)) if run.attacks])
 
 
-def geometric_mean(ratios: Sequence[float], runs: Sequence[str], *, same_recordings: bool) -> Estimate | None:
-    """Geometric mean and range of ratios over folds; None without folds."""
-    found = mean_of_folds(ratios, runs, same_recordings=same_recordings)
+def geometric_mean(ratios: Sequence[float], runs: Sequence[Run]) -> Estimate | None:
+    """Geometric mean and range over folds of ratios between attacked runs; None without folds."""
+    names = tuple(dict.fromkeys(run.name for run in runs))
+    recordings = [run.attacks.recordings for run in runs if run.attacks and run.attacks.recordings is not None]
+    found = mean_of_folds(
+        ratios, names, same_recordings=shares_recordings([runs]), recordings=min(recordings, default=None)
+    )
     return replace(found, value=statistics.geometric_mean(ratios)) if found else None
 
 
@@ -134,21 +130,30 @@ def _judge_ratio(claim: Claim, ours: str, sides: Sequence[Sequence[Sequence[Run]
     return of_equal_subsets(_by_free_attacks(finding, sides), sides)
 
 
-def _by_free_attacks(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]]) -> Finding:
-    """Name the attacks that their budgets stop, and withdraw a verdict that the others alone do not give."""
-    stopped = stopped_attacks(sides)
-    if finding.value is None or not stopped:
+def _by_free_attacks(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]], confidence: float = 0.95) -> Finding:
+    """Name the attacks that their budgets stop, and withdraw a verdict that does not hold without the budgets.
+
+    An attack that is stopped on both sides says nothing, so the others alone have to give the verdict too. One that is
+    stopped on one side would have cost more there, which may turn a verdict that this side is the cheaper one.
+    """
+    first, second = stopped_attacks(sides)
+    if finding.value is None or not (first or second):
         return finding
-    names = f"{' and '.join(NAMES[attack] for attack in stopped)}: stopped by the budget on most models"
-    free = [attack for attack in ITERATIVE if attack not in stopped]
+    names = [NAMES[attack] for attack in ITERATIVE if attack in (*first, *second)]
+    note = f"{' and '.join(names)}: stopped by the budget on most models of a side"
+    free = [attack for attack in ITERATIVE if attack not in first or attack not in second]
     alone = cost_ratio(*sides, attacks=free) if free else None
-    if alone is not None:
-        names += f"; {', '.join(NAMES[attack] for attack in free)} alone: {alone.value:.2f}"
-    finding = replace(finding, note="; ".join(filter(None, (names, finding.note))))
-    if finding.verdict in ("holds", "fails"):
-        verdict = judge(alone, 1.0, logarithmic=True).verdict if alone is not None else "undecided"
-        if verdict != finding.verdict:
-            return finding.withdrawn("what the budgets do not stop decides nothing by itself")
+    if alone is not None and len(free) < len(ITERATIVE):
+        note += f"; {', '.join(NAMES[attack] for attack in free)} alone: {alone.value:.2f}"
+    finding = replace(finding, note="; ".join(filter(None, (note, finding.note))))
+    if finding.verdict not in ("holds", "fails"):
+        return finding
+    judged = judge(alone, 1.0, confidence=confidence, logarithmic=True) if alone is not None else None
+    if judged is None or judged.verdict != finding.verdict:
+        return finding.withdrawn("what the budgets do not stop decides nothing by itself")
+    cheaper = second if finding.verdict == "holds" else first
+    if any(attack in free for attack in cheaper):
+        return finding.withdrawn("without its budget the cheaper side would have cost more")
     return finding
 
 
@@ -160,7 +165,7 @@ def folds_in_words(found: Estimate | None) -> str:
 
 
 def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
-    """The finding on C2 from Friedman's test with folds as blocks; for two settings, from the range of their ratio."""
+    """The finding on C2 from the costliest and the cheapest setting, an extreme pair among all pairs."""
     costs = {value: fold_costs(runs) for value, runs in found.runs.items()}
     costs = {value: folds for value, folds in costs.items() if folds}
     study = found.study
@@ -174,42 +179,63 @@ def _spread(found: Slice, ours: str, selection: Selection) -> Finding:
     cheapest, costliest = ordered[0], ordered[-1]
     sides = [[found.runs[costliest]], [found.runs[cheapest]]]
     ratio = cost_ratio(*sides)
+    pairs = math.comb(len(costs), 2)
     note = f"{study.label} {label(costliest)} over {label(cheapest)}"
+    if pairs > 1:
+        note += f", the extreme of {pairs} pairs (Bonferroni)"
     n = f"{len(costs)} settings, {folds_in_words(ratio)}"
-    finding = _by_free_attacks(C2.judge(numbers, ratio, n, note, null=1.0, logarithmic=True), sides)
-    if finding.verdict == "holds" and len(costs) > 2:
-        p = float(friedmanchisquare(*([folds[fold] for fold in common] for folds in costs.values())).pvalue)
-        # The two extreme settings are selected on the same folds, so the interval of their ratio is too narrow.
-        verdict: Verdict = "holds" if p < SIGNIFICANT else "undecided"
-        finding = replace(finding, verdict=verdict, note=f"{finding.note}; Friedman p = {p:.3f}, also required")
-    elif len(costs) == 2 and len(common) < FEWEST_FOLDS_OF_TWO:
-        finding = finding.withdrawn(
-            f"the costlier of the two is selected on the same folds, so fewer than {FEWEST_FOLDS_OF_TWO} decide nothing"
-        )
+    confidence = 1 - 0.05 / pairs
+    finding = C2.judge(numbers, ratio, n, note, null=1.0, confidence=confidence, logarithmic=True)
+    finding = _by_free_attacks(finding, sides, confidence)
     return of_equal_subsets(finding, [[runs] for runs in found.runs.values() if any(run.attacks for run in runs)])
 
 
+@dataclass(frozen=True)
+class _Costliest:
+    """What CWA costs over the costliest other attack in one setting, on each model.
+
+    Attributes:
+        ratio: over folds.
+        models: batch gradients by attack of each model.
+        verdict: whether CWA is the costliest, judged beside all other settings.
+        ends: the interval by which it was judged, or the range over folds.
+        basis: what kind of interval it is.
+    """
+
+    ratio: Estimate
+    models: tuple[Mapping[str, float], ...]
+    verdict: Verdict
+    ends: tuple[float, float] | None
+    basis: str
+
+
 def _costliest(runs: Sequence[Run], ours: str, profile: str | None) -> Finding:
-    """The finding on C6. Folds are the units, because settings on one fold are models of the same clips."""
-    by_run = {run.name: {k: spent for k, spent in fold_gradients(run).items() if _of_six(spent)} for run in runs}
-    names, attacked = tuple(name for name, folds in by_run.items() if folds), list(filter(None, by_run.values()))
-    if not attacked:
+    """The finding on C6: CWA is the costliest attack if it is so in every setting, each judged over its own folds."""
+    settings = []
+    for group in same_setting(runs):
+        spent = [{fold: one for fold, one in fold_gradients(run).items() if _of_six(one)} for run in group]
+        if any(spent):
+            settings.append((group, [folds for folds in spent if folds]))
+    if not settings:
         return C6.missing(ours, "no run is attacked with all six attacks yet")
-    common = sorted(set.intersection(*map(set, attacked)))
-    if not common:
-        return C6.missing(ours, "no fold on which every setting is attacked with all six attacks")
-    ratios = [[_cwa_over_others(models[fold]) for models in attacked] for fold in common]
-    # CWA is the costliest attack if it is so in every setting, also in the one in which it costs least.
-    found = geometric_mean(list(map(min, ratios)), names, same_recordings=shares_recordings([runs]))
-    most = sum(ratio > 1 for of_fold in ratios for ratio in of_fold)
-    n = f"{folds_in_words(found)}; CWA is the costliest on {most} of {sum(map(len, ratios))} models"
-    finding = C6.judge(ours, found, n, null=1.0, logarithmic=True)
-    models = [gradients for folds in attacked for fold, gradients in folds.items() if fold in common]
-    # What stops at its budget would have spent more: the ratio is then too small, or too large.
-    if finding.verdict == "holds" and _stopped([_costliest_other(gradients) for gradients in models]):
-        finding = finding.withdrawn("the costliest other attack spent its whole budget on most models")
-    elif finding.verdict == "fails" and _stopped([gradients["cwa"] for gradients in models]):
-        finding = finding.withdrawn("CWA spent its whole budget on most models")
+    found = [one for group, spent in settings if (one := _cwa_in(group, spent, len(settings)))]
+    if not found:
+        return C6.missing(ours, "no fold on which all runs of a setting are attacked with all six attacks")
+    least = min(found, key=lambda one: one.ratio.value)
+    ratios = [_cwa_over_others(model) for one in found for model in one.models]
+    n = f"{len(found)} settings; the least: {folds_in_words(least.ratio)}"
+    n += f"; CWA is the costliest on {sum(ratio > 1 for ratio in ratios)} of {len(ratios)} models"
+    verdicts = [one.verdict for one in found]
+    verdict: Verdict = "undecided"
+    if "fails" in verdicts or set(verdicts) == {"holds"}:
+        verdict = "fails" if "fails" in verdicts else "holds"
+    several = f"interval for {len(found)} settings (Bonferroni)" if len(found) > 1 else ""
+    stopped = sum(_stopped([_costliest_other(model) for model in one.models]) for one in found)
+    whole = f"the costliest other attack spent its whole budget on most models of {stopped} settings" if stopped else ""
+    note = "; ".join(filter(None, (several, least.basis, whole)))
+    names = tuple(dict.fromkeys(name for one in found for name in one.ratio.runs))
+    low, high = least.ends or (None, None)
+    finding = C6.finding(ours, (least.ratio.value, low, high), n, verdict, note, names)
     if profile != "paper":
         # The profile then determines how much each attack may spend, and so which one spends most.
         return finding.withdrawn(
@@ -218,13 +244,35 @@ def _costliest(runs: Sequence[Run], ours: str, profile: str | None) -> Finding:
     return finding
 
 
+def _cwa_in(
+    runs: Sequence[Run], spent: Sequence[Mapping[int, Mapping[str, float]]], settings: int
+) -> _Costliest | None:
+    """What CWA costs in one setting, judged as one of several settings; None without a fold of all its runs."""
+    common = sorted(set.intersection(*map(set, spent)))
+    ratios = [statistics.geometric_mean([_cwa_over_others(folds[fold]) for folds in spent]) for fold in common]
+    found = geometric_mean(ratios, runs)
+    if found is None:
+        return None
+    # One setting in which another attack costs more refutes the claim, so each has a share of the error.
+    judged = judge(found, 1.0, confidence=1 - 0.05 / settings, logarithmic=True)
+    models = tuple(folds[fold] for folds in spent for fold in common)
+    # What stops at its budget would have spent more: the ratio is then too large, or too small.
+    bounded = _costliest_other if judged.verdict == "holds" else _cwa
+    verdict = "undecided" if _stopped([bounded(model) for model in models]) else judged.verdict
+    return _Costliest(found, models, verdict, judged.ends, judged.basis)
+
+
 def _of_six(gradients: Mapping[str, float]) -> bool:
     """Whether all six attacks have spent gradients."""
     return all(gradients.get(attack, 0) > 0 for attack in THE_SIX)
 
 
 def _cwa_over_others(gradients: Mapping[str, float]) -> float:
-    return gradients["cwa"] / _costliest_other(gradients)
+    return _cwa(gradients) / _costliest_other(gradients)
+
+
+def _cwa(gradients: Mapping[str, float]) -> float:
+    return gradients["cwa"]
 
 
 def _costliest_other(gradients: Mapping[str, float]) -> float:
@@ -266,23 +314,23 @@ def _command(selection: Selection, key: str, corpus: str) -> str:
     return selection.sweep_command(key, corpus) or ""
 
 
-def stopped_attacks(sides: Sequence[Sequence[Sequence[Run]]]) -> list[str]:
-    """The iterative attacks that their budgets stop on most models, so that their costs say little of the models.
+def stopped_attacks(sides: Sequence[Sequence[Sequence[Run]]]) -> list[list[str]]:
+    """For each side, the iterative attacks that their budgets stop on most of its models.
 
     Args:
         sides: runs of each setting, for the two sides of a ratio.
     """
     models = [[fold_gradients(run) for runs in side for run in runs if run.attacks] for side in sides]
     if not all(models):
-        return []
-    common = set.intersection(*(set(folds) for side in models for folds in side))
-    spent = {
-        attack: [folds[fold].get(attack, 0.0) for side in models for folds in side for fold in sorted(common)]
-        for attack in ITERATIVE
-    }
-    return [attack for attack, values in spent.items() if values and min(values) > 0 and _stopped(values)]
+        return [[] for _ in sides]
+    common = sorted(set.intersection(*(set(folds) for side in models for folds in side)))
+    stopped: list[list[str]] = []
+    for side in models:
+        spent = {attack: [folds[fold].get(attack, 0.0) for folds in side for fold in common] for attack in ITERATIVE}
+        stopped.append([name for name, some in spent.items() if some and min(some) > 0 and _stopped(some)])
+    return stopped
 
 
 def _stopped(spent: Sequence[float]) -> bool:
     """Whether most models cost the same to within 1 %, and none costs more: the mark of a budget."""
-    return sum(value >= (1 - AT_THE_BUDGET) * max(spent) for value in spent) > len(spent) / 2
+    return len(spent) > 1 and sum(value >= (1 - AT_THE_BUDGET) * max(spent) for value in spent) > len(spent) / 2

@@ -1,5 +1,6 @@
 """The paper's claims about the sizes of other classifiers and their highest fooling rates: the rest of R12."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -15,7 +16,7 @@ from reporting.names import CORPUS_NAMES, NAMES
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
 from reporting.studies import STUDIES, Slice, slice_of
-from reporting.verdicts import Verdict, both_interval, judge, over_recordings
+from reporting.verdicts import Ends, Verdict, basis_of, both_interval, few_models, over_recordings
 from storage.rows import read_rows
 
 NETS = ("resnet18", "resnet34", "resnet56", "googlenet", "alexnet")
@@ -24,6 +25,8 @@ ROUNDING = 0.05
 """Tolerance between a counted and a stated ratio of sizes, because the paper states them roughly, in percent."""
 
 FOOLED = 0.95
+
+COLUMNS = ["fold", "clip", "recording", "attack", "budget_index", "success"]
 
 SIZES = {
     Claim(
@@ -60,26 +63,38 @@ R12F = Claim(
 
 @dataclass(frozen=True)
 class Strongest:
-    """The highest fooling rate of a run.
+    """The highest fooling rate of a run, over all attacks and budgets.
 
     Attributes:
-        estimate: the rate, its interval and its values by fold.
+        estimate: the highest rate of the sample, its interval and its values by fold.
         attack: its attack and budget, in words.
-        decides: whether a low rate shows that the run cannot be fooled, as with the paper's budgets or without a bound.
-        candidates: number of attacks and budgets of which it is the maximum.
-        runs: number of runs of which the lowest maximum decides.
+        refutes: whether a low rate shows that the net cannot be fooled, as with the paper's budgets.
+        candidates: the rates of all attacks and budgets.
+        confidence: coverage of the interval of each candidate for which those of all runs together have 95 %.
     """
 
     estimate: Estimate
     attack: str
-    decides: bool
-    candidates: int
-    runs: int
+    refutes: bool
+    candidates: tuple[Estimate, ...]
+    confidence: float
 
     @property
-    def confidence(self) -> float:
-        """Coverage of the interval of each single rate for which the maxima of all runs together have at least 95 %."""
-        return 1 - 0.05 / (self.candidates * self.runs)
+    def both(self) -> Ends | None:
+        """The interval of the highest rate over models and recordings."""
+        return self._highest([both_interval(one, self.confidence) for one in self.candidates], self.estimate)
+
+    @property
+    def alone(self) -> Ends | None:
+        """The interval of the highest rate over recordings alone."""
+        return self._highest([over_recordings(one) for one in self.candidates], self.estimate)
+
+    def _highest(self, intervals: Sequence[Ends | None], best: Estimate) -> Ends | None:
+        """The highest lower and the highest upper end: if every interval covers its rate, this covers the highest."""
+        if intervals[self.candidates.index(best)] is None:
+            return None
+        there = [ends for ends in intervals if ends is not None]
+        return max(low for low, _ in there), max(high for _, high in there)
 
 
 def model_findings(selection: Selection) -> list[Finding]:
@@ -128,42 +143,39 @@ def _highest_rate(slices: list[Slice], ours: str, missing: str) -> Finding:
     name, representation = min(estimates, key=lambda key: _lowest(estimates[key]))
     least = estimates[name, representation]
     nets = {net for net, _ in estimates}
-    both = [both_interval(one.estimate, one.confidence) for one in estimates.values() if one.decides]
-    alone = [over_recordings(one.estimate) for one in estimates.values() if one.decides]
-    whole = nets == set(NETS) and len(both) == len(estimates)
-    verdict = _every(both, whole=whole)
-    if verdict == "undecided" and _every(alone, whole=whole) != "undecided":
+    whole = nets == set(NETS)
+    verdict = _every([(one.both, one.refutes) for one in estimates.values()], whole=whole)
+    if (
+        verdict == "undecided"
+        and _every([(one.alone, one.refutes) for one in estimates.values()], whole=whole) != verdict
+    ):
         verdict = "for these models only"
-    judged = judge(least.estimate, FOOLED, confidence=least.confidence)
     parts = [
         f"{NAMES[name]}, {representation}: the lowest lower end of {len(nets)} of {len(NETS)} nets",
         least.attack,
-        _corrected_for(least),
-        judged.basis
-        if least.decides
-        else "a limited budget refutes nothing: only budgets=paper or BIM-b without a "
-        "bound (a check of attack.py) can decide",
+        _corrected_for(least, compared),
+        basis_of(least.estimate) if least.both else few_models(least.estimate),
+        "" if least.refutes else "a limited budget or an attack that a check calls in question refutes nothing",
         "holds if the intervals of all five lie above",
     ]
     runs = tuple(dict.fromkeys(run for one in estimates.values() for run in one.estimate.runs))
-    low, high = judged.ends or (None, None)
+    low, high = least.both or least.alone or (None, None)
     n, note = least.estimate.counted, "; ".join(filter(None, parts))
     return R12F.finding(ours, (least.estimate.value, low, high), n, verdict, note, runs, 100)
 
 
-def _corrected_for(least: Strongest) -> str:
+def _corrected_for(least: Strongest, runs: int) -> str:
     """In words, what the interval of a net is corrected for; empty for a single number."""
-    several = [f"{least.candidates} attacks and budgets"] if least.candidates > 1 else []
-    several += [f"{least.runs} runs"] if least.runs > 1 else []
+    several = [f"{len(least.candidates)} attacks and budgets"] if len(least.candidates) > 1 else []
+    several += [f"{runs} runs"] if runs > 1 else []
     return f"interval for the extreme of several: Bonferroni over {' and '.join(several)}" if several else ""
 
 
-def _every(intervals: list[tuple[float, float] | None], *, whole: bool) -> Verdict:
-    """``fails`` if one interval lies below the claimed rate, ``holds`` if all are known and lie above it."""
-    there = [ends for ends in intervals if ends is not None]
-    if any(high < FOOLED for _, high in there):
+def _every(nets: Sequence[tuple[Ends | None, bool]], *, whole: bool) -> Verdict:
+    """``fails`` if an interval that may refute lies below the claimed rate, ``holds`` if all five nets' lie above."""
+    if any(ends is not None and refutes and ends[1] < FOOLED for ends, refutes in nets):
         return "fails"
-    return "holds" if whole and len(there) == len(intervals) and all(low > FOOLED for low, _ in there) else "undecided"
+    return "holds" if whole and all(ends is not None and ends[0] > FOOLED for ends, _ in nets) else "undecided"
 
 
 def _lowest(found: Strongest) -> tuple[float, float]:
@@ -172,10 +184,11 @@ def _lowest(found: Strongest) -> tuple[float, float]:
 
 
 def strongest(run: Run, runs: int = 1) -> Strongest | None:
-    """The highest fooling rate of a run.
+    """The highest fooling rate of a run, over the budgets of its profile and BIM-b without a bound, if that was run.
 
-    A limited budget profile shows only what an attacker within these budgets can do. For any profile except the
-    paper's, the rate of BIM-b without a bound, which ``attack.py`` runs as a check, is used if available.
+    A limited profile shows only what an attacker within these budgets can do, so a low rate refutes nothing. BIM-b
+    without a bound is a check of ``attack.py``: where it does not fool every clip, gradients may be masked, and low
+    rates of any profile then say as much about the attacks as about the net.
 
     Args:
         run: an attacked run.
@@ -188,26 +201,34 @@ def strongest(run: Run, runs: int = 1) -> Strongest | None:
     Raises:
         DataError: if the outcomes of the attacks cannot be read.
     """
-    points = (
-        [(rate, point["n"], point) for point in run.attacks.curve if (rate := point["fooling_rate"]) is not None]
-        if run.attacks
-        else []
-    )
+    points = [
+        (rate, point["n"], str(point["attack"]), int(point["budget_index"]))
+        for point in (run.attacks.curve if run.attacks else [])
+        if (rate := point["fooling_rate"]) is not None
+    ]
     if not points or run.attacks is None:
         return None
     profile = run.attacks.profile
-    if profile != "paper":
-        rows = _outcomes(run, UNBOUNDED)
-        if len(rows):
-            # The summary does not include the rows of a check, so the rate is computed here.
-            estimate = _estimate(run, rows, float(rows.groupby("fold")["success"].mean().mean()), len(rows), runs)
-            return Strongest(estimate, "BIM-b without a bound", decides=True, candidates=1, runs=runs)
-    # Of several with the same rate, the one over most clips.
-    rate, n, best = max(points, key=lambda point: point[:2])
-    rows = _outcomes(run, best["attack"], best["budget_index"])
-    estimate = _estimate(run, rows, rate, n, len(points) * runs)
-    said = f"{best['attack']} at its strongest budget of the profile {profile}"
-    return Strongest(estimate, said, decides=profile == "paper", candidates=len(points), runs=runs)
+    outcomes = read_rows(run.path / "attacks" / "outcomes.parquet", "attack again", COLUMNS)
+    unbounded = outcomes[outcomes["attack"] == UNBOUNDED]
+    # The summary does not include the rows of a check, so the rate is computed here.
+    check = float(unbounded.groupby("fold")["success"].mean().mean()) if len(unbounded) else None
+    candidates = len(points) + (check is not None)
+    compared = candidates * runs
+    by_budget = dict(iter(outcomes.groupby(["attack", "budget_index"])))
+    nothing = outcomes.iloc[:0]
+    found = [
+        (rate, n, _estimate(run, by_budget.get((attack, budget), nothing), rate, n, compared),
+         f"{NAMES.get(attack, attack)} at its strongest budget of the profile {profile}")
+        for rate, n, attack, budget in points
+    ]  # fmt: skip
+    if check is not None:
+        estimate = _estimate(run, unbounded, check, len(unbounded), compared)
+        found.append((check, len(unbounded), estimate, "BIM-b without a bound"))
+    # Of several with the same rate, the one over most clips; of those the last, which is the check.
+    _, _, best, said = max(reversed(found), key=lambda one: one[:2])
+    refutes = profile == "paper" and check in (None, 1.0)
+    return Strongest(best, said, refutes, tuple(one for *_, one, _ in found), 1 - 0.05 / compared)
 
 
 def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, compared: int) -> Estimate:
@@ -237,9 +258,3 @@ def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, compared: int) 
         same_recordings=int(folds["recording"].nunique().sum()) > recordings.number,
         recordings=recordings.number,
     )
-
-
-def _outcomes(run: Run, attack: str, budget: int | None = None) -> pd.DataFrame:
-    wanted = [("attack", "==", attack)] + ([] if budget is None else [("budget_index", "==", budget)])
-    path = run.path / "attacks" / "outcomes.parquet"
-    return read_rows(path, "attack again", ["fold", "clip", "recording", "success"], wanted)
