@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import io
 import math
 import numbers
@@ -247,7 +248,7 @@ class Attack(TorchAttack):
         unknown = sorted(set(settings) - known)
         if unknown:
             raise ValueError(f"expected settings of {self.attack} among {sorted(known)}, got {unknown}")
-        require_numbers(settings, constructor_types(type(self)))
+        require_numbers(settings, _types_of_settings(type(self)))
         if {"delta", "snr_db"} <= settings.keys():
             raise ValueError(f"expected delta or snr_db in a budget of {self.attack}, got both")
         changed = copy.copy(self)
@@ -383,3 +384,9 @@ class Attack(TorchAttack):
     def _predictions(self, inputs: Tensor) -> Tensor:
         with torch.no_grad():
             return self.logits(inputs).argmax(dim=1)
+
+
+@functools.cache
+def _types_of_settings(attack: type[Attack]) -> Mapping[str, Any]:
+    """The annotations of an attack's settings; a profile checks the same few classes at hundreds of budgets."""
+    return constructor_types(attack)
