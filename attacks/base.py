@@ -248,7 +248,7 @@ class Attack(TorchAttack):
         unknown = sorted(set(settings) - known)
         if unknown:
             raise ValueError(f"expected settings of {self.attack} among {sorted(known)}, got {unknown}")
-        require_numbers(settings, _types_of_settings(type(self)))
+        require_numbers(settings, self._types_of_settings())
         if {"delta", "snr_db"} <= settings.keys():
             raise ValueError(f"expected delta or snr_db in a budget of {self.attack}, got both")
         changed = copy.copy(self)
@@ -258,6 +258,12 @@ class Attack(TorchAttack):
             setattr(changed, name, value)
         changed.check_settings()
         return changed
+
+    @classmethod
+    @functools.cache
+    def _types_of_settings(cls) -> Mapping[str, Any]:
+        """The annotations of the settings; a profile checks the same few classes at hundreds of budgets."""
+        return constructor_types(cls)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of the attack by name, without mode and victim."""
@@ -384,9 +390,3 @@ class Attack(TorchAttack):
     def _predictions(self, inputs: Tensor) -> Tensor:
         with torch.no_grad():
             return self.logits(inputs).argmax(dim=1)
-
-
-@functools.cache
-def _types_of_settings(attack: type[Attack]) -> Mapping[str, Any]:
-    """The annotations of an attack's settings; a profile checks the same few classes at hundreds of budgets."""
-    return constructor_types(attack)
