@@ -32,7 +32,7 @@ lint: install
 
 # One process per core, each with one thread, because the tests are many and small; the tests of one file share a process.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # The fast tests under the lowest versions that setup.cfg allows, in an environment of their own; run by hand, not by CI.
 test-lowest:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import io
 import math
 import numbers
@@ -247,7 +248,7 @@ class Attack(TorchAttack):
         unknown = sorted(set(settings) - known)
         if unknown:
             raise ValueError(f"expected settings of {self.attack} among {sorted(known)}, got {unknown}")
-        require_numbers(settings, constructor_types(type(self)))
+        require_numbers(settings, self._types_of_settings())
         if {"delta", "snr_db"} <= settings.keys():
             raise ValueError(f"expected delta or snr_db in a budget of {self.attack}, got both")
         changed = copy.copy(self)
@@ -257,6 +258,12 @@ class Attack(TorchAttack):
             setattr(changed, name, value)
         changed.check_settings()
         return changed
+
+    @classmethod
+    @functools.cache
+    def _types_of_settings(cls) -> Mapping[str, Any]:
+        """The annotations of the settings; a profile checks the same few classes at hundreds of budgets."""
+        return constructor_types(cls)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of the attack by name, without mode and victim."""

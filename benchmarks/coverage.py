@@ -156,10 +156,11 @@ def _areas(
         attacked = np.where(generator.random((samples, clips)) < own[:, place], attacked + 1000.0, attacked)
     else:
         attacked = attacked + np.sqrt(2) * ndtri(area)
-    above = (attacked[:, :, None] > clean[:, None, :]).astype(np.float32)
-    above[:, np.arange(clips), np.arange(clips)] = 0
-    total = above.sum((1, 2), dtype=np.float64)
-    of_clip = above.sum(2, dtype=np.float64) + above.sum(1, dtype=np.float64)
+    # Of each clip: clean clips below its adversarial, and adversarials above it; no clip is compared with itself.
+    itself = attacked > clean
+    of_clip = _number_below(clean, attacked) - itself
+    total = of_clip.sum(1)
+    of_clip = of_clip + _number_below(-attacked, -clean) - itself
     area_of = total / (clips * (clips - 1))
     slope = of_clip / (clips * (clips - 1)) - 2 * area_of[:, None] / clips
     return area_of, _by_recording(slope, place)
@@ -253,6 +254,12 @@ def _own_rates(generator: np.random.Generator, rate: float, shape: tuple[int, in
         return np.full(shape, rate)
     concentration = 1 / correlation - 1
     return generator.beta(concentration * rate, concentration * (1 - rate), shape)
+
+
+def _number_below(values: Values, limits: Values) -> Values:
+    """How many of each sample's values ``(samples, n)`` lie below each of its limits ``(samples, m)``."""
+    ordered, places = (torch.from_numpy(np.ascontiguousarray(some)) for some in (np.sort(values, axis=1), limits))
+    return torch.searchsorted(ordered, places).numpy().astype(np.float64)
 
 
 def _by_recording(values: Values, place: NDArray[np.int64]) -> Values:

@@ -140,7 +140,8 @@ class TrainCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Build nothing yet: each fold gets its own data, model and Trainer."""
         self.settings: dict[str, Any] = yaml.safe_load(
-            self.parser.dump(self.config, skip_link_targets=False, skip_none=False, format="yaml")
+            # Checked a moment ago, when the command line was parsed.
+            self.parser.dump(self.config, skip_link_targets=False, skip_none=False, skip_validation=True, format="yaml")
         )
         model = self.settings["model"]
         # Not what the classifier is, but what its user trusts.

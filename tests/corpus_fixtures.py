@@ -61,10 +61,13 @@ def write_esc_corpus(
     sample_rate: int = 8000,
     takes: int = 2,
     tones_hz: tuple[float, ...] | None = None,
+    misleading: bool = False,
 ) -> Path:
     """Write a corpus in the ESC-50 layout: every class in each of five folds, ``takes`` clips cut from a recording.
 
-    Targets are 0, 10, 20 .. and all but the last class belong to ESC-10. With ``tones_hz`` a class is a tone.
+    Targets are 0, 10, 20 .. and all but the last class belong to ESC-10. With ``tones_hz`` a class is a tone; where
+    recordings are ``misleading``, each class has the tone of the next one in one of the folds, so that a classifier
+    that has learnt the tones is wrong on some clips of every fold.
 
     Returns:
         ``root``.
@@ -76,7 +79,8 @@ def write_esc_corpus(
                 source = 1000 * fold + 100 * label + clip // takes
                 take = "ABCDEFGHIJ"[clip % takes]
                 name = f"{fold}-{source}-{take}-{10 * label}.wav"
-                tone = None if tones_hz is None else tones_hz[label]
+                sounding = (label + (misleading and label % 5 == fold - 1)) % classes
+                tone = None if tones_hz is None else tones_hz[sounding]
                 write_sound(
                     root / "audio" / name, seconds=seconds, sample_rate=sample_rate, seed=len(rows), tone_hz=tone
                 )

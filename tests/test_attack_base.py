@@ -371,7 +371,9 @@ def test_a_clip_that_is_at_its_target_already_comes_back_unchanged_as_from_torch
     victim, inputs, predictions = problem(4)
     targets = (predictions + 1) % 6
     targets[2] = predictions[2]
-    attack = ATTACKS[name](victim)
+    # A search of thousands of iterations finds nothing else out about the clip that is done before the first.
+    few = {"cwa": {"search_steps": 2, "iterations": 20}, "lbfgs": {"search_steps": 2, "iterations": 20}}
+    attack = ATTACKS[name](victim, **few.get(name, {}))
     attack.set_mode_targeted_by_label(quiet=True)
     outcome = attack.run(inputs, targets)
     assert torch.equal(outcome.adversarial[2], inputs[2])

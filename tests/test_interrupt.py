@@ -132,7 +132,7 @@ def test_while_training_and_a_continued_run_says_from_where(trained, tmp_path):
     flags = [
         *("--data", "ESC10", "--data.representation", "STFT", "--data.representation.sample_rate", "8000"),
         *("--data.representation.resize", "16", "--data.augmentation", "none", "--data.split", "official"),
-        *("--model.architecture", "resnet56", "--trainer.accelerator", "cpu", "--wandb.mode", "disabled"),
+        *("--model.architecture", "crnn", "--trainer.accelerator", "cpu", "--wandb.mode", "disabled"),
         *("--data.root", trained / "corpus", "--data.cache_dir", trained / "cache", "--runs_dir", tmp_path),
         *("--trainer.max_epochs", "200", "--folds", "1", "--name", "run"),
     ]
@@ -185,6 +185,8 @@ def test_while_attacking_for_a_transfer_says_how_many_clips_of_all_sources_are_k
     process = start(
         *("transfer.py", "--checkpoints", *sources, "--folds", "1", "--attacks", "fgsm", "--budgets", "paper"),
         *("--logger", "none", "--data.cache_dir", trained / "cache", "--data.root", trained / "corpus"),
+        # Batches of two, so that most of the second source's clips are still to be attacked.
+        *("--data.batch_size", "2"),
     )
     wait_for(process, lambda: list((sources[1] / "attacks" / "parts").glob("fold1-fgsm-*")))
     line = interrupted(process)[-1]

@@ -506,7 +506,7 @@ def test_a_point_of_the_real_programs_is_trained_and_attacked(tmp_path, monkeypa
     config = tmp_path / "tiny.yaml"
     representation = {"class_path": "STFT", "init_args": {"sample_rate": 8000, "resize": 16}}
     data = {"split": "official", "augmentation": "none", "representation": representation}
-    content = {"data": {"class_path": "ESC10", "init_args": data}, "model": {"architecture": "resnet56"}}
+    content = {"data": {"class_path": "ESC10", "init_args": data}, "model": {"architecture": "crnn"}}
     config.write_text(yaml.safe_dump(content))
     flags = [
         *("--config", str(config), "--data.representation.n_fft=512", "--data.cache_dir", str(tmp_path / "cache")),

@@ -31,7 +31,7 @@ def read_back(folder):
 
 FLAT = {
     **{"corpus": "ESC10", "split": "official", "representation": "STFT", "sample_rate": 8000, "n_fft": 256},
-    **{"architecture": "resnet56", "seed": 0},
+    **{"architecture": "crnn", "seed": 0},
 }
 
 
@@ -43,7 +43,7 @@ def test_training_attacks_and_points_have_the_same_settings_and_their_numbers(tm
     settings = tmp_path / "tiny.yaml"
     representation = {"class_path": "STFT", "init_args": {"sample_rate": 8000, "n_fft": 256, "resize": 16}}
     data = {"split": "official", "augmentation": "none", "representation": representation}
-    content = {"data": {"class_path": "ESC10", "init_args": data}, "model": {"architecture": "resnet56"}}
+    content = {"data": {"class_path": "ESC10", "init_args": data}, "model": {"architecture": "crnn"}}
     settings.write_text(yaml.safe_dump({**content, "trainer": {"max_epochs": 2, "log_every_n_steps": 1}}))
     places = ["--data.root", str(tmp_path / "corpus"), "--data.cache_dir", str(tmp_path / "cache")]
     places += ["--trainer.accelerator", "cpu"]

@@ -46,7 +46,7 @@ def runs(tmp_path_factory):
     """Two ConvNets and a forest, trained on the same folds, and one on other maps."""
     folder = tmp_path_factory.mktemp("transfer")
     write_trained_run(folder, "first")
-    write_trained_run(folder, "second", architecture="resnet18")
+    write_trained_run(folder, "second", architecture="sb_cnn")
     write_trained_run(folder, "forest", architecture="random_forest")
     write_trained_run(folder, "larger", size=24)
     (folder / "budgets.yaml").write_text(BUDGETS)

@@ -22,7 +22,7 @@ def inspect(run, *flags):
 
 FLAT = {
     **{"corpus": "ESC10", "split": "official", "representation": "STFT", "sample_rate": 8000, "n_fft": 256},
-    **{"architecture": "resnet56", "seed": 0},
+    **{"architecture": "crnn", "seed": 0},
 }
 
 
@@ -41,7 +41,7 @@ def test_every_job_of_a_study_has_the_same_settings_and_tags_and_an_identity_of_
     settings = tmp_path / "tiny.yaml"
     representation = {"class_path": "STFT", "init_args": {"sample_rate": 8000, "n_fft": 256, "resize": 16}}
     data = {"split": "official", "augmentation": "none", "representation": representation}
-    content = {"data": {"class_path": "ESC10", "init_args": data}, "model": {"architecture": "resnet56"}}
+    content = {"data": {"class_path": "ESC10", "init_args": data}, "model": {"architecture": "crnn"}}
     settings.write_text(yaml.safe_dump(content))
     places = ["--data.root", str(tmp_path / "corpus"), "--data.cache_dir", str(tmp_path / "cache")]
     places += ["--trainer.accelerator", "cpu"]
@@ -99,7 +99,7 @@ def test_every_job_of_a_study_has_the_same_settings_and_tags_and_an_identity_of_
     # Only fgsm and bim_a ran, which is no mean of the six.
     for seen in (attacks, point):
         assert not any(name.startswith("attack/six/") for name in seen["summary"])
-    tags = "ESC10", "official", "STFT", "resnet56"
+    tags = "ESC10", "official", "STFT", "crnn"
     for folder in (fold_path, *(path for path, _ in calls)):
         (record,) = folder.glob("*.wandb")
         content = record.read_bytes()
