@@ -45,7 +45,9 @@ def test_every_job_of_a_study_has_the_same_settings_and_tags_and_an_identity_of_
     settings.write_text(yaml.safe_dump(content))
     places = ["--data.root", str(tmp_path / "corpus"), "--data.cache_dir", str(tmp_path / "cache")]
     places += ["--trainer.accelerator", "cpu"]
-    run = tmp_path / "runs" / "tiny"
+    # What a point of these settings is called, so that the point finds it trained and attacked.
+    name = "tiny-max_epochs-2"
+    run = tmp_path / "runs" / name
     attacked = ["--attacks", "fgsm", "--budgets", "smoke", "--clips", "10", "--folds", "2"]
     train.main(
         [
@@ -53,7 +55,7 @@ def test_every_job_of_a_study_has_the_same_settings_and_tags_and_an_identity_of_
             str(settings),
             *places,
             "--name",
-            "tiny",
+            name,
             "--trainer.max_epochs",
             "2",
             "--folds",
@@ -89,9 +91,7 @@ def test_every_job_of_a_study_has_the_same_settings_and_tags_and_an_identity_of_
     assert {**attacks["config"], **FLAT, "budget_profile": "smoke", "space": "map"} == attacks["config"]
     assert {"attack/fgsm/fooling_rate", "attack/bim_a/fooling_rate", "attack/budgets"} <= attacks["summary"].keys()
 
-    (_, point) = next(
-        record for record in records(tmp_path / "runs" / "tiny-max_epochs-2") if "run" in record[1]["config"]
-    )
+    (_, point) = next(record for record in records(run) if "run" in record[1]["config"])
     assert {**point["config"], **FLAT, "budget_profile": "smoke", "space": "map"} == point["config"]
     assert {"test/accuracy", "attack/fgsm/fooling_rate", "attack/budgets", "attack/fgsm/example"} <= point[
         "summary"
