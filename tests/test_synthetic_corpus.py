@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -59,19 +58,18 @@ def test_a_complete_corpus_is_left_alone_and_an_interrupted_one_completed(corpus
 
 def test_two_writers_at_once_make_one_corpus(corpus, tmp_path):
     code = "import sys; from pathlib import Path; from datamodules.synthetic_sounds import write_synthetic_corpus;"
+    code += "print('ready', flush=True); sys.stdin.readline();"
     code += "write_synthetic_corpus(Path(sys.argv[1]), clips_per_class=20)"
-    done = []
-    threads = [
-        threading.Thread(
-            target=lambda: done.append(subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False))
-        )
-        for _ in range(2)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [process.returncode for process in done] == [0, 0]
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    # The other process imports PyTorch first; then both begin at the same moment.
+    assert other.stdout.readline() == "ready\n"
+    other.stdin.write("begin\n")
+    other.stdin.flush()
+    write_synthetic_corpus(tmp_path, clips_per_class=20)
+    other.communicate()
+    assert other.returncode == 0
     (written,) = tmp_path.iterdir()
     assert contents(written) == contents(corpus)
 
