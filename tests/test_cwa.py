@@ -30,7 +30,7 @@ COUNTS = ("iterations", "gradients", "full_jacobian_gradients", "forward_rows", 
 def test_the_exact_distance_to_the_target_of_a_linear_victim_in_the_box(classes):
     victim, inputs, labels = linear_problem(classes, 12, zeros=0.6, features=64)
     targets = (labels + 1 + torch.arange(12) % (classes - 1)) % classes
-    outcome = CWA(victim, search_steps=9, iterations=1000, targeted=True).run(inputs, labels, targets=targets)
+    outcome = CWA(victim, search_steps=9, iterations=500, targeted=True).run(inputs, labels, targets=targets)
     assert outcome.target_hit.all()
     ratio = outcome.l2 / target_region_distance(victim, inputs, targets)
     assert ratio.min() > 0.999
@@ -41,7 +41,7 @@ def test_the_exact_distance_to_the_target_of_a_linear_victim_in_the_box(classes)
 @pytest.mark.parametrize("classes", [2, 10])
 def test_the_exact_distance_to_the_nearest_class_of_a_linear_victim_in_the_box(classes):
     victim, inputs, labels = linear_problem(classes, 12, zeros=0.6, features=64)
-    outcome = CWA(victim, search_steps=9, iterations=1000).run(inputs, labels)
+    outcome = CWA(victim, search_steps=9, iterations=500).run(inputs, labels)
     assert outcome.success.all()
     ratio = outcome.l2 / exact_box_distance(victim, inputs, labels)
     assert ratio.min() > 0.999
