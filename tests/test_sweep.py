@@ -431,7 +431,9 @@ start_bound([sys.executable, "-c", {sleeper!r}]).wait()
 
 
 @pytest.mark.slow
-def test_after_kill_9_a_sweep_continues_and_repeats_only_the_unit_in_progress(light_sweep, tmp_path):
+def test_after_kill_9_a_sweep_continues_and_repeats_only_the_unit_in_progress(
+    light_sweep, tmp_path, monkeypatch, capsys
+):
     runs = tmp_path / "runs"
     work = runs / "work.log"
     command = [sys.executable, str(PROJECT / "sweep.py"), str(light_sweep), "--runs_dir", str(runs)]
@@ -454,14 +456,13 @@ def test_after_kill_9_a_sweep_continues_and_repeats_only_the_unit_in_progress(li
     wait_until(lambda: not alive(int(train)) and not alive(int(point)), 20)
     assert not (interrupted / "fold2" / "record.json").exists()
 
-    again = subprocess.run(
-        command, env={**environment, "FOLD_SECONDS": "0"}, capture_output=True, text=True, check=False, timeout=900
-    )
-    assert again.returncode == 0, again.stderr
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.setenv("FOLD_SECONDS", "0")
+    sweep.main(command[2:])
     # The fold in progress is begun again, the next for the first time, and nothing else is.
     begun = [tuple(line.split()[1:3]) for line in work.read_text().splitlines()]
     assert begun == [(interrupted.name, fold) for fold in ("2", "2", "3")]
-    assert "2 of 2 finished" in again.stdout
+    assert "2 of 2 finished" in capsys.readouterr().out
     assert (interrupted / "attacks" / "summary.json").is_file()
 
 
