@@ -66,7 +66,8 @@ def interval(number, recordings, counts=None, area=False, folds=None):
     m = kish(counts)
     if folds is not None:
         of_folds = [kish(np.unique(places[folds == fold], return_counts=True)[1]) for fold in set(folds)]
-        m = min(m, len(of_folds) * min(of_folds))
+        # Of fewer than eight recordings on a fold the variance is not known.
+        m = min(m, (len(of_folds) if min(of_folds) >= 8 - 1e-9 else 1) * min(of_folds))
     if m < 10 - 1e-9:
         return None, None, "fewer than 10 recordings"
     p = number(np.ones(len(places)))
