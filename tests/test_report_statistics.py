@@ -16,7 +16,8 @@ from reporting.association import Point, associate, paper_points, stratified_per
 from reporting.claims.accuracy import accuracy_findings
 from reporting.claims.accuracy_vs_robustness import relation_findings
 from reporting.claims.claim import Claim
-from reporting.claims.cost import cost_findings, cost_ratio
+from reporting.claims.cost import cost_findings
+from reporting.claims.cost_ratio import cost_ratio
 from reporting.claims.models import model_findings
 from reporting.claims.transfer import transfer_findings
 from reporting.estimates import Estimate, attack_auc, six_cost

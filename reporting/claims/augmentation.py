@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from reporting.claims.claim import Claim, Finding, beside, of_equal_subsets
-from reporting.claims.cost import folds_in_words, geometric_mean
+from reporting.claims.cost_ratio import folds_in_words, geometric_mean
 from reporting.names import CORPUS_NAMES, NAMES
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of

@@ -7,7 +7,7 @@ import torch
 
 from metrics.intervals import Recordings, rate_interval
 from reporting.claims.claim import Claim, Finding
-from reporting.claims.cost import shares_recordings
+from reporting.claims.cost_ratio import shares_recordings
 from reporting.controls import WAVEFORM
 from reporting.estimates import Estimate
 from reporting.names import CORPUS_NAMES
