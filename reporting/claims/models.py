@@ -145,10 +145,8 @@ def _highest_rate(slices: list[Slice], ours: str, missing: str) -> Finding:
     nets = {net for net, _ in estimates}
     whole = nets == set(NETS)
     verdict = _every([(one.both, one.refutes) for one in estimates.values()], whole=whole)
-    if (
-        verdict == "undecided"
-        and _every([(one.alone, one.refutes) for one in estimates.values()], whole=whole) != verdict
-    ):
+    for_these = _every([(one.alone, one.refutes) for one in estimates.values()], whole=whole)
+    if verdict == "undecided" and for_these != "undecided":
         verdict = "for these models only"
     parts = [
         f"{NAMES[name]}, {representation}: the lowest lower end of {len(nets)} of {len(NETS)} nets",
