@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -63,6 +64,25 @@ def test_committed_cells_are_those_of_the_committed_rows(kind):
     for file in files:
         now = json.loads(json.dumps(plain_numbers(SUMMARIES[kind](pd.read_parquet(file.parent / "rows.parquet")))))
         assert same(json.loads(file.read_text(encoding="utf-8"))["cells"], now), file
+
+
+def test_what_cwa_loses_on_quiet_clips_is_what_the_text_says():
+    text = (RESULTS / "sound" / "README.md").read_text(encoding="utf-8")
+    said = text[text.index("**Decibels of CWA") : text.index("So CWA's columns")]
+    found = []
+    for name in ("esc10-stft-sample_rate-8000", "esc10-mfcc", "esc10-dwt"):
+        rows = pd.read_parquet(RESULTS / "records" / name / "attacks-sound" / "outcomes.parquet")
+        rows = rows[rows["success"] > 0]
+        deepfool = rows[rows["attack"] == "deepfool"]
+        cwa = rows[rows["attack"] == "cwa"]
+        cwa = cwa[cwa["budget_index"] == cwa["budget_index"].max()]
+        both = deepfool.merge(cwa, on=["fold", "clip"], suffixes=("", "_cwa"))
+        # The level of a clip in dBFS is its SNR plus the level of the change, over 40,000 samples.
+        quiet = 20 * np.log10(both["l2"]) + both["snr_db"] - 10 * np.log10(40_000) < -30
+        louder = both["snr_db"] - both["snr_db_cwa"]
+        found.append((louder[quiet].median(), louder[~quiet].median()))
+    quiet, others = ([f"{value:.1f}" for value in values] for values in zip(*found, strict=True))
+    assert re.findall(r"\d+\.\d", said) == quiet + others
 
 
 def test_committed_records_name_no_folder_of_one_machine():
