@@ -244,7 +244,8 @@ class TrainCLI(LightningCLI):
         """
         self.check_flags()
         refuse_deletion_by_many(self.settings["overwrite"])
-        self.device = device(check_trainer(self.settings["trainer"]))
+        trainer = check_trainer(self.settings["trainer"])
+        self.device, self.processes = device(trainer), trainer.world_size
 
     def check_flags(self) -> None:
         """Check the flags on their own.

@@ -82,7 +82,10 @@ def train(args: Sequence[str] | None) -> RunSummary | RetestRecord:
         for fold in pending:
             # Other commands may train other folds of the run meanwhile, but not this one.
             with of_all_processes(alone_in(run.fold(fold))):
-                if architecture in BASELINES:
+                # Processes of one Trainer might look at different moments; together they train the fold again.
+                if cli.processes == 1 and run.record(fold) is not None:
+                    progress.leave_out(fold)
+                elif architecture in BASELINES:
                     train_baseline(cli.build_data(fold), validation)
                 elif cli.settings["trainer"]["max_epochs"] == 0:
                     import_fold(cli, fold, validation)

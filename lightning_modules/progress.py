@@ -49,7 +49,7 @@ class CrossValidationProgress(Progress):
 
     def __init__(self, folds: list[int], console: Console | None = None) -> None:
         super().__init__(console)
-        self.folds = folds
+        self.folds = list(folds)
         self.done = 0
         self.one_fold = self.display.add("fold")
         self.all_folds = self.display.add(f"all {len(folds)} folds") if len(folds) > 1 else None
@@ -100,6 +100,10 @@ class CrossValidationProgress(Progress):
         """End a fold."""
         self.done += 1
         self.display.stop()
+
+    def leave_out(self, fold: int) -> None:
+        """Do not wait for a fold that another command has finished meanwhile."""
+        self.folds.remove(fold)
 
     def time_left(self, trainer: Trainer) -> str:
         """Time that this fold and all folds still need at the pace of this fold so far, if none stops early."""

@@ -16,6 +16,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 import train
 from classifiers.baselines import load_baseline
+from commands import train_command
 from commands.errors import UsageError, run_command
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
@@ -106,6 +107,21 @@ def test_a_cross_validation_writes_what_the_contract_says_and_nothing_else(small
     assert other["split"] == "random"
     assert other["n_test"] == 30
     assert other["n_seen"] > 0
+
+
+def test_a_fold_that_another_command_finished_meanwhile_is_not_trained_again(small, tmp_path, monkeypatch):
+    train_fold, trained = train_command.train_fold, []
+
+    def and_another_command(cli, fold, *more):
+        trained.append(fold)
+        train_fold(cli, fold, *more)
+        if trained == [1]:
+            train.main([*small, "--name", "run", "--folds", "2"])
+
+    monkeypatch.setattr(train_command, "train_fold", and_another_command)
+    summary = train.main([*small, "--name", "run", "--folds", "1,2,3"])
+    assert trained == [1, 2, 3]
+    assert [row["fold"] for row in summary["folds"]] == [1, 2, 3]
 
 
 def test_a_checkpoint_says_by_itself_how_its_data_are_rebuilt(small, tmp_path):
