@@ -30,12 +30,13 @@ def run_scalar_test(flags: ScalarFlags) -> dict[str, dict[str, Any]]:
     summaries = {}
     for run in named_runs(flags.checkpoints, flags.folds):
         folds = folds_of(run, flags, SPACES[flags.space])
+        # Before the folder is opened, which --overwrite empties.
+        if not any(len(fooling_rows(fold)) for fold in folds):
+            raise UsageError(f"expected adversarials of {run.name} that fool it, found none")
         store = RowStore(run.path / SPACES[flags.space].beside("scalar-test"), KEY)
         with store.alone():
             open_store(store, folds, flags, flags.seed)
             rows = scalar_rows(folds, store, seed=flags.seed)
-            if not len(rows):
-                raise UsageError(f"expected adversarials of {run.name} that fool it, found none")
             cells = summarise_scalars(rows)
             summaries[run.name] = store.write_summary(summary_of(folds, cells))
         show(run.name, cells, store)
@@ -55,8 +56,7 @@ def scalar_rows(folds: Sequence[StoredFold], store: RowStore, *, seed: int = 0) 
     there = set(map(tuple, done[["fold", "attack", "clip"]].to_numpy().tolist())) if len(done) else set()
     pending, fooling = [], {}
     for fold in folds:
-        # Of an attack on several targets, the adversarial that is kept may be one that does not fool.
-        fooled = fold.outcomes[fold.outcomes["prediction"] != fold.outcomes["label"]]
+        fooled = fooling_rows(fold)
         for (attack, clip), rows in fooled.groupby(["attack", "clip"], sort=False):
             fooling[fold.fold, attack, clip] = rows.sort_values("budget_index")
         clips = fooled[["attack", "clip"]].drop_duplicates().groupby("attack", sort=False)["clip"]
@@ -68,6 +68,11 @@ def scalar_rows(folds: Sequence[StoredFold], store: RowStore, *, seed: int = 0) 
         return _of_clip(fold, attack, clip, fooling[fold.fold, attack, clip], seed)
 
     return store_rows("scalar test", pending, store, rows_of_clip)
+
+
+def fooling_rows(fold: StoredFold) -> pd.DataFrame:
+    """The outcomes whose kept adversarial fools: of an attack on several targets it may be one that does not."""
+    return fold.outcomes[fold.outcomes["prediction"] != fold.outcomes["label"]]
 
 
 def _of_clip(fold: StoredFold, attack: str, clip: int, rows: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import torch
 import attack
 import scalar_test as scalar_command
 from attacks.scalar_test import GAINS_DB, draw_scalars, scalar_test
+from commands.errors import UsageError
 from tests.trained_run_fixture import write_trained_run
 
 
@@ -78,12 +79,11 @@ def test_stored_adversarials_are_multiplied_as_maps_and_as_sounds(tmp_path):
     budgets = tmp_path / "budgets.yaml"
     budgets.write_text("fgsm: {delta: [0.02, 0.3]}\n")
     common = ["--checkpoints", str(run), "--data.cache_dir", str(tmp_path / "cache")]
-    attack.main(
-        [
-            *(*common, "--attacks", "fgsm", "--budgets", str(budgets), "--save-adversarials", "--clips", "12"),
-            *("--wandb.mode", "disabled", "--trainer.accelerator", "cpu"),
-        ]
-    )
+    attacked = [
+        *(*common, "--attacks", "fgsm", "--budgets", str(budgets), "--save-adversarials", "--clips", "12"),
+        *("--wandb.mode", "disabled", "--trainer.accelerator", "cpu"),
+    ]
+    attack.main(attacked)
     summary = scalar_command.main([*common, "--device", "cpu"])["tones"]
     rows = pd.read_parquet(run / "scalar-test" / "rows.parquet")
     assert set(rows["input"]) == {"map", "sound"}
@@ -103,3 +103,9 @@ def test_stored_adversarials_are_multiplied_as_maps_and_as_sounds(tmp_path):
     # A second call computes nothing anew.
     again = scalar_command.main([*common, "--device", "cpu"])["tones"]
     assert again["cells"] == summary["cells"]
+    # Where nothing fools there is nothing to multiply, and what was there before stays.
+    budgets.write_text("fgsm: {delta: [1.0e-6]}\n")
+    attack.main([*attacked, "--overwrite"])
+    with pytest.raises(UsageError, match="expected adversarials of tones that fool it, found none"):
+        scalar_command.main([*common, "--device", "cpu", "--overwrite"])
+    pd.testing.assert_frame_equal(pd.read_parquet(run / "scalar-test" / "rows.parquet"), rows)
