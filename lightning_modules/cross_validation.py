@@ -140,7 +140,7 @@ class CrossValidation(Callback):
             The part of :class:`storage.summaries.FoldRecord` that describes the test: the fold's number, accuracy,
             scores of :func:`~metrics.classification.class_scores`, sizes of the parts (the test part in files and in
             clips, the others in clips), leakage and whether recordings are known, whether a fold was held out for
-            validation, which epoch's weights were kept, and the path of the checkpoint.
+            validation, which epoch's weights were kept, the path of the checkpoint, and the commit of the program.
         """
         table, split = data.table, data.split
         tested = np.asarray(clips, dtype=np.int64)
@@ -171,6 +171,7 @@ class CrossValidation(Callback):
             "validation": data.validation,
             "weights": self._weights(data),
             "checkpoint": str(self.run.checkpoint(data.fold).relative_to(self.run.path)),
+            "git_commit": git_commit(),
         }
 
     def _weights(self, data: SoundDataModule) -> str:

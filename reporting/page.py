@@ -31,6 +31,7 @@ from reporting.tables.decibels import sound_attacks_table, sound_differences_tab
 from reporting.tables.formats import write_table
 from reporting.tables.paper_tables import overview, paper_table, setting_table
 from reporting.tables.plain import PlainTable, association_table, claims_table
+from reporting.tables.provenance import provenance_table
 from reporting.tables.sound import fragility_table, round_trip_table, scalar_table, sound_transfer_table
 from reporting.tables.table import Table
 from reporting.tables.transfer import transfer_table
@@ -135,6 +136,7 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
     plain = [claims_table(findings), association_table(tests)]
     plain += [setting_differences_table(selection, accuracies), run_differences_table(selection.found, accuracies)]
     plain += [leakage_table(selection), trust_table(selection), deviations_table(selection)]
+    plain += [provenance_table(selection.found)]
     plain += [sound_attacks_table(selection.found), sound_differences_table(selection.found)]
     plain += [round_trip_table(selection.found)]
     plain += [fragility_table(selection.found), scalar_table(selection.found), sound_transfer_table(selection.found)]

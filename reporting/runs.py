@@ -9,11 +9,14 @@ from typing import Any, TypedDict, cast
 
 from reporting.identity import settings_of, training_of
 from storage import DataError, in_this_version, read_json
+from storage.provenance import makers_in
+from storage.space import MAP, SOUND
 from storage.summaries import (
     AttackNumbers,
     AttackSummary,
     BudgetNumbers,
     CheckRecord,
+    Maker,
     MeanNumbers,
     RunSummary,
     SixNumbers,
@@ -84,6 +87,7 @@ class AttackResults:
         budgets: one row per fold, attack and budget: fooling rate, target rate, median sizes and cost.
         recordings: number of distinct recordings of the clips of S; None if an earlier version did not record it.
         space: what the attacks perturb, ``map`` or ``sound``.
+        made_by: by attack, each commit and set of versions that attacked clips with it.
     """
 
     profile: str
@@ -99,6 +103,7 @@ class AttackResults:
     budgets: list[FoldBudget] = field(default_factory=list, repr=False)
     recordings: int | None = None
     space: str = "map"
+    made_by: dict[str, list[Maker]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,8 @@ class Run:
             ``augmentation``; ``instance_norm`` only if it is on.
         seed: seed of the training.
         summary: content of ``summary.json``.
-        attacks: results of the attacks; None if it was not attacked.
+        attacks: results of the attacks on its maps; None if they were not attacked.
+        sound_attacks: results of the attacks on sounds through it; None if there are none.
         transfers: entries of every ``transfer/*/summary.json``, each with its ``profile`` and the ``file`` of the rows,
             one per clip, from which it was computed.
         training: all other settings that determine the run: how it was trained, and on which data.
@@ -130,6 +136,7 @@ class Run:
     attacks: AttackResults | None = field(repr=False)
     transfers: list[CarriedCell] = field(repr=False)
     training: dict[str, Any] = field(default_factory=dict, repr=False)
+    sound_attacks: AttackResults | None = field(default=None, repr=False)
 
     @property
     def representation(self) -> str:
@@ -184,7 +191,7 @@ def read_run(path: Path, name: str | None = None) -> Run:
         found = in_this_version(found, path / "summary.json", REMEDY)
     summary = cast(RunSummary, found)
     try:
-        attacks = path / "attacks" / "summary.json"
+        attacks, sound_attacks = (_attacks_in(path / space.folder) for space in (MAP, SOUND))
         return Run(
             name=name or path.name,
             path=path,
@@ -194,7 +201,8 @@ def read_run(path: Path, name: str | None = None) -> Run:
             training=training_of(summary),
             seed=summary["seed"],
             summary=summary,
-            attacks=_attack_results(cast(AttackSummary, _current(attacks))) if attacks.is_file() else None,
+            attacks=attacks,
+            sound_attacks=sound_attacks,
             transfers=[row for file in sorted(path.glob("transfer/*/summary.json")) for row in _transfer_rows(file)],
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -215,6 +223,11 @@ def _run_folders(folder: Path) -> Iterator[Path]:
             folders[:] = [name for name in folders if name not in SKIPPED and not FOLD_OR_HIDDEN.fullmatch(name)]
 
 
+def _attacks_in(folder: Path) -> AttackResults | None:
+    file = folder / "summary.json"
+    return _attack_results(cast(AttackSummary, _current(file))) if file.is_file() else None
+
+
 def _attack_results(summary: AttackSummary) -> AttackResults:
     checks = summary.get("checks") or []
     failed = [check for check in checks if not check["passed"]]
@@ -232,6 +245,7 @@ def _attack_results(summary: AttackSummary) -> AttackResults:
         budgets=[_fold_budget(row) for row in summary["budgets"]],
         recordings=summary.get("recordings"),
         space=str(summary.get("space", "map")),
+        made_by=makers_in(summary),
     )
 
 

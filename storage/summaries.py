@@ -34,6 +34,9 @@ class FoldRecord(TypedDict):
     epochs: Annotated[int | None, "epochs trained; null for an SVM or a random forest", "epochs"]
     seconds: Annotated[float, "training time, interrupted sessions included", "s"]
     parameters: Annotated[int, "trainable parameters", "count"]
+    git_commit: NotRequired[
+        Annotated[str | None, "commit of the program that tested the fold, with `+changes` if files differed from it"]
+    ]
 
 
 class RunSummary(TypedDict):
@@ -63,8 +66,7 @@ class RunSummary(TypedDict):
     versions: Annotated[dict[str, str], "versions of the packages with which the summary was written"]
     git_commit: Annotated[
         str | None,
-        "commit of the program that wrote the summary, with `+changes` if files differed from it; folds that an "
-        "earlier command trained may be of another",
+        "commit of the program that wrote the summary; each fold's record has that of the fold",
     ]
     recipe: Annotated[dict[str, Any], "settings of `data` and `model` from which the run is rebuilt"]
     training: Annotated[dict[str, Any], "settings of the training: epochs, batch size, precision and others"]

@@ -21,7 +21,8 @@ from reporting.runs import read_run, read_runs
 from reporting.selection import select_runs
 from reporting.studies import STUDIES, slice_of
 from reporting.tables.paper_tables import paper_table
-from reporting.tables.trust import run_deviations
+from reporting.tables.provenance import provenance_table
+from reporting.tables.trust import run_deviations, trust_table
 from reporting.transfers import transfers_of
 from storage import DataError
 
@@ -376,3 +377,56 @@ def test_an_untouched_corpus_of_its_own_has_rows_too(tmp_path):
     table = paper_table(2, select_runs(read_runs(tmp_path)), Accuracies())
     assert [row.runs for row in table.rows if row.labels == ("synthetic", "1,024")] == [("demo",)]
     assert len(table.rows) == 12
+
+
+def edit(file, change, to=None):
+    content = json.loads(file.read_text())
+    change(content)
+    to = to or file
+    to.parent.mkdir(exist_ok=True)
+    to.write_text(json.dumps(content))
+
+
+def test_checks_of_attacks_on_sounds_are_listed_beside_those_on_maps(tmp_path):
+    path = write_run(tmp_path, "run", STFT, attacks=("fgsm",))
+
+    def of_sounds(summary):
+        summary["space"] = "sound"
+        summary["checks"] = [{**check, "passed": True} for check in summary["checks"]] * 2
+
+    edit(path / "attacks" / "summary.json", of_sounds, path / "attacks-sound" / "summary.json")
+    table = trust_table(select_runs(read_runs(tmp_path)))
+    assert [row[:5] for row in table.rows] == [
+        ("run", "map", "1 of 2", "failed", "soft"),
+        ("run", "sound", "4 of 4", "all hold", ""),
+    ]
+    assert [row[1:4] for row in table.plain_rows] == [("map", 1, 2), ("sound", 4, 4)]
+
+
+def test_every_result_names_the_commit_that_computed_it(tmp_path):
+    path = write_run(tmp_path, "run", STFT, folds=(1, 2, 3), attacks=("fgsm", "cwa"))
+    one, two = "1" * 40, "2" * 40
+
+    def trained(summary):
+        summary["versions"] = {"torch": "2.9"}
+        for record, commit in zip(summary["folds"], (one, one, None), strict=True):
+            record["git_commit"] = commit
+
+    def attacked(summary):
+        first = {"git_commit": one, "versions": {"torch": "2.8"}}
+        then = {"git_commit": f"{two}+changes", "versions": {"torch": "2.9"}, "folds": [2, 3]}
+        # An entry instead of a list is that of an earlier version; the checks' own attack goes without saying.
+        summary["made_by"] = {"fgsm": [first, then], "cwa": first, "check_unbounded": [then]}
+
+    edit(path / "summary.json", trained)
+    edit(path / "attacks" / "summary.json", attacked)
+    tested = {"schema_version": 3, "checkpoints": {"2": "-", "1": "-"}, "git_commit": two, "versions": {}}
+    (path / "scalar-test-sound").mkdir()
+    (path / "scalar-test-sound" / "summary.json").write_text(json.dumps(tested))
+    assert provenance_table(read_runs(tmp_path)).rows == (
+        ("run", "training and test", "1, 2", "1111111", "2.9"),
+        ("run", "training and test", "3", "not recorded", "2.9"),
+        ("run", "attacks on maps: FGSM, CWA", "not recorded", "1111111", "2.8"),
+        ("run", "attacks on maps: FGSM", "2, 3", "2222222+changes", "2.9"),
+        ("run", "scalar test (sounds)", "1, 2", "2222222", "not recorded"),
+    )

@@ -41,19 +41,21 @@ SHOWN_CHECKS = 200
 
 @dataclass(frozen=True)
 class CheckSummary:
-    """Trust checks of one run: how many hold, and the records of those that do not."""
+    """Trust checks of the attacks on one run's maps or sounds: how many hold, and the records of the others."""
 
     run: str
+    space: str
     passed: int
     failed: list[CheckRecord]
 
 
 def trust_checks(selection: Selection) -> list[CheckSummary]:
-    """The checks of every attacked run, those with a failed hard check first."""
-    summaries = [
-        CheckSummary(run.name, run.attacks.checks_passed, run.attacks.checks) for run in selection.runs if run.attacks
-    ]
-    return sorted(summaries, key=lambda summary: (-_hard(summary), -len(summary.failed), summary.run))
+    """The checks of every attacked run, on maps and on sounds, those with a failed hard check first."""
+    attacked = [(run.name, run.attacks) for run in selection.runs]
+    # The tables of sounds have every run.
+    attacked += [(run.name, run.sound_attacks) for run in selection.found]
+    summaries = [CheckSummary(name, one.space, one.checks_passed, one.checks) for name, one in attacked if one]
+    return sorted(summaries, key=lambda one: (-_hard(one), -len(one.failed), one.run, one.space))
 
 
 def leakage(selection: Selection) -> list[tuple[str, str, float]]:
@@ -121,36 +123,30 @@ def leakage_table(selection: Selection) -> PlainTable:
 
 
 def trust_table(selection: Selection) -> PlainTable:
-    """The table of trust checks: one row per failed check, and one per attacked run that passed all."""
-    rows = []
+    """The table of trust checks: one row per failed check, and one per attacked run and space that passed all."""
+    rows, plain = [], []
     for summary in trust_checks(selection):
-        total = f"{summary.passed} of {summary.passed + len(summary.failed)}"
-        if not summary.failed:
-            rows.append((summary.run, total, "all hold", "", "", "", ""))
-        for check in summary.failed:
-            verdict = "not judged" if check["passed"] is None else "failed"
-            place = f"fold {check['fold']}" + (f", {check['attack']}" if check["attack"] else "")
-            rows.append(
-                (
-                    summary.run,
-                    total,
-                    verdict,
-                    check["kind"],
-                    check["name"],
-                    place,
-                    f"{check['found']}; {check['remedy']}",
-                )
-            )
-    totals = {one.run: (one.passed, one.passed + len(one.failed)) for one in trust_checks(selection)}
+        total = summary.passed + len(summary.failed)
+        place = (summary.run, summary.space)
+        found = [("all hold", "", "", "", "")] if not summary.failed else [_failure(check) for check in summary.failed]
+        rows += [(*place, f"{summary.passed} of {total}", *one) for one in found]
+        plain += [(*place, summary.passed, total, *one) for one in found]
+    kinds = ("result", "kind", "check", "where", "what was found, and what to do")
     return PlainTable(
         "trust_checks",
         "Can the attacks be trusted?",
         "Hard checks must hold for every clip and any classifier; soft ones have a tolerance of 2 % or one clip.",
-        ("run", "checks that hold", "result", "kind", "check", "where", "what was found, and what to do"),
+        ("run", "attacked", "checks that hold", *kinds),
         tuple(rows),
-        ("run", "checks that hold", "checks", "result", "kind", "check", "where", "what was found, and what to do"),
-        tuple((row[0], *totals[row[0]], *row[2:]) for row in rows),
+        ("run", "attacked", "checks that hold", "checks", *kinds),
+        tuple(plain),
     )
+
+
+def _failure(check: CheckRecord) -> tuple[str, str, str, str, str]:
+    verdict = "not judged" if check["passed"] is None else "failed"
+    place = f"fold {check['fold']}" + (f", {check['attack']}" if check["attack"] else "")
+    return verdict, check["kind"], check["name"], place, f"{check['found']}; {check['remedy']}"
 
 
 def deviations_table(selection: Selection) -> PlainTable:
