@@ -17,6 +17,7 @@ from reporting.figures.curves import cost_curves, security_curves
 from reporting.figures.figure import ReportFigure
 from reporting.figures.paper_figures import study_figure
 from reporting.figures.sound_curves import sound_curves
+from reporting.figures.sound_pairs import PICTURE_COLOURS, pair_figure
 from reporting.figures.spectrograms import spectrogram_figure
 from reporting.names import NAMES
 from reporting.own_runs import OwnRun, ends_in_percent, in_percent, own_runs, run_tables
@@ -64,7 +65,7 @@ class PageContent:
         paper_figures: counterparts of the paper's figures.
         findings: judged claims.
         plain: claims, differences, tests, leakage, checks and deviations by key.
-        sounds: pairs of sounds to listen to.
+        sounds: pairs of sounds to listen to, each with its spectrograms and their PNG.
         sound_curves: fooling against SNR, of attacks on sounds.
     """
 
@@ -78,7 +79,7 @@ class PageContent:
     paper_figures: Sequence[Drawn]
     findings: Sequence[Finding]
     plain: dict[str, PlainTable]
-    sounds: Sequence[SoundPair]
+    sounds: Sequence[tuple[SoundPair, ReportFigure, bytes]]
     sound_curves: Drawn
 
 
@@ -142,6 +143,7 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
     plain += [fragility_table(selection.found), scalar_table(selection.found), sound_transfer_table(selection.found)]
     own_figures = [spectrogram_figure(selection, label), security_curves(selection), cost_curves(selection)]
     of_sounds = sound_curves(selection.found)
+    of_pairs = [(pair, pair_figure(pair)) for pair in sound_pairs(selection.found)]
     paper_figures = [study_figure(key, selection, accuracies) for key in FIGURES]
     paper_figures.append(association_figure(selection, paper, ours))
     for table in (*tables, *more, every):
@@ -160,7 +162,7 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
         [(figure, *figure.write(output / "figures")) for figure in paper_figures],
         findings,
         by_key,
-        sound_pairs(selection.found),
+        [(pair, figure, figure.png(PICTURE_COLOURS)) for pair, figure in of_pairs],
         (of_sounds, *of_sounds.write(output / "figures")),
     )
     write_page(content, output / "index.html")

@@ -8,7 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import soundfile
+from numpy.typing import NDArray
 
 from metrics.attack_summary import CHECK
 from metrics.finished_rows import whole_attacks, without_silence
@@ -16,7 +19,7 @@ from reporting.runs import REMEDY, Run
 from storage import DataError
 from storage.attack_store import AttackStore
 from storage.rows import read_rows
-from storage.space import SOUND
+from storage.space import MAP, SOUND, Space
 
 MOST_PAIRS = 6
 LARGEST_BYTES = 2_000_000
@@ -75,6 +78,7 @@ class SoundPair:
         run: name of the run.
         clip: name of the clip.
         attack: name of the attack.
+        space: what was attacked, the sound itself or the map that the adversarial sound was made from.
         clean: WAV file of the clean clip.
         adversarial: WAV file of the adversarial.
         seconds: length of the shorter file in seconds.
@@ -83,9 +87,28 @@ class SoundPair:
     run: str
     clip: str
     attack: str
+    space: Space
     clean: Path
     adversarial: Path
     seconds: float
+
+    def read(self) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        """The samples of both files, as far as the shorter one goes.
+
+        Returns:
+            The clean and the adversarial sound, each ``(time,)``, full scale is [-1, 1]; and the sample rate in Hz.
+
+        Raises:
+            DataError: if a file cannot be read or is empty, or the two are not mono at one sample rate.
+        """
+        (clean, rate), (adversarial, other) = (_samples(file) for file in (self.clean, self.adversarial))
+        if rate != other:
+            raise DataError(
+                f"expected one sample rate in {self.clean} and {self.adversarial}, found {rate} and {other} Hz; run "
+                "their command again"
+            )
+        shared = min(len(clean), len(adversarial))
+        return clean[:shared], adversarial[:shared], rate
 
 
 def sound_pairs(runs: Sequence[Run]) -> list[SoundPair]:
@@ -102,7 +125,8 @@ def sound_pairs(runs: Sequence[Run]) -> list[SoundPair]:
 
 
 def _pairs_of(run: Run) -> Iterator[SoundPair]:
-    for places in (_attacked(run.path / SOUND.folder / "sounds"), _of_maps(run.path / "round-trip" / "sounds")):
+    attacked = _attacked(run.path / SOUND.folder / "sounds")
+    for space, places in ((SOUND, attacked), (MAP, _of_maps(run.path / "round-trip" / "sounds"))):
         heard: set[str] = set()
         for _, attack, _, clip, clean, adversarial in sorted(places):
             if attack in heard or attack.startswith(CHECK) or not clean.is_file():
@@ -111,7 +135,7 @@ def _pairs_of(run: Run) -> Iterator[SoundPair]:
                 continue
             heard.add(attack)
             seconds = min(_seconds(clean), _seconds(adversarial))
-            yield SoundPair(run.name, clip, attack, clean, adversarial, seconds)
+            yield SoundPair(run.name, clip, attack, space, clean, adversarial, seconds)
 
 
 Place = tuple[str, str, int, str, Path, Path]
@@ -143,3 +167,13 @@ def _seconds(path: Path) -> float:
             return file.getnframes() / file.getframerate()
     except (OSError, EOFError, wave.Error) as error:
         raise DataError(f"expected a WAV file in {path}, found {error}; run its command again") from error
+
+
+def _samples(path: Path) -> tuple[NDArray[np.float64], int]:
+    try:
+        samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"expected a WAV file in {path}, found {error}; run its command again") from error
+    if samples.shape[0] == 0 or samples.shape[1] != 1:
+        raise DataError(f"expected samples of one channel in {path}, found {samples.shape}; run its command again")
+    return samples[:, 0], int(rate)

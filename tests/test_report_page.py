@@ -259,6 +259,15 @@ def test_every_table_and_figure_explains_itself(page):
     assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(headings))
 
 
+def test_a_pair_of_sounds_has_its_spectrograms_beside_its_players(page):
+    text = page.read_text(encoding="utf-8")
+    (pair,) = re.findall(r"<figure>(.*?)</figure>", text.split('<div class="sounds">')[1], flags=re.DOTALL)
+    (alt,) = re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]*)"', pair)
+    assert "clean silent; adversarial silent; change silent" in alt
+    assert pair.count("<audio controls") == 2
+    assert "<figcaption>1-dog-A-0, CWA on the map, 1.5 s, unchanged (run dwt)</figcaption>" in pair
+
+
 def contrast(first, second):
     """Ratio of WCAG 2.1 of two colours in hexadecimal."""
 

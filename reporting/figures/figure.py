@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from storage import write_atomically, write_text
 
@@ -43,15 +44,20 @@ class ReportFigure:
     commands: tuple[str, ...] = ()
     why: str = ""
 
-    def png(self) -> bytes:
-        """The drawing as PNG; empty without one."""
+    def png(self, colours: int | None = None) -> bytes:
+        """The drawing as PNG; empty without one.
+
+        Args:
+            colours: size of a palette, at most 256, which makes the file of a drawing with few colours several times
+                smaller; by default every colour is kept.
+        """
         if self.drawing is None:
             return b""
         file = io.BytesIO()
         _lay_out(self.drawing)
         # Without the program's version, so that the same numbers give the same file.
         self.drawing.savefig(file, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-        return file.getvalue()
+        return file.getvalue() if colours is None else _with_palette(file, colours)
 
     def pdf(self) -> bytes:
         """The drawing as PDF with TrueType fonts, which journals require; empty without one."""
@@ -90,6 +96,14 @@ class ReportFigure:
             for suffix in ("png", "pdf", "csv"):
                 (folder / f"{self.key}.{suffix}").unlink(missing_ok=True)
         return png, pdf
+
+
+def _with_palette(png: io.BytesIO, colours: int) -> bytes:
+    file = io.BytesIO()
+    with Image.open(png) as image:
+        # Maximum coverage keeps rare colours, such as those of a quiet change, where others merge them.
+        image.convert("RGB").quantize(colours, method=Image.Quantize.MAXCOVERAGE).save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def _lay_out(figure: Figure) -> None:
