@@ -39,6 +39,22 @@ def test_committed_results_are_those_of_the_committed_rows(made, folder):
         assert cells(file) == [[near(one) for one in row] for row in cells(now[name])], name
 
 
+def test_the_committed_page_has_sounds_of_the_embedded_corpus_only_and_no_path_of_a_machine():
+    file = RESULTS / "demo" / "index.html"
+    assert [one.name for one in file.parent.iterdir()] == [file.name]
+    text = file.read_text(encoding="utf-8")
+    assert len(text) < 1_600_000
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1])
+    assert {run["corpus"] for run in data["runs"]} == {"synthetic"}
+    pairs = re.findall(r"<figure>(.*?)</figure>", text, re.DOTALL)
+    assert len(pairs) == 4
+    # Names of embedded clips; sources are numbered from 1000.
+    assert all(re.search(r"<figcaption>[1-5]-\d{4,5}-[A-D]-\d, ", pair) for pair in pairs)
+    assert all((pair.count("data:image/png"), pair.count("data:audio/wav")) == (1, 2) for pair in pairs)
+    assert text.count("data:audio/") == 8
+    assert not re.search(r"(?<![\w.)])/(?:work|root|home|tmp|Users|mnt)/", re.sub(r"base64,[^\"]*", "", text))
+
+
 @pytest.mark.parametrize(
     "file", sorted((RESULTS / "records").glob("*/attacks*/summary.json")), ids=lambda file: file.parts[-3]
 )
