@@ -15,6 +15,7 @@ from reporting.claims.claim import Finding
 from reporting.figures.association import MEASURES, association_figure
 from reporting.figures.curves import cost_curves, security_curves
 from reporting.figures.figure import ReportFigure
+from reporting.figures.fragility_curves import fragility_curves
 from reporting.figures.paper_figures import study_figure
 from reporting.figures.sound_curves import sound_curves
 from reporting.figures.sound_pairs import PICTURE_COLOURS, pair_figure
@@ -67,6 +68,7 @@ class PageContent:
         plain: claims, differences, tests, leakage, checks and deviations by key.
         sounds: pairs of sounds to listen to, each with its spectrograms and their PNG.
         sound_curves: fooling against SNR, of attacks on sounds.
+        fragility_curves: what disturbances leave of the fooling.
     """
 
     selection: Selection
@@ -81,6 +83,7 @@ class PageContent:
     plain: dict[str, PlainTable]
     sounds: Sequence[tuple[SoundPair, ReportFigure, bytes]]
     sound_curves: Drawn
+    fragility_curves: Drawn
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
     plain += [round_trip_table(selection.found)]
     plain += [fragility_table(selection.found), scalar_table(selection.found), sound_transfer_table(selection.found)]
     own_figures = [spectrogram_figure(selection, label), security_curves(selection), cost_curves(selection)]
-    of_sounds = sound_curves(selection.found)
+    of_sounds, disturbed = sound_curves(selection.found), fragility_curves(selection.found)
     of_pairs = [(pair, pair_figure(pair)) for pair in sound_pairs(selection.found)]
     paper_figures = [study_figure(key, selection, accuracies) for key in FIGURES]
     paper_figures.append(association_figure(selection, paper, ours))
@@ -164,13 +167,13 @@ def build_report(selection: Selection, output: Path, *, label: int | None = None
         by_key,
         [(pair, figure, figure.png(PICTURE_COLOURS)) for pair, figure in of_pairs],
         (of_sounds, *of_sounds.write(output / "figures")),
+        (disturbed, *disturbed.write(output / "figures")),
     )
     write_page(content, output / "index.html")
     chosen = most_telling(ranked)
     answer = chosen.sentence if chosen else None
-    return Report(
-        output / "index.html", tables, (*own_figures, of_sounds, *paper_figures), by_key, every, tuple(own), answer
-    )
+    figures = (*own_figures, of_sounds, disturbed, *paper_figures)
+    return Report(output / "index.html", tables, figures, by_key, every, tuple(own), answer)
 
 
 def write_page(content: PageContent, path: Path) -> None:
@@ -219,6 +222,7 @@ def write_page(content: PageContent, path: Path) -> None:
         paper_figures=content.paper_figures,
         sounds=content.sounds,
         sound_curves=content.sound_curves,
+        fragility_curves=content.fragility_curves,
         plain=content.plain,
         overview=content.overview,
         overview_open=len(content.overview.rows) < len(content.own),

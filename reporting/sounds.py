@@ -7,6 +7,7 @@ import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from metrics.attack_summary import CHECK
 from metrics.finished_rows import whole_attacks, without_silence
 from reporting.runs import REMEDY, Run
-from storage import DataError
+from storage import DataError, in_this_version, read_json
 from storage.attack_store import AttackStore
 from storage.rows import read_rows
 from storage.space import MAP, SOUND, Space
@@ -68,6 +69,15 @@ def nearest(outcomes: pd.DataFrame) -> pd.DataFrame:
     bounded = outcomes["budget"].map(lambda budget: not RADII.isdisjoint(json.loads(budget)))
     free = outcomes[~bounded.astype(bool)]
     return free[free["budget_index"] == free.groupby("attack")["budget_index"].transform("max")]
+
+
+def stored_cells(run: Run, folder: str) -> list[dict[str, Any]]:
+    """The cells, of each fold and over folds, that a command on stored adversarials left in a folder of a run."""
+    path = run.path / folder / "summary.json"
+    if not path.is_file():
+        return []
+    cells: list[dict[str, Any]] = in_this_version(read_json(path, REMEDY), path, REMEDY)["cells"]
+    return cells
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,23 @@ def test_what_cwa_loses_on_quiet_clips_is_what_the_text_says():
     assert re.findall(r"\d+\.\d", said) == quiet + others
 
 
+def test_what_survives_a_delay_or_noise_is_what_the_text_says():
+    text = (RESULTS.parent / "sounds.md").read_text(encoding="utf-8")
+    highest, lowest, points = map(
+        int, re.findall(r"In every run, .*?(\d+) %\).*?(\d+) %\).*?(\d+) points", text, re.DOTALL)[0]
+    )
+    rows = pd.read_csv(RESULTS / "figures" / "fragility_curves.csv")
+    rows = rows[rows["attacked"] == "sound"]
+    kind, strength = rows["transform"], rows["strength"]
+    said = rows[((kind == "shift") & strength.isin([20, 50])) | ((kind == "noise") & (strength == 30))]
+    assert said.groupby("attack")["run"].nunique().to_dict() == {"bim_b": 4, "deepfool": 4}
+    assert set(said.loc[said["attack"] == "bim_b", "budget"]) == {'{"snr_db": 20, "steps": 20}'}
+    assert round(100 * said.loc[said["attack"] == "deepfool", "survives_high"].max()) == highest < 50
+    assert round(100 * said.loc[said["attack"] == "bim_b", "survives_low"].min()) == lowest > 50
+    whole = rows[(kind == "bits") & (strength == 16)].groupby("run")["clean_accuracy"].first()
+    assert (100 * (said["clean_accuracy"] - said["run"].map(whole))).abs().max() < points
+
+
 def test_committed_records_name_no_folder_of_one_machine():
     texts = {file: file.read_text(encoding="utf-8") for file in (RESULTS / "records").rglob("*.*")
              if file.suffix in {".json", ".yaml", ".csv"}}  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 from reporting.names import NAMES
 from reporting.runs import REMEDY, Run
+from reporting.sounds import stored_cells
 from reporting.tables.plain import PlainTable
 from storage import DataError, in_this_version, read_json
 from storage.space import SOUND, SPACES
@@ -163,12 +164,10 @@ def scalar_table(runs: Sequence[Run]) -> PlainTable:
 def _cells(runs: Sequence[Run], folder: str) -> Iterator[tuple[Run, Mapping[str, Any]]]:
     """The cells over folds of each run that has such a folder of results."""
     for run in runs:
-        path = run.path / folder / "summary.json"
-        if path.is_file():
-            for cell in in_this_version(read_json(path, REMEDY), path, REMEDY)["cells"]:
-                # Those of the scalar test are over folds only.
-                if cell.get("fold") is None:
-                    yield run, cell
+        for cell in stored_cells(run, folder):
+            # Those of the scalar test are over folds only.
+            if cell.get("fold") is None:
+                yield run, cell
 
 
 def shown_budget(cell: Mapping[str, Any]) -> str:
