@@ -251,7 +251,7 @@ def _imported(name: str) -> Callable[..., Tensor]:
         import adv_lib.attacks
     except ImportError as error:
         raise ValueError(
-            f"expected adv-lib for adv_lib.{name}, found: {error}; install it with: pip install '.[adv-lib]'"
+            f"expected adv-lib for adv_lib.{name}, found: {error}; install the extra adv-lib as docs/commands.md says"
         ) from error
     function: Callable[..., Tensor] | None = getattr(adv_lib.attacks, name, None)
     if function is None:
