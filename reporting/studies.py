@@ -256,8 +256,9 @@ def slice_of(study: Study, runs: Iterable[Run], corpus: str, representation: str
     def rank(others: tuple[tuple[str, Any], ...]) -> tuple[int, int, int, str]:
         members = [run for some in groups[others].values() for run in some]
         attacked = sum(run.attacks is not None for run in members)
-        close = sum(usual.get(key, _ABSENT) == value for key, value in others)
-        return -len(groups[others]), -close, -attacked, repr(others)
+        # A setting that is there only where it is on, as instance_norm is, counts as unusual.
+        unusual = sum(usual.get(key, _ABSENT) != value for key, value in others)
+        return -len(groups[others]), unusual, -attacked, repr(others)
 
     chosen = min(groups, key=rank)
     first, apart, more = _by_training(groups[chosen])
