@@ -49,7 +49,7 @@ def sound_attacks_table(runs: Sequence[Run]) -> PlainTable:
         "sound_attacks",
         "Decibels to fool",
         "Attacks on the sound itself, through the representation. SNR: median over the clips that are fooled, of clip "
-        "to change; the lower it is, the louder the change had to be. All clips: the same over all of them, minus "
+        "to change; the lower it is, the louder the change. All clips: the same over all of them, minus "
         "infinity for those that nothing fools, so that runs with unlike shares of fooled clips compare. Brackets: "
         "95 % over recordings, none below ten.",
         ("run", "map", "attack", "budget", "n", *kinds),
