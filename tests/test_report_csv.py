@@ -15,7 +15,7 @@ TEXT = {
     "verdict", "verdict (Holm)", "numbers", "claim", "the paper says", "effect", "n", "how judged", "measure", "split",
     "run", "first run", "second run", "result", "kind", "check", "where", "what", "how", "mother wavelet", "norm",
     "what was found, and what to do", "augmentation", "magnitude", "attack", "budget", "name", "note", "target",
-    "folds", "resize",
+    "folds", "resize", "commit", "PyTorch", "attacked",
 }  # fmt: skip
 """Columns of words; in all others a cell is empty or a number."""
 
