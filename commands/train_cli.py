@@ -1,7 +1,8 @@
 """The command line of train.py: Lightning's own flags, those of the corpora, and those of the cross-validation."""
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from commands.errors import (
 )
 from commands.flags import TrainFlags, check_logger, chosen_folds, require_plain_name
 from commands.outlook import device
-from commands.parser import CHOICES, OneSentenceParser, check_names, reason_of
+from commands.parser import CHOICES, OneSentenceParser, check_names, groups, reason_of
 from commands.train_flags import TRAINER_DEFAULTS
 from commands.trainer import check_trainer
 from datamodules import SoundDataModule
@@ -56,6 +57,18 @@ class TrainParser(OneSentenceParser, LightningArgumentParser):
     """
 
     named: tuple[str, ...] = ()
+
+    def spelt_out(self, arguments: Iterable[str]) -> list[str]:
+        """A command line as jsonargparse writes it; it would pass null to a representation as the word None."""
+        written: list[str] = []
+        for flag, values in groups(super().spelt_out(arguments)):
+            name, equals, value = flag.partition("=")
+            owner, _, setting = name.rpartition(".")
+            if owner == "--data.representation" and ([value] if equals else values) == ["null"]:
+                written.append(f"{owner}={json.dumps({setting: None})}")
+            else:
+                written += [flag, *values] if flag else values
+        return written
 
     def read_config(self, path: Path) -> str:
         """The settings of a file as YAML, if it names nothing that the command line does not."""

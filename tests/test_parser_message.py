@@ -35,6 +35,13 @@ def test_the_sentence_names_the_flag_what_was_expected_and_what_was_got(flags, s
     assert str(refused.value) == sentence
 
 
+@pytest.mark.parametrize("flags", [["--data.representation.resize", "null"], ["--data.representation.resize=null"]])
+def test_null_is_no_word_and_leaves_the_other_settings_of_a_representation(flags):
+    settings = ["--data.representation.n_fft", "512", *flags, "--data.representation.hop_length", "256"]
+    built = TrainCLI(["--data", "ESC10", "--data.representation", "STFT", *settings]).build_data().representation
+    assert (built.n_fft, built.resize, built.hop_length) == (512, None, 256)
+
+
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
