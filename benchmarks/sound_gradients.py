@@ -1,11 +1,13 @@
 """Gradients of loss through representation and classifier on real sound: ``python -m benchmarks.sound_gradients DIR``.
 
 Ten clips of ESC-10 in DIR, one of each class, whole, at 8 kHz, in float64, through an untrained ResNet-18. The
-derivative in a random direction is compared with central differences of six steps, 1e-6 to 1e-11 of the clip's peak, of
-which the best counts: long steps pass kinks (cells at the floor of a map, ReLU), short ones are lost in rounding, and
-where that happens is the clip's own. Noise at -80 dB of full scale is added first, because equal neighbours among
-16-bit samples make wavelet coefficients of zero, where abs(W) has no derivative. Exactly zero gradients are counted on
-the clips as they are, outside stretches of 20 ms in which no sample exceeds two steps of 16 bits.
+derivatives in three random directions are compared with central differences of six steps, 1e-6 to 1e-11 of the clip's
+peak, of which the best counts: long steps pass kinks (cells at the floor of a map, ReLU), short ones are lost in
+rounding, and where that happens is the clip's own. A clip's error is the norm of the three errors over that of the
+three derivatives, because one derivative may be next to zero by cancellation. Noise at -80 dB of full scale is added
+first, because equal neighbours among 16-bit samples make wavelet coefficients of zero, where abs(W) has no derivative.
+Exactly zero gradients are counted on the clips as they are, outside stretches of 20 ms in which no sample exceeds two
+steps of 16 bits.
 """
 
 import sys
@@ -22,6 +24,7 @@ from datamodules import ESC10
 from representations import DWT, MFCC, STFT, LogMel, Representation
 
 SAMPLE_RATE = 8000
+DIRECTIONS = 3
 STEPS = tuple(10.0**-exponent for exponent in range(6, 12))
 STRETCH = SAMPLE_RATE // 50
 SIXTEEN_BITS = 2.0**-15
@@ -59,16 +62,26 @@ def gradients(victim: nn.Module, waveforms: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def relative_errors(victim: nn.Module, waveforms: Tensor, gradient: Tensor, direction: Tensor) -> Tensor:
-    """Distance of the derivative in a direction from the nearest of the central differences, relative, ``(clips,)``."""
-    derivative = (gradient * direction).flatten(1).sum(dim=1)
+def relative_errors(victim: nn.Module, waveforms: Tensor, gradient: Tensor, directions: Tensor) -> Tensor:
+    """Distance of derivatives from the nearest central differences, over their norm, ``(clips,)``.
+
+    Args:
+        victim: from waveforms to logits.
+        waveforms: ``(clips, 1, time)``.
+        gradient: of the loss, with that shape.
+        directions: ``(directions, clips, 1, time)``.
+    """
+    derivatives = (gradient * directions).flatten(2).sum(dim=2)
     peaks = waveforms.abs().amax(dim=2, keepdim=True)
     errors = []
-    for step in STEPS:
-        change = step * peaks * direction
-        difference = losses(victim, waveforms + change) - losses(victim, waveforms - change)
-        errors.append((difference / (2 * step * peaks.flatten()) - derivative).abs())
-    return torch.stack(errors).amin(dim=0) / derivative.abs()
+    for direction, derivative in zip(directions, derivatives, strict=True):
+        distances = []
+        for step in STEPS:
+            change = step * peaks * direction
+            difference = losses(victim, waveforms + change) - losses(victim, waveforms - change)
+            distances.append((difference / (2 * step * peaks.flatten()) - derivative).abs())
+        errors.append(torch.stack(distances).amin(dim=0))
+    return torch.stack(errors).norm(dim=0) / derivatives.norm(dim=0)
 
 
 def zero_share(gradient: Tensor, waveforms: Tensor) -> float:
@@ -84,13 +97,13 @@ def main() -> None:
     clips = one_clip_of_each_class(sys.argv[1])
     generator = torch.Generator().manual_seed(0)
     noisy = clips + 1e-4 * torch.randn(clips.shape, generator=generator, dtype=clips.dtype)
-    direction = torch.randn(clips.shape, generator=generator, dtype=clips.dtype)
+    directions = torch.randn((DIRECTIONS, *clips.shape), generator=generator, dtype=clips.dtype)
     table = Table("representation", "relative error, median", "largest", "zero gradients")
     for name, build in REPRESENTATIONS.items():
         torch.manual_seed(0)
         classifier = build_classifier("resnet18", 10).double().eval()
         victim = SoundVictim(build(), classifier).requires_grad_(False)
-        errors = relative_errors(victim, noisy, gradients(victim, noisy), direction)
+        errors = relative_errors(victim, noisy, gradients(victim, noisy), directions)
         zeros = zero_share(gradients(victim, clips), clips)
         table.add_row(name, f"{float(errors.median()):.1e}", f"{float(errors.max()):.1e}", f"{zeros:.3%}")
     Console().print(table)
