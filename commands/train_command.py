@@ -92,7 +92,10 @@ def train(args: Sequence[str] | None) -> RunSummary | RetestRecord:
                 else:
                     train_fold(cli, fold, run, [validation, progress])
     summary = validation.write_summary(data)
-    show(run, summary, attackable=architecture not in BASELINES)
+    folder = shlex.quote(str(run.path))
+    attack = f"attack.py --checkpoints {folder} {'' if data.representation.is_map else '--space sound '}--budgets smoke"
+    report = f"report.py {shlex.quote(str(run.path.parent))} --output report"
+    show(run, summary, following=report if architecture in BASELINES else attack)
     return summary
 
 
@@ -200,8 +203,8 @@ def test_again(args: Sequence[str] | None, checkpoint: str, allowed: Sequence[st
 
 
 @rank_zero_only
-def show(run: RunFolder, summary: RunSummary, *, attackable: bool) -> None:
-    """Print a table of the folds, their mean and standard deviation, where the run lies, and the next command."""
+def show(run: RunFolder, summary: RunSummary, *, following: str) -> None:
+    """Print a table of the folds, their mean and standard deviation, where the run lies, and the following command."""
     console = Console()
     table = Table(
         title=f"{run.path.name}: {summary['corpus']}, split={summary['split']}, {summary['architecture']}, "
@@ -239,7 +242,4 @@ def show(run: RunFolder, summary: RunSummary, *, attackable: bool) -> None:
         change = f"{100 / smallest:.0f} percentage points"
         say(f"a test part of {smallest} clips is small: one clip changes its accuracy by {change}")
     say(f"{of_all} finished; checkpoints and summary.json in {run.path}")
-    if attackable:
-        say(f"next: python attack.py --checkpoints {shlex.quote(str(run.path))} --budgets smoke")
-    else:
-        say(f"next: python report.py {shlex.quote(str(run.path.parent))} --output report")
+    say(f"next: python {following}")

@@ -1,6 +1,7 @@
 """Classifiers of waveforms: sizes beside the published ones, lengths, gradients, what is refused, a run end to end."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -156,8 +157,10 @@ def test_cnn_1d_is_trained_as_by_a_bare_loop(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_net_on_waveforms_is_trained_as_by_a_bare_loop_and_attacked_in_sound_only(tmp_path, monkeypatch):
+def test_a_net_on_waveforms_is_trained_as_by_a_bare_loop_and_attacked_in_sound_only(tmp_path, monkeypatch, capsys):
     summary = trained_for_an_epoch(tmp_path, monkeypatch, "m5")
+    said = "".join(capsys.readouterr()).replace("\n", " ")
+    assert re.search(r"next: python attack.py --checkpoints \S*runs/m5 --space sound --budgets smoke", said)
     assert summary["folds"][0]["n_test"] > 0
     written = json.loads((tmp_path / "runs" / "m5" / "summary.json").read_text())
     assert written["recipe"]["data"]["init_args"]["representation"]["class_path"].endswith("Waveform")
