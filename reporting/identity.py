@@ -105,7 +105,9 @@ def varying(runs: Sequence["Run"]) -> list[str]:
 
 def differences(run: "Run", names: Iterable[str]) -> str:
     """The values of a run for these names in words, such as ``max_epochs 24, patience 5``; empty without names."""
-    return ", ".join(f"{name} {_printed(_value(run, name))}" for name in names)
+    # Waveforms are not resized.
+    shown = (name for name in names if name not in COMMON or name in run.settings)
+    return ", ".join(f"{name} {_printed(_value(run, name))}" for name in shown)
 
 
 def unlike(run: "Run", other: "Run", without: Iterable[str] = ()) -> str:

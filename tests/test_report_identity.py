@@ -71,6 +71,15 @@ def test_runs_that_differ_in_one_setting_of_equal_seed_both_appear_and_say_which
     assert (selection.left_out, selection.repetitions) == ({}, {})
 
 
+def test_a_map_says_its_size_where_sizes_differ_and_a_waveform_has_none(tmp_path):
+    trained(tmp_path, "a")
+    trained(tmp_path, "native", change=put("representation", "resize", value=None))
+    trained(tmp_path, "net", {"class": "Waveform", "sample_rate": 8000})
+    rows = {row.runs: row.labels[2] for row in overview(select_runs(read_runs(tmp_path)), Accuracies()).rows}
+    assert ["resize none" in rows["native",], "resize" in rows["net",]] == [True, False]
+    assert "resize (" in rows["a",]
+
+
 def test_seeds_are_averaged_and_where_files_lie_makes_no_setting(tmp_path):
     trained(tmp_path, "a")
     trained(tmp_path, "b", seed=1, change=put("recipe", "data", "init_args", "root", value="elsewhere"))
