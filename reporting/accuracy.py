@@ -2,8 +2,9 @@
 
 import csv
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -45,9 +46,10 @@ class Accuracies:
         self._means: dict[tuple[str, ...], Estimate | None] = {}
 
     def mean(self, runs: Sequence[Run]) -> Estimate | None:
-        """Mean over runs of the mean accuracy over folds, in [0, 1]; None without a tested run.
+        """Mean over folds of the mean accuracy over runs, in [0, 1]; None without a tested run.
 
-        Its n counts each test clip once, however many seeds and folds test it.
+        A run may lack folds that others have; each fold counts alike. Its n counts each test clip once, however many
+        seeds and folds test it.
         """
         names = tuple(run.name for run in runs)
         if names not in self._means:
@@ -63,9 +65,10 @@ class Accuracies:
         values = [float(fold.correct.double().mean()) for fold in parts]
         clips = len({clip for fold in parts for clip in fold.clips})
         recordings = len({source for fold in parts for source in fold.sources})
-        interval = self._interval([[[folds] for _, folds in tested]], [1.0])
+        setting = _by_fold([folds for _, folds in tested])
+        interval = self._interval([[setting]], [1.0])
         return Estimate(
-            value=statistics.fmean(accuracy_of(folds) for _, folds in tested),
+            value=float(_Difference([[setting]], [1.0], None)(torch.ones(0))),
             low=_number(interval.low),
             high=_number(interval.high),
             spread=statistics.stdev(values) if len(values) > 1 else None,
@@ -79,6 +82,8 @@ class Accuracies:
     ) -> Estimate | None:
         """Mean accuracy of some settings minus that of others, on the folds that all of them have.
 
+        The accuracy of a setting on a fold is the mean over its runs that have this fold.
+
         Args:
             first: runs of each setting.
             second: runs of each setting to subtract.
@@ -87,34 +92,31 @@ class Accuracies:
         Returns:
             The difference in [-1, 1] with its interval; None if a side is empty or there is no common fold.
         """
-        sides = [[[self.tested(run) for run in runs] for runs in side if runs] for side in (first, second)]
+        sides = [[_by_fold([self.tested(run) for run in runs]) for runs in side if runs] for side in (first, second)]
         if not all(sides):
             return None
-        folds = [{fold.fold for fold in run} for side in sides for setting in side for run in setting]
-        common = set.intersection(*folds)
+        common = sorted(set.intersection(*(set(setting) for side in sides for setting in side)))
         if not common:
             return None
-        kept = [[[[f for f in run if f.fold in common] for run in runs] for runs in side] for side in sides]
+        kept = _of_folds(sides, common)
         # A grouped split tests the same clips in every fold, so clips are counted once.
-        clips = {clip for side in kept for setting in side for run in setting for fold in run for clip in fold.clips}
+        clips = {clip for fold in _all_tested(kept) for clip in fold.clips}
         interval = self._interval(kept, [1.0, -1.0], confidence)
-        value = float(_Difference(kept, [1.0, -1.0], None)(torch.ones(0)))
-        by_fold = [
-            _value([[[[f for f in run if f.fold == fold] for run in runs] for runs in side] for side in kept])
-            for fold in sorted(common)
-        ]
+        by_fold = [_value(_of_folds(kept, [fold])) for fold in common]
         seeds = set.intersection(*({run.seed for run in runs} for side in (first, second) for runs in side if runs))
         by_seed = []
         for seed in sorted(seeds):
-            some = [[[run for run in runs if run.seed == seed] for runs in side if runs] for side in (first, second)]
-            tested = [[[self.tested(run) for run in runs] for runs in side] for side in some]
-            by_seed.append(
-                _value([[[[f for f in run if f.fold in common] for run in runs] for runs in side] for side in tested])
-            )
+            alone = [
+                [_by_fold([self.tested(run) for run in runs if run.seed == seed]) for runs in side if runs]
+                for side in (first, second)
+            ]
+            # Folds differ in difficulty, so a seed that lacks one is not compared with the others.
+            if all(set(common) <= set(setting) for side in alone for setting in side):
+                by_seed.append(_value(_of_folds(alone, common)))
         places, recordings = self._recordings_of(kept)
         names = dict.fromkeys(run.name for side in (first, second) for runs in side for run in runs)
         return Estimate(
-            value=value,
+            value=_value(kept),
             low=_number(interval.low),
             high=_number(interval.high),
             spread=None,
@@ -159,29 +161,25 @@ class Accuracies:
                 "be read; train the fold again"
             ) from error
 
-    def _interval(
-        self, sides: list[list[list[list[TestedFold]]]], signs: list[float], confidence: float = 0.95
-    ) -> Interval:
+    def _interval(self, sides: "Sides", signs: list[float], confidence: float = 0.95) -> Interval:
         places, recordings = self._recordings_of(sides)
         over_recordings = share_interval if len(sides) == 1 else difference_interval
         return over_recordings(_Difference(sides, signs, places), recordings, confidence)
 
-    def _recordings_of(self, sides: list[list[list[list[TestedFold]]]]) -> tuple[dict[str, int], Recordings]:
+    def _recordings_of(self, sides: "Sides") -> tuple[dict[str, int], Recordings]:
         """The position of each test clip by name, and the recordings of all of them."""
         union: dict[str, str] = {}
-        for side in sides:
-            for setting in side:
-                for run in setting:
-                    for fold in run:
-                        union.update(zip(fold.clips, fold.sources, strict=True))
+        for fold in _all_tested(sides):
+            union.update(zip(fold.clips, fold.sources, strict=True))
         key = tuple(sorted(union.items()))
         if key not in self._recordings:
             self._recordings[key] = Recordings([source for _, source in key])
         places = {clip: place for place, (clip, _) in enumerate(key)}
-        runs = [run for side in sides for setting in side for run in setting]
-        # Of several runs, the one whose mean over folds is known least.
+        # Of several settings, the one whose mean over folds is known least. Where the split depends on the seed, runs
+        # test other clips in a fold of one number; the fewest count.
+        folds = [[min((run.clips for run in runs), key=len) for runs in setting.values()] for setting in chain(*sides)]
         least = min(
-            (self._recordings[key].over_folds([_index(fold.clips, places) for fold in run]) for run in runs),
+            (self._recordings[key].over_folds([_index(clips, places) for clips in setting]) for setting in folds),
             key=lambda recordings: recordings.effective,
         )
         return places, least
@@ -207,17 +205,38 @@ def _refuse_other_accuracies(run: Run, tested: Sequence[TestedFold]) -> None:
             )
 
 
-class _Difference:
-    """A function from weights ``(..., clips)`` to the signed sum over sides of means over settings, runs and folds."""
+Setting = dict[int, list[TestedFold]]
+"""The tests of the runs of one setting, by fold."""
+Sides = list[list[Setting]]
+"""The settings of one or two sides of a comparison."""
 
-    def __init__(
-        self, sides: list[list[list[list[TestedFold]]]], signs: list[float], places: dict[str, int] | None
-    ) -> None:
+
+def _by_fold(runs: Iterable[Sequence[TestedFold]]) -> Setting:
+    found: Setting = {}
+    for run in runs:
+        for fold in run:
+            found.setdefault(fold.fold, []).append(fold)
+    return found
+
+
+def _of_folds(sides: Sides, folds: Iterable[int]) -> Sides:
+    kept = list(folds)
+    return [[{fold: setting[fold] for fold in kept} for setting in side] for side in sides]
+
+
+def _all_tested(sides: Sides) -> list[TestedFold]:
+    return [fold for side in sides for setting in side for runs in setting.values() for fold in runs]
+
+
+class _Difference:
+    """A function from weights ``(..., clips)`` to the signed sum over sides of means over settings, folds and runs."""
+
+    def __init__(self, sides: Sides, signs: list[float], places: dict[str, int] | None) -> None:
         self.signs = signs
         self.sides = [
             [
-                [[(fold.correct, None if places is None else _index(fold.clips, places)) for fold in run]
-                 for run in setting]
+                [[(fold.correct, None if places is None else _index(fold.clips, places)) for fold in runs]
+                 for runs in setting.values()]
                 for setting in side
             ]
             for side in sides
@@ -227,21 +246,23 @@ class _Difference:
         total = torch.zeros((), dtype=torch.float64)
         for sign, side in zip(self.signs, self.sides, strict=True):
             settings = [
-                torch.stack([torch.stack([_share(*fold, weights) for fold in run]).nanmean(0) for run in runs]).mean(0)
-                for runs in side
+                torch.stack(
+                    [torch.stack([_share(*run, weights) for run in runs]).nanmean(0) for runs in folds]
+                ).nanmean(0)
+                for folds in side
             ]
             total = total + sign * torch.stack(settings).mean(0)
         return total
 
 
-def _value(sides: list[list[list[list[TestedFold]]]]) -> float:
+def _value(sides: Sides) -> float:
     return float(_Difference(sides, [1.0, -1.0], None)(torch.ones(0)))
 
 
-def _same_recordings(sides: list[list[list[list[TestedFold]]]]) -> bool:
+def _same_recordings(sides: Sides) -> bool:
     """Whether any recording is tested by more than one fold, as in a grouped split."""
     folds: dict[int, set[str]] = {}
-    for fold in (fold for side in sides for setting in side for run in setting for fold in run):
+    for fold in _all_tested(sides):
         folds.setdefault(fold.fold, set()).update(fold.sources)
     return sum(map(len, folds.values())) > len(set().union(*folds.values()))
 

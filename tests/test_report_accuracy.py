@@ -13,15 +13,20 @@ from reporting.selection import Selection
 from reporting.tables.accuracy_differences import MOST_RUNS, run_differences_table, setting_differences_table
 
 
-def written(tmp_path, name, wrong, folds=(1,), clips=20):
-    """A run that is wrong on the clips of these numbers; clips 0 and 1 are of one recording, and so on."""
+def written(tmp_path, name, wrong, folds=(1,), clips=20, seed=0):
+    """A run that is wrong on the clips of these numbers; clips 0 and 1 are of one recording, and so on.
+
+    The numbers are those of every fold, or a dictionary has those of each.
+    """
     path = tmp_path / name
-    for fold in folds:
+    mistakes = wrong if isinstance(wrong, dict) else dict.fromkeys(folds, wrong)
+    for fold, numbers in mistakes.items():
         (path / f"fold{fold}").mkdir(parents=True)
-        lines = [f"{clip}.wav,s{clip // 2},0,{int(clip in wrong)}" for clip in range(clips)]
+        lines = [f"{clip}.wav,s{clip // 2},0,{int(clip in numbers)}" for clip in range(clips)]
         (path / f"fold{fold}" / "predictions.csv").write_text("\n".join(["clip,recording,label,prediction", *lines]))
-    summary = {"accuracy_mean": 1 - len(wrong) / clips, "folds": [{"fold": fold} for fold in folds]}
-    return Run(name, path, "ESC10", "grouped", {}, 0, summary, None, [])
+    accuracy = 1 - sum(map(len, mistakes.values())) / len(mistakes) / clips
+    summary = {"accuracy_mean": accuracy, "folds": [{"fold": fold} for fold in mistakes]}
+    return Run(name, path, "ESC10", "grouped", {}, seed, summary, None, [])
 
 
 def test_a_clip_that_seeds_and_folds_test_again_counts_once(tmp_path):
@@ -55,6 +60,21 @@ def test_seeds_that_differ_narrow_nothing_but_what_they_average(tmp_path):
     twice = Accuracies().mean([written(tmp_path, "first", wrong), written(tmp_path, "second", wrong)])
     assert (twice.low, twice.high) == pytest.approx((once.low, once.high))
     assert once.high - once.low > 0.2
+
+
+def test_a_seed_that_lacks_a_fold_changes_only_those_that_it_has(tmp_path):
+    # Fold 1 is harder than fold 2, and the second seed is tested on fold 1 alone.
+    first = written(tmp_path, "first", {1: set(range(10)), 2: set()})
+    second = written(tmp_path, "second", {1: set(range(14))}, seed=1)
+    accuracies = Accuracies()
+    assert accuracies.mean([first, second]).value == pytest.approx(((0.5 + 0.3) / 2 + 1) / 2)
+    others = [written(tmp_path, f"other{seed}", {1: {0}, 2: {0, 1}}, seed=seed) for seed in (0, 1)]
+    found = accuracies.difference([[first, second]], [others])
+    assert found.value == pytest.approx(0.7 - 0.925)
+    assert found.by_fold == pytest.approx((0.4 - 0.95, 1 - 0.9))
+    # Of seeds, only those that have all folds are compared with each other.
+    assert found.by_seed == pytest.approx((0.75 - 0.925,))
+    assert found.low < found.value < found.high
 
 
 def test_a_setting_is_averaged_once(tmp_path, monkeypatch):
