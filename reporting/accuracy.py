@@ -33,6 +33,12 @@ class TestedFold:
     correct: Tensor
 
 
+Setting = dict[int, list[TestedFold]]
+"""The tests of the runs of one setting, by fold."""
+Sides = list[list[Setting]]
+"""The settings of one or two sides of a comparison."""
+
+
 class Accuracies:
     """Accuracies of runs with intervals over recordings.
 
@@ -161,12 +167,12 @@ class Accuracies:
                 "be read; train the fold again"
             ) from error
 
-    def _interval(self, sides: "Sides", signs: list[float], confidence: float = 0.95) -> Interval:
+    def _interval(self, sides: Sides, signs: list[float], confidence: float = 0.95) -> Interval:
         places, recordings = self._recordings_of(sides)
         over_recordings = share_interval if len(sides) == 1 else difference_interval
         return over_recordings(_Difference(sides, signs, places), recordings, confidence)
 
-    def _recordings_of(self, sides: "Sides") -> tuple[dict[str, int], Recordings]:
+    def _recordings_of(self, sides: Sides) -> tuple[dict[str, int], Recordings]:
         """The position of each test clip by name, and the recordings of all of them."""
         union: dict[str, str] = {}
         for fold in _all_tested(sides):
@@ -203,12 +209,6 @@ def _refuse_other_accuracies(run: Run, tested: Sequence[TestedFold]) -> None:
                 f"predictions.csv has it, found {100 * float(value):.2f} %; one of the files was changed: train the "
                 "folds again, or restore the file"
             )
-
-
-Setting = dict[int, list[TestedFold]]
-"""The tests of the runs of one setting, by fold."""
-Sides = list[list[Setting]]
-"""The settings of one or two sides of a comparison."""
 
 
 def _by_fold(runs: Iterable[Sequence[TestedFold]]) -> Setting:
