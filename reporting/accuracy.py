@@ -12,6 +12,7 @@ from torch import Tensor
 from metrics.intervals import Interval, Recordings, difference_interval, share_interval
 from metrics.success import fooling_rate
 from reporting.estimates import Estimate
+from reporting.fold_means import Folds
 from reporting.runs import Run
 from storage import DataError
 
@@ -49,29 +50,34 @@ class Accuracies:
         self._tested: dict[str, list[TestedFold]] = {}
         self._recordings: dict[tuple[tuple[str, str], ...], Recordings] = {}
         self._clips: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._means: dict[tuple[str, ...], Estimate | None] = {}
+        self._means: dict[tuple[tuple[str, ...], frozenset[int] | None], Estimate | None] = {}
 
-    def mean(self, runs: Sequence[Run]) -> Estimate | None:
+    def mean(self, runs: Sequence[Run], folds: Folds = None) -> Estimate | None:
         """Mean over folds of the mean accuracy over runs, in [0, 1]; None without a tested run.
 
         A run may lack folds that others have; each fold counts alike. Its n counts each test clip once, however many
         seeds and folds test it.
-        """
-        names = tuple(run.name for run in runs)
-        if names not in self._means:
-            # Cached, because the overview and up to four tables ask for the same setting.
-            self._means[names] = self._mean(runs)
-        return self._means[names]
 
-    def _mean(self, runs: Sequence[Run]) -> Estimate | None:
-        tested = [(run, folds) for run in runs if (folds := self.tested(run))]
+        Args:
+            runs: the seeds of one setting.
+            folds: only these.
+        """
+        key = tuple(run.name for run in runs), None if folds is None else frozenset(folds)
+        if key not in self._means:
+            # Cached, because the overview and up to four tables ask for the same setting.
+            self._means[key] = self._mean(runs, folds)
+        return self._means[key]
+
+    def _mean(self, runs: Sequence[Run], folds: Folds) -> Estimate | None:
+        kept = [(run, [one for one in self.tested(run) if folds is None or one.fold in folds]) for run in runs]
+        tested = [(run, some) for run, some in kept if some]
         if not tested:
             return None
-        parts = [fold for _, folds in tested for fold in folds]
+        parts = [fold for _, some in tested for fold in some]
         values = [float(fold.correct.double().mean()) for fold in parts]
         clips = len({clip for fold in parts for clip in fold.clips})
         recordings = len({source for fold in parts for source in fold.sources})
-        setting = _by_fold([folds for _, folds in tested])
+        setting = _by_fold([some for _, some in tested])
         interval = self._interval([[setting]], [1.0])
         return Estimate(
             value=float(_Difference([[setting]], [1.0], None)(torch.ones(0))),

@@ -16,6 +16,7 @@ from scipy.stats import rankdata, spearmanr
 
 from reporting.accuracy import Accuracies
 from reporting.estimates import log_gradients, six_auc
+from reporting.fold_means import attacked_folds
 from reporting.paper_numbers import ITERATIVE, PaperSetting, paper_settings
 from reporting.runs import Run
 from reporting.selection import PAPER_CORPORA
@@ -114,22 +115,24 @@ def _paper_point(row: PaperSetting) -> Point:
 
 
 def run_points(runs: Sequence[Run], accuracies: Accuracies) -> list[Point]:
-    """The points of all attacked settings of the front-end classifier, averaged over seeds."""
-    points = []
+    """The points of all attacked settings of the front-end classifier, averaged over folds and seeds.
+
+    Folds differ in difficulty, so the points of a stratum are averaged over the folds on which all of its settings were
+    tested and attacked. A stratum whose settings have no such fold has no points.
+    """
+    strata: dict[tuple[str, str], list[tuple[list[Run], set[int]]]] = {}
     for group in same_setting([run for run in runs if all(run.settings.get(k) == v for k, v in MODEL.items())]):
-        robustness = six_auc(group)
-        accuracy = accuracies.mean(group)
-        if robustness is not None and accuracy is not None:
-            points.append(
-                Point(
-                    group[0].representation,
-                    group[0].corpus,
-                    accuracy.value,
-                    robustness.value,
-                    log_gradients(group),
-                    robustness.runs,
-                )
-            )
+        folds = attacked_folds(group) & {fold for run in group for fold in run.folds}
+        if folds:
+            strata.setdefault((group[0].representation, group[0].corpus), []).append((group, folds))
+    points = []
+    for (representation, corpus), settings in strata.items():
+        common = set.intersection(*(folds for _, folds in settings))
+        for group, _ in settings:
+            robustness, accuracy = six_auc(group, common), accuracies.mean(group, common)
+            if robustness is not None and accuracy is not None:
+                logs = log_gradients(group, common)
+                points.append(Point(representation, corpus, accuracy.value, robustness.value, logs, robustness.runs))
     order = {name: place for place, name in enumerate((*PAPER_CORPORA, *REPRESENTATIONS))}
     return sorted(points, key=lambda point: (order.get(point.corpus, 9), order.get(point.representation, 9)))
 

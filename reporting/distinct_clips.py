@@ -1,6 +1,6 @@
 """Numbers of distinct clips and recordings behind a result, over all of its budgets, attacks, folds and seeds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +9,7 @@ from metrics.attack_summary import CHECK
 from reporting.runs import Run
 from storage.rows import read_rows
 
-COLUMNS = ["attack", "name", "recording"]
+COLUMNS = ["attack", "fold", "name", "recording"]
 Clip = tuple[str, str]
 """Name of a clip, and its recording."""
 
@@ -22,26 +22,38 @@ class Distinct:
     recordings: int | None
 
 
-def attacked_clips(runs: Sequence[Run], attacks: Iterable[str] | None = None) -> Distinct:
+def attacked_clips(
+    runs: Sequence[Run], attacks: Iterable[str] | None = None, folds: Collection[int] | None = None
+) -> Distinct:
     """Count the attacked clips of some runs, all of which are classified correctly when clean.
 
     Args:
         runs: runs of one or several settings; those that were not attacked are ignored.
         attacks: count only clips on which one of these attacks was run; all attacks by default.
+        folds: count only clips of these folds; all by default.
 
     Raises:
         DataError: if there are several runs and the rows of one of them cannot be read.
     """
     attacked = [run for run in runs if run.attacks]
     wanted = None if attacks is None else set(attacks)
-    if len(attacked) == 1 and (found := _said(attacked[0], wanted)) is not None:
+    if len(attacked) == 1 and _covers(folds, attacked[0]) and (found := _said(attacked[0], wanted)) is not None:
         return found
     clips: dict[str, set[Clip]] = {}
     for run in attacked:
         of_attacks = _of_attacks(run.path)
-        some = (of_attacks[attack] for attack in of_attacks if wanted is None or attack in wanted)
+        some = (
+            of_attacks[attack, fold]
+            for attack, fold in of_attacks
+            if (wanted is None or attack in wanted) and (folds is None or fold in folds)
+        )
         clips.setdefault(run.corpus, set()).update(*some)
     return Distinct(*(sum(len({clip[part] for clip in some}) for some in clips.values()) for part in (0, 1)))
+
+
+def _covers(folds: Collection[int] | None, run: Run) -> bool:
+    """Whether these are all the folds that a run was attacked on."""
+    return folds is None or run.attacks is None or {row["fold"] for row in run.attacks.folds} <= set(folds)
 
 
 def _said(run: Run, attacks: set[str] | None) -> Distinct | None:
@@ -56,15 +68,15 @@ def _said(run: Run, attacks: set[str] | None) -> Distinct | None:
 
 
 @lru_cache(maxsize=4096)
-def _of_attacks(run: Path) -> dict[str, frozenset[Clip]]:
-    """The attacked clips of a run, by attack."""
+def _of_attacks(run: Path) -> dict[tuple[str, int], frozenset[Clip]]:
+    """The attacked clips of a run, by attack and fold."""
     path = run / "attacks" / "outcomes.parquet"
     rows = read_rows(path, "attack again", COLUMNS)
-    found: dict[str, set[Clip]] = {}
-    for attack, name, recording in set(zip(*(rows[column].tolist() for column in COLUMNS), strict=True)):
+    found: dict[tuple[str, int], set[Clip]] = {}
+    for attack, fold, name, recording in set(zip(*(rows[column].tolist() for column in COLUMNS), strict=True)):
         # Attacks run for the trust checks are not part of any table.
         if not str(attack).startswith(CHECK):
-            found.setdefault(str(attack), set()).add((name, recording))
+            found.setdefault((str(attack), int(fold)), set()).add((name, recording))
     # The attacks on a run mostly have the same clips, which are then kept once.
     kept: dict[frozenset[Clip], frozenset[Clip]] = {}
-    return {attack: kept.setdefault(one := frozenset(some), one) for attack, some in found.items()}
+    return {key: kept.setdefault(one := frozenset(some), one) for key, some in found.items()}

@@ -2,26 +2,17 @@
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from metrics.attack_summary import THE_SIX
 from metrics.cost import Cost, mean_cost
+from metrics.over_seeds import Number
 from reporting.distinct_clips import attacked_clips
+from reporting.fold_means import Folds, mean_ends, numbers_by_fold
 from reporting.paper_numbers import ITERATIVE
-from reporting.runs import AttackResults, Run
-from storage.summaries import AttackNumbers, MeanNumbers, SixNumbers
-
-Averaged = Literal["auc", "fooling_rate"]
-"""A number of an attack that has an interval."""
-
-End = Literal["auc_low", "auc_high", "fooling_rate_low", "fooling_rate_high"]
-ENDS: dict[Averaged, tuple[End, End]] = {
-    "auc": ("auc_low", "auc_high"),
-    "fooling_rate": ("fooling_rate_low", "fooling_rate_high"),
-}
-"""The keys of its ends."""
+from reporting.runs import Run
+from storage.summaries import AttackNumbers
 
 
 @dataclass(frozen=True)
@@ -29,7 +20,7 @@ class Estimate:
     """A measured number.
 
     Attributes:
-        value: the mean over runs, which are the seeds of one setting.
+        value: the mean over folds of the mean over runs, which are the seeds of one setting.
         low: lower end of the 95 % interval; for gradients, the smallest value over folds.
         high: upper end of the interval; for gradients, the largest value over folds.
         spread: sample standard deviation over the folds of all runs; None with a single one.
@@ -71,49 +62,47 @@ class Estimate:
         return f"{self.n} clips" + ("" if self.recordings is None else f" of {self.recordings} recordings")
 
 
-SEEDS = "mean of the seeds' 95 % ends"
-"""Assumes that seeds are fully correlated, because they are tested on the same recordings; never too narrow."""
 FOLDS = "range over folds"
 
 
-def attack_auc(runs: Sequence[Run], attack: str) -> Estimate | None:
+def attack_auc(runs: Sequence[Run], attack: str, folds: Folds = None) -> Estimate | None:
     """Mean AUC of one attack over its budgets."""
-    return _mean(runs, attack, "auc")
+    return _share(runs, [attack], "auc", folds)
 
 
-def attack_fooling_rate(runs: Sequence[Run], attack: str) -> Estimate | None:
+def attack_fooling_rate(runs: Sequence[Run], attack: str, folds: Folds = None) -> Estimate | None:
     """Mean fooling rate of one attack over its budgets, in [0, 1]."""
-    return _mean(runs, attack, "fooling_rate")
+    return _share(runs, [attack], "fooling_rate", folds)
 
 
-def attack_gradients(runs: Sequence[Run], attack: str) -> Estimate | None:
+def attack_gradients(runs: Sequence[Run], attack: str, folds: Folds = None) -> Estimate | None:
     """Mean batch gradients of one attack over its budgets, with the range over folds."""
-    return _over_folds(runs, [attack], _batch_gradients)
+    return _spent(runs, [attack], _batch_gradients, folds)
 
 
-def six_auc(runs: Sequence[Run]) -> Estimate | None:
+def six_auc(runs: Sequence[Run], folds: Folds = None) -> Estimate | None:
     """Mean AUC of the six attacks."""
-    return _six(runs, "auc")
+    return _share(runs, THE_SIX, "auc", folds)
 
 
-def six_fooling_rate(runs: Sequence[Run]) -> Estimate | None:
+def six_fooling_rate(runs: Sequence[Run], folds: Folds = None) -> Estimate | None:
     """Mean fooling rate of the six attacks, in [0, 1]."""
-    return _six(runs, "fooling_rate")
+    return _share(runs, THE_SIX, "fooling_rate", folds)
 
 
-def six_gradients(runs: Sequence[Run]) -> Estimate | None:
+def six_gradients(runs: Sequence[Run], folds: Folds = None) -> Estimate | None:
     """Mean batch gradients of the six attacks, with the range over folds."""
-    return _over_folds(runs, THE_SIX, _batch_gradients)
+    return _spent(runs, THE_SIX, _batch_gradients, folds)
 
 
-def six_cost(runs: Sequence[Run]) -> Estimate | None:
+def six_cost(runs: Sequence[Run], folds: Folds = None) -> Estimate | None:
     """Mean cost, in batch gradients, at which the six attacks reach AUC > 0.9, with the range over folds."""
-    return _over_folds(runs, THE_SIX, lambda row: Cost(**row["cost_auc90"]))
+    return _spent(runs, THE_SIX, lambda row: Cost(**row["cost_auc90"]), folds)
 
 
-def log_gradients(runs: Sequence[Run]) -> float | None:
+def log_gradients(runs: Sequence[Run], folds: Folds = None) -> float | None:
     """Mean natural logarithm of batch gradients over the five iterative attacks; None if one of them is missing."""
-    found = [attack_gradients(runs, attack) for attack in ITERATIVE]
+    found = [attack_gradients(runs, attack, folds) for attack in ITERATIVE]
     values = [estimate.value for estimate in found if estimate is not None]
     return statistics.fmean(map(math.log, values)) if len(values) == len(ITERATIVE) and min(values) > 0 else None
 
@@ -139,86 +128,48 @@ def _batch_gradients(row: AttackNumbers) -> Cost | None:
     return None if value is None else Cost(float(value), censored=False)
 
 
-def _mean(runs: Sequence[Run], attack: str, name: Averaged) -> Estimate | None:
-    attacked = [(run, run.attacks) for run in runs if run.attacks and attack in run.attacks.means]
-    rows = [found.means[attack] for _, found in attacked]
-    spread = [
-        value
-        for _, found in attacked
-        for row in found.folds
-        if row["attack"] == attack and (value := row[name]) is not None
-    ]
-    return _averaged(name, [run for run, _ in attacked], [attack], rows, spread)
-
-
-def _six(runs: Sequence[Run], name: Averaged) -> Estimate | None:
-    attacked = [(run, run.attacks) for run in runs if _complete(run.attacks)]
-    rows = [found.six for _, found in attacked if found and found.six]
-    spread = [statistics.fmean(values) for _, found in attacked if found for values in _by_fold(found, name) if values]
-    return _averaged(name, [run for run, _ in attacked], THE_SIX, rows, spread)
-
-
-def _complete(attacks: AttackResults | None) -> bool:
-    """Whether all six attacks were run; a mean over fewer would not be comparable."""
-    return bool(attacks and attacks.six and set(attacks.six["attacks"]) == set(THE_SIX))
-
-
-def _by_fold(attacks: AttackResults, name: Averaged) -> Iterable[list[float]]:
-    folds: dict[int, list[float]] = {}
-    for row in attacks.folds:
-        if row["attack"] in THE_SIX and (value := row[name]) is not None:
-            folds.setdefault(row["fold"], []).append(value)
-    return folds.values()
-
-
-def _averaged(
-    name: Averaged,
-    runs: Sequence[Run],
-    attacks: Sequence[str],
-    rows: Sequence[MeanNumbers | SixNumbers],
-    spread: Sequence[float],
-) -> Estimate | None:
-    there = [(run, row, value) for run, row in zip(runs, rows, strict=True) if (value := row[name]) is not None]
-    if not there:
+def _share(runs: Sequence[Run], attacks: Sequence[str], name: Number, folds: Folds) -> Estimate | None:
+    """Mean over attacks for each run and fold, then over the runs that have the fold, then over folds."""
+    used: list[Run] = []
+    by_fold: dict[int, list[float]] = {}
+    for run in runs:
+        if numbers := numbers_by_fold(run, attacks, lambda row: row[name], folds):
+            used.append(run)
+            for fold, values in numbers.items():
+                by_fold.setdefault(fold, []).append(statistics.fmean(values))
+    if not used:
         return None
-    counted = attacked_clips([run for run, _, _ in there], attacks)
-    keys = ENDS[name]
-    ends = [[value for _, row, _ in there if (value := row.get(key)) is not None] for key in keys]
-    low, high = (statistics.fmean(values) if len(values) == len(there) else None for values in ends)
+    single = [value for values in by_fold.values() for value in values]
+    low, high, words = mean_ends(used, attacks, name, by_fold)
+    counted = attacked_clips(used, attacks, by_fold)
     return Estimate(
-        value=statistics.fmean(value for _, _, value in there),
+        value=statistics.fmean(map(statistics.fmean, by_fold.values())),
         low=low,
         high=high,
-        spread=statistics.stdev(spread) if len(spread) > 1 else None,
+        spread=statistics.stdev(single) if len(single) > 1 else None,
         n=counted.clips,
-        runs=tuple(run.name for run, _, _ in there),
-        interval="95 %" if len(there) == 1 else SEEDS,
+        runs=tuple(run.name for run in used),
+        interval=words,
         recordings=counted.recordings,
     )
 
 
-def _over_folds(
-    runs: Sequence[Run], attacks: Sequence[str], price: Callable[[AttackNumbers], Cost | None]
+def _spent(
+    runs: Sequence[Run], attacks: Sequence[str], price: Callable[[AttackNumbers], Cost | None], folds: Folds
 ) -> Estimate | None:
-    """Mean over attacks for each fold, then over folds, then over runs; None unless all attacks were run."""
+    """Mean cost over attacks for each run and fold, then over the runs that have the fold, then over folds."""
     used: list[Run] = []
-    means: list[Cost] = []
-    single: list[Cost] = []
+    by_fold: dict[int, list[Cost]] = {}
     for run in runs:
-        folds: dict[int, list[Cost]] = {}
-        for row in run.attacks.folds if run.attacks else []:
-            cost = price(row) if row["attack"] in attacks else None
-            if cost is not None:
-                folds.setdefault(row["fold"], []).append(cost)
-        whole = [mean_cost(costs) for costs in folds.values() if len(costs) == len(attacks)]
-        if whole and len(whole) == len(folds):
+        if numbers := numbers_by_fold(run, attacks, price, folds):
             used.append(run)
-            means.append(mean_cost(whole))
-            single += whole
-    if not means:
+            for fold, costs in numbers.items():
+                by_fold.setdefault(fold, []).append(mean_cost(costs))
+    if not used:
         return None
-    mean = mean_cost(means)
-    counted = attacked_clips(used, attacks)
+    single = [cost for costs in by_fold.values() for cost in costs]
+    mean = mean_cost([mean_cost(costs) for costs in by_fold.values()])
+    counted = attacked_clips(used, attacks, by_fold)
     values = [cost.gradients for cost in single]
     return Estimate(
         value=mean.gradients,

@@ -51,13 +51,8 @@ class CurvePoint(TypedDict):
 
     attack: str
     budget_index: int
-    budget: dict[str, object]
-    delta: float | None
     fooling_rate: float | None
-    auc: float | None
-    batch_gradients: float | None
     n: int
-    recordings: int | None
 
 
 class CarriedCell(TransferCell):
@@ -81,7 +76,7 @@ class AttackResults:
         means: by attack, its numbers averaged over folds.
         six: means over the six attacks; None unless all of them ran on the same folds.
         folds: one row per fold and attack.
-        curve: one row per attack and budget: fooling rate, AUC and cost, as means over folds.
+        curve: one row per attack and budget: the fooling rate as a mean over folds, and the number of distinct clips.
         checks: trust checks that failed or could not be judged.
         checks_passed: number of trust checks that hold.
         budgets: one row per fold, attack and budget: fooling rate, target rate, median sizes and cost.
@@ -271,18 +266,13 @@ def _curve(rows: list[BudgetNumbers], means: Mapping[str, MeanNumbers]) -> list[
         grouped.setdefault((row["attack"], row["budget_index"]), []).append(row)
     curve: list[CurvePoint] = []
     for (attack, index), some in sorted(grouped.items()):
-        budget, counted = some[0]["budget"], means.get(attack)
+        counted = means.get(attack)
         curve.append(
             {
                 "attack": attack,
                 "budget_index": index,
-                "budget": budget,
-                "delta": budget.get("delta"),
                 "fooling_rate": _mean([row["fooling_rate"] for row in some]),
-                "auc": _mean([row["auc"] for row in some]),
-                "batch_gradients": _mean([row["batch_gradients"] for row in some]),
                 "n": counted["n"] if counted and "n" in counted else sum(row["n"] for row in some),
-                "recordings": counted.get("recordings") if counted else None,
             }
         )
     return curve

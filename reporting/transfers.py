@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metrics.attack_summary import THE_SIX
-from reporting.estimates import SEEDS, Estimate
+from reporting.estimates import Estimate
+from reporting.fold_means import SEEDS
 from reporting.identity import training_key
 from reporting.runs import CarriedCell, Run
 

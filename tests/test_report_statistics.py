@@ -67,9 +67,13 @@ def made_up(
     right = dict.fromkeys(folds, 5) if right is None else right
     (path / "attacks").mkdir(parents=True, exist_ok=True)
     attacked = [
-        (attack, f"{fold}-{clip}.wav", f"s{fold}{clip}") for attack in THE_SIX for fold in folds for clip in range(10)
+        (attack, fold, f"{fold}-{clip}.wav", f"s{fold}{clip}")
+        for attack in THE_SIX
+        for fold in folds
+        for clip in range(10)
     ]
-    pd.DataFrame(attacked, columns=["attack", "name", "recording"]).to_parquet(path / "attacks" / "outcomes.parquet")
+    columns = ["attack", "fold", "name", "recording"]
+    pd.DataFrame(attacked, columns=columns).to_parquet(path / "attacks" / "outcomes.parquet")
     for fold in folds:
         (path / f"fold{fold}").mkdir(parents=True)
         lines = [f"{fold}-{clip}.wav,s{fold}{clip},0,{int(clip >= right[fold])}" for clip in range(clips)]

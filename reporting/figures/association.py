@@ -64,7 +64,8 @@ def association_figure(selection: Selection, paper: Sequence[Point], ours: Seque
     caption = (
         "A point is one setting; a line joins the settings of one representation on one corpus (a stratum). In the "
         "upper row, higher means fooled more; in the lower row, costlier to fool. Ours: ResNet-18 with pitch-shifted "
-        f"copies, split={selection.split}, budgets: {selection.profile or 'none yet'}, corpora: {corpora}."
+        f"copies, split={selection.split}, budgets: {selection.profile or 'none yet'}, corpora: {corpora}. A stratum "
+        "is averaged over the folds on which all of its settings were tested and attacked."
     )
     slopes = [f"{whose}: {len(points)} settings, pooled slope {_slope(points):+.2f}" for whose, points in columns]
     alt = f"Scatter of accuracy against mean AUC (top) and log gradients (bottom). {'; '.join(slopes)}."

@@ -212,26 +212,27 @@ def _alt(curves: Curves, numbers: Sequence[Point]) -> str:
 
 
 def curve_points(runs: Sequence[Run], across: Across) -> list[Point]:
-    """One point per attack and budget of one setting: fooling rate and horizontal position, as means over its runs."""
-    grouped: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    seen: dict[tuple[str, str], list[Run]] = {}
+    """One point per attack and budget of one setting, as means over folds of means over its runs."""
+    places: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = {}
+    seen: dict[tuple[str, str], dict[str, Run]] = {}
     for run in runs:
-        for point in run.attacks.curve if run.attacks else []:
-            place, rate = point[across], point["fooling_rate"]
-            if place is not None and rate is not None:
-                budget = json.dumps(point["budget"], sort_keys=True)
-                grouped.setdefault((point["attack"], budget), []).append((float(place), float(rate)))
-                seen.setdefault((point["attack"], budget), []).append(run)
+        for row in run.attacks.budgets if run.attacks else []:
+            place = row["budget"].get("delta") if across == "delta" else row["batch_gradients"]
+            if isinstance(place, float | int):
+                key = row["attack"], json.dumps(row["budget"], sort_keys=True)
+                of_fold = places.setdefault(key, {}).setdefault(row["fold"], [])
+                of_fold.append((float(place), row["fooling_rate"]))
+                seen.setdefault(key, {})[run.name] = run
     return [
         {
             "attack": attack,
             "budget": budget,
-            across: statistics.fmean(place for place, _ in some),
-            "fooling_rate": statistics.fmean(rate for _, rate in some),
-            "n": (counted := attacked_clips(seen[attack, budget], [attack])).clips,
+            across: statistics.fmean(statistics.fmean(place for place, _ in some) for some in folds.values()),
+            "fooling_rate": statistics.fmean(statistics.fmean(rate for _, rate in some) for some in folds.values()),
+            "n": (counted := attacked_clips(list(seen[attack, budget].values()), [attack])).clips,
             "recordings": counted.recordings,
         }
-        for (attack, budget), some in grouped.items()
+        for (attack, budget), folds in places.items()
     ]
 
 

@@ -9,6 +9,7 @@ from matplotlib.markers import CARETUPBASE
 from reporting.accuracy import Accuracies
 from reporting.estimates import Estimate, six_cost, six_gradients
 from reporting.figures.figure import COLOURS, ReportFigure, new_figure
+from reporting.fold_means import attacked_folds, folds_in_words
 from reporting.names import CORPUS_NAMES, describe, label
 from reporting.paper_numbers import Setting
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
@@ -50,7 +51,7 @@ def study_figure(key: str, selection: Selection, accuracies: Accuracies) -> Repo
         f"Accuracy with 95 % interval, and {measure}, mean of the six attacks, with the range over folds "
         "(≥ and an arrow: some attack does not reach it, so that only a lower bound is known). "
         f"split={selection.split}; budgets: {selection.profile or 'none yet'}. "
-        + " ".join(f"{CORPUS_NAMES.get(f.corpus, f.corpus)}: {describe(f.others, ['augmentation'])}." for f in drawn)
+        + " ".join(map(_drawn_in_words, drawn))
         + f" {STATED[key]}"
     )
     # A single value of the setting allows no comparison.
@@ -64,10 +65,12 @@ def study_figure(key: str, selection: Selection, accuracies: Accuracies) -> Repo
     numbers: list[dict[str, Any]] = []
     for column, found in enumerate(drawn):
         colour = COLOURS.get(found.representation, "black")
-        accuracy = {value: accuracies.mean(runs) for value, runs in found.runs.items()}
-        cost = {value: (six_gradients if all_gradients else six_cost)(runs) for value, runs in found.runs.items()}
-        _points(axes[0, column], study, accuracy, colour, scale=100)
-        _points(axes[1, column], study, cost, colour, scale=1)
+        tested, attacked = _common_folds(found)
+        accuracy = {value: accuracies.mean(runs, tested) for value, runs in found.runs.items()}
+        spent = six_gradients if all_gradients else six_cost
+        cost = {value: spent(runs, attacked) for value, runs in found.runs.items()}
+        _points(axes[0, column], study, accuracy, colour, "no fold in common", scale=100)
+        _points(axes[1, column], study, cost, colour, "not attacked yet, or on no fold in common", scale=1)
         axes[0, column].set_title(CORPUS_NAMES.get(found.corpus, found.corpus), fontsize=10)
         axes[1, column].set_xlabel(study.label)
         numbers += _numbers(found, "accuracy", accuracy) + _numbers(found, measure, cost)
@@ -81,7 +84,32 @@ def _slices(study: Study, selection: Selection, corpus: str) -> list[Slice]:
     return [one for one in found if one.runs]
 
 
-def _points(axes: Axes, study: Study, estimates: dict[Setting, Estimate | None], colour: str, *, scale: float) -> None:
+def _common_folds(found: Slice) -> tuple[set[int], set[int]]:
+    """The folds tested at all values, and those attacked at all values that were attacked.
+
+    Folds differ in difficulty, so that a curve through means over different folds would show that, too.
+    """
+    tested = [{fold for run in runs for fold in run.folds} for runs in found.runs.values()]
+    attacked = [folds for runs in found.runs.values() if (folds := attacked_folds(runs))]
+    return set.intersection(*tested), set.intersection(*attacked) if attacked else set()
+
+
+def _drawn_in_words(found: Slice) -> str:
+    """The settings that all values share, and the folds of their means."""
+    tested, attacked = (f"on {folds_in_words(folds)}" if folds else "on none" for folds in _common_folds(found))
+    name = CORPUS_NAMES.get(found.corpus, found.corpus)
+    return f"{name}: {describe(found.others, ['augmentation'])}; accuracy {tested}, cost {attacked}."
+
+
+def _points(
+    axes: Axes,
+    study: Study,
+    estimates: dict[Setting, Estimate | None],
+    colour: str,
+    without: str,
+    *,
+    scale: float,
+) -> None:
     places, values, below, above = [], [], [], []
     for place, value in enumerate(study.values):
         found = estimates.get(value)
@@ -100,7 +128,7 @@ def _points(axes: Axes, study: Study, estimates: dict[Setting, Estimate | None],
         axes.plot(bounds, [tops[place] for place in bounds], color=colour, marker=CARETUPBASE, linestyle="none")
         axes.errorbar(places, values, yerr=[below, above], color=colour, marker="o", capsize=3, linewidth=1)
     else:
-        axes.text(0.5, 0.5, "not attacked yet", ha="center", va="center", transform=axes.transAxes, fontsize=9)
+        axes.text(0.5, 0.5, without, ha="center", va="center", transform=axes.transAxes, fontsize=9)
     axes.set_xticks(range(len(study.values)), [label(value) for value in study.values], fontsize=8)
     axes.set_xlim(-0.5, len(study.values) - 0.5)
     axes.grid(axis="y", linewidth=0.4, alpha=0.6)

@@ -14,6 +14,7 @@ from reporting.estimates import (
     six_fooling_rate,
     six_gradients,
 )
+from reporting.fold_means import attacked_folds
 from reporting.identity import differences, varying
 from reporting.names import CORPUS_NAMES, IMPOSSIBLE, NAMES, describe, label
 from reporting.paper_numbers import PaperSetting, Setting, paper_settings
@@ -23,6 +24,11 @@ from reporting.studies import STUDIES, TABLES, Slice, Study, same_setting, slice
 from reporting.tables.table import Quantity, Row, Table
 
 SEVEN = (*THE_SIX, "lbfgs")
+
+UNLIKE = (
+    "Folds differ in difficulty, so rows of unlike folds are not comparable; differences between runs are taken on the "
+    "folds that both have."
+)
 
 
 def paper_table(number: int, selection: Selection, accuracies: Accuracies) -> Table:
@@ -87,17 +93,17 @@ def overview(selection: Selection, accuracies: Accuracies) -> Table:
         names = (CORPUS_NAMES.get(first.corpus, first.corpus), label(first.settings["architecture"]), setting)
         rows.append(
             Row(
-                (*names, f"{leakage:.0%}"),
+                (*names, f"{leakage:.0%}", folds := _folds(group)),
                 _summary_cells(group, accuracies, attackable=first.settings["architecture"] not in BASELINES),
                 tuple(run.name for run in group),
-                (*names, leakage),
+                (*names, leakage, folds),
             )
         )
     return Table(
         "all_settings",
         "All settings",
-        f"Every trained setting. {_conditions(selection)} {_dashes(rows)}".strip(),
-        ("corpus", "classifier", "setting", "leakage"),
+        f"Every trained setting. {_conditions(selection)} {UNLIKE} {_dashes(rows)}".strip(),
+        ("corpus", "classifier", "setting", "leakage", "folds"),
         tuple(_summary_headings()),
         tuple(rows),
         (),
@@ -118,7 +124,7 @@ def _study_table(
         for representation in study.representations:
             found = slice_of(study, selection.runs, corpus, representation)
             if found.runs:
-                others.append(_shared(found))
+                others += [_shared(found), _unlike_folds(found)]
             for value in study.values:
                 there = [(found.apart.get(value, ""), found.runs.get(value, [])), *found.more.get(value, [])]
                 for apart, runs in there:
@@ -194,6 +200,26 @@ def _shared(found: Slice) -> str:
     shared = f"{CORPUS_NAMES.get(found.corpus, found.corpus)}: {describe(found.others, ['augmentation'])}."
     left_out = "; ".join(f"{name} ({why})" for name, why in sorted(found.left_out.items()))
     return f"{shared} Not in this table: {left_out}." if left_out else shared
+
+
+def _folds(runs: Sequence[Run]) -> str:
+    """The tested folds, and the attacked ones if they are others."""
+    tested, attacked = {fold for run in runs for fold in run.folds}, attacked_folds(runs)
+    said = ", ".join(map(str, sorted(tested)))
+    same = attacked in (set(), tested)
+    return said if same else f"{said} (attacked: {', '.join(map(str, sorted(attacked)))})"
+
+
+def _unlike_folds(found: Slice) -> str:
+    """A warning that names the folds of each value, unless all values have the same ones."""
+    alike: dict[str, list[str]] = {}
+    for value in found.study.values:
+        if runs := found.runs.get(value):
+            alike.setdefault(_folds(runs), []).append(label(value))
+    if len(alike) < 2:
+        return ""
+    said = "; ".join(f"{', '.join(values)}: folds {folds}" for folds, values in alike.items())
+    return f"{UNLIKE} Here {found.study.label} {said}."
 
 
 def _place(corpus: str) -> tuple[int, str]:

@@ -167,7 +167,8 @@ def association_table(found: Sequence[tuple[str, str, Association | None]]) -> P
     return PlainTable(
         "accuracy_against_robustness_tests",
         "Accuracy against robustness: tests",
-        "Within: Pearson correlation of values centred within each stratum (representation, corpus), two-sided "
+        "Within: Pearson correlation of values centred within each stratum (representation, corpus), as means over the "
+        "folds on which all settings of the stratum were tested and attacked, two-sided "
         "stratified permutation test; Holm's p is corrected for all tests shown, and the verdict follows it. There are "
         "too few strata for an interval. Pooled: Spearman correlation, which includes differences between "
         "representations.",

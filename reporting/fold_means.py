@@ -1,0 +1,122 @@
+"""Means over folds of means over seeds: the number on each fold, and the ends of the interval."""
+
+import statistics
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from metrics.attack_summary import THE_SIX
+from metrics.intervals import Interval
+from metrics.over_seeds import Number, interval_over_seeds
+from reporting.runs import Run
+from storage.rows import read_rows
+from storage.summaries import AttackNumbers, MeanNumbers, SixNumbers
+
+ROWS = [
+    *("fold", "attack", "budget_index", "budget", "clip", "recording", "label", "reporting_batch", "success"),
+    *("logits_clean", "logits_adversarial"),
+]
+End = Literal["auc_low", "auc_high", "fooling_rate_low", "fooling_rate_high"]
+ENDS: dict[Number, tuple[End, End]] = {
+    "auc": ("auc_low", "auc_high"),
+    "fooling_rate": ("fooling_rate_low", "fooling_rate_high"),
+}
+"""The keys of its ends."""
+SEEDS = "mean of the seeds' 95 % ends"
+"""Assumes that seeds are fully correlated, because they are tested on the same recordings; never too narrow."""
+Folds = Collection[int] | None
+"""Folds that a mean is restricted to; None for all."""
+Value = TypeVar("Value")
+
+
+def attacked_folds(runs: Sequence[Run], attacks: Sequence[str] = THE_SIX) -> set[int]:
+    """Folds on which at least one of the runs was attacked with all of some attacks.
+
+    Args:
+        runs: runs of one setting.
+        attacks: names of the attacks.
+    """
+    return {fold for run in runs for fold in numbers_by_fold(run, attacks, lambda row: row["n"])}
+
+
+def folds_in_words(folds: Collection[int]) -> str:
+    """The folds, as in ``folds 1, 2``."""
+    return ("fold " if len(folds) == 1 else "folds ") + ", ".join(map(str, sorted(folds)))
+
+
+def numbers_by_fold(
+    run: Run, attacks: Sequence[str], number: Callable[[AttackNumbers], Value | None], folds: Folds = None
+) -> dict[int, list[Value]]:
+    """A number of each of some attacks, for each fold of a run.
+
+    Args:
+        run: the run.
+        attacks: names of the attacks.
+        number: the number, from the entry of an attack on a fold; None if it is not known.
+        folds: only these.
+
+    Returns:
+        One list per fold, in the order of the file; empty unless every fold has a number of every attack, because a
+        mean over fewer would not be comparable.
+    """
+    found: dict[int, list[Value]] = {}
+    for row in run.attacks.folds if run.attacks else []:
+        if row["attack"] in attacks and (folds is None or row["fold"] in folds):
+            of_fold = found.setdefault(row["fold"], [])
+            if (value := number(row)) is not None:
+                of_fold.append(value)
+    return found if all(len(values) == len(attacks) for values in found.values()) else {}
+
+
+def mean_ends(
+    runs: Sequence[Run], attacks: Sequence[str], number: Number, folds: Collection[int]
+) -> tuple[float | None, float | None, str]:
+    """The 95 % interval of a mean over folds of means over seeds, and in words what it is.
+
+    Where every run was attacked on exactly these folds, it is the mean of the intervals in their summaries. Otherwise
+    it is computed from the rows of the attacked clips.
+
+    Args:
+        runs: the seeds of one setting.
+        attacks: the attack, or the six.
+        number: AUC or fooling rate.
+        folds: the folds of the mean.
+
+    Raises:
+        DataError: if the rows are needed and cannot be read.
+    """
+    said = [row for run in runs if (row := _summary_of(run, attacks)) is not None]
+    same = all({row["fold"] for row in _entries(run, attacks)} == set(folds) for run in runs)
+    if same and len(said) == len(runs):
+        known = [[end for row in said if (end := row.get(key)) is not None] for key in ENDS[number]]
+        low, high = (statistics.fmean(ends) if len(ends) == len(runs) else None for ends in known)
+        return low, high, "95 %" if len(runs) == 1 else SEEDS
+    found = _interval(tuple(run.path for run in runs), tuple(attacks), number, tuple(sorted(folds)))
+    return _known(found.low), _known(found.high), "95 %"
+
+
+def _entries(run: Run, attacks: Sequence[str]) -> list[AttackNumbers]:
+    return [row for row in run.attacks.folds if row["attack"] in attacks] if run.attacks else []
+
+
+def _summary_of(run: Run, attacks: Sequence[str]) -> MeanNumbers | SixNumbers | None:
+    if run.attacks is None:
+        return None
+    if len(attacks) == 1:
+        return run.attacks.means.get(attacks[0])
+    six = run.attacks.six
+    return six if six and set(six["attacks"]) == set(attacks) else None
+
+
+@lru_cache(maxsize=4096)
+def _interval(runs: tuple[Path, ...], attacks: tuple[str, ...], number: Number, folds: tuple[int, ...]) -> Interval:
+    """Cached, because the overview, a table and a figure ask for the same mean."""
+    seeds = [
+        read_rows(run / "attacks" / "outcomes.parquet", "attack again", ROWS, [("fold", "in", folds)]) for run in runs
+    ]
+    return interval_over_seeds(seeds, attacks, number, folds)
+
+
+def _known(end: float) -> float | None:
+    return None if end != end else end

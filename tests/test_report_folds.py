@@ -1,0 +1,163 @@
+"""Settings that were trained or attacked on different folds: what is averaged, and on which folds it is compared."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from report_fixtures import DWT, STFT, write_run
+
+from metrics.attack_summary import THE_SIX
+from metrics.intervals import share_ends
+from metrics.over_seeds import interval_over_seeds
+from metrics.recordings import effective_number, effective_over_folds
+from reporting.accuracy import Accuracies
+from reporting.association import run_points
+from reporting.distinct_clips import attacked_clips
+from reporting.estimates import (
+    attack_auc,
+    attack_fooling_rate,
+    attack_gradients,
+    log_gradients,
+    six_auc,
+    six_cost,
+    six_fooling_rate,
+)
+from reporting.figures.curves import curve_points
+from reporting.figures.paper_figures import study_figure
+from reporting.runs import read_run
+from reporting.selection import Selection
+from reporting.tables.paper_tables import overview, paper_table
+
+
+def rows_of(run):
+    return pd.read_parquet(run.path / "attacks" / "outcomes.parquet")
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory):
+    """Three folds with one seed, of which another seed has the first."""
+    runs = tmp_path_factory.mktemp("seeds")
+    long = write_run(runs, "long", DWT, folds=(1, 2, 3), clips=30)
+    short = write_run(runs, "short", DWT, folds=(1,), clips=30, seed=1, strength=3.0, accuracy=0.9)
+    return read_run(long), read_run(short)
+
+
+def test_one_seed_has_the_interval_of_its_summary(seeds):
+    run = seeds[0]
+    for attacks, said in ((THE_SIX, run.attacks.six), (["cwa"], run.attacks.means["cwa"])):
+        for number in ("auc", "fooling_rate"):
+            found = interval_over_seeds([rows_of(run)], attacks, number, [1, 2, 3])
+            assert (found.low, found.high) == pytest.approx((said[f"{number}_low"], said[f"{number}_high"]), abs=1e-12)
+            # A second seed that answers alike adds no recording.
+            twice = interval_over_seeds([rows_of(run)] * 2, attacks, number, [1, 2, 3])
+            assert (twice.low, twice.high) == pytest.approx((found.low, found.high), abs=1e-12)
+    with pytest.raises(ValueError, match="expected rows of fgsm on every fold, got none on fold 4"):
+        interval_over_seeds([rows_of(run)], ["fgsm"], "auc", [1, 4])
+
+
+def test_each_fold_counts_alike_however_many_seeds_were_attacked_on_it(seeds):
+    rows = {run.name: rows_of(run).query("attack == 'bim_b'") for run in seeds}
+    rate = {
+        (name, fold): some.groupby("clip")["success"].mean()
+        for name, of_run in rows.items()
+        for fold, some in of_run.groupby("fold")
+    }
+    coefficients = {("long", 1): 1 / 6, ("short", 1): 1 / 6, ("long", 2): 1 / 3, ("long", 3): 1 / 3}
+    expected = sum(share * rate[part].mean() for part, share in coefficients.items())
+    found = attack_fooling_rate(seeds, "bim_b")
+    assert found.value == pytest.approx(expected)
+    # Not the mean over runs, in which fold 1 of the other seed alone would have half of the weight.
+    assert (
+        abs(found.value - np.mean([rate["short", 1].mean(), np.mean([rate["long", k].mean() for k in (1, 2, 3)])]))
+        > 0.01
+    )
+    # The delta method, recording by recording.
+    influence, counts = {}, {}
+    for (name, fold), share in coefficients.items():
+        recording = rows[name].query("fold == @fold").drop_duplicates("clip").set_index("clip")["recording"]
+        values = rate[name, fold]
+        counts[name, fold] = recording.value_counts()
+        for clip, value in (share * (values - values.mean()) / len(values)).items():
+            influence[recording[clip]] = influence.get(recording[clip], 0.0) + value
+    effective = {part: effective_number(_tensor(some)) for part, some in counts.items()}
+    of_folds = effective_over_folds(
+        [min(effective["long", 1], effective["short", 1]), effective["long", 2], effective["long", 3]]
+    )
+    all_counts = pd.concat(counts.values()).groupby(level=0).sum()
+    known = min(effective_number(_tensor(all_counts)), of_folds)
+    ends = share_ends(expected, np.square(list(influence.values())).sum(), known)
+    assert (found.low, found.high) == pytest.approx((float(ends[0]), float(ends[1])))
+    assert found.interval == "95 %"
+    assert (found.n, found.recordings) == (len({*_names(rows["long"]), *_names(rows["short"])}), len(all_counts))
+
+
+def _tensor(counts):
+    return torch.tensor(counts.to_numpy())
+
+
+def _names(rows):
+    return set(rows["name"])
+
+
+def test_costs_and_areas_average_folds_alike_too(seeds):
+    of_run = [{row["fold"]: row for row in run.attacks.folds if row["attack"] == "cwa"} for run in seeds]
+    for number, found in (("auc", attack_auc(seeds, "cwa")), ("batch_gradients", attack_gradients(seeds, "cwa"))):
+        first = np.mean([rows[1][number] for rows in of_run])
+        assert found.value == pytest.approx(np.mean([first, of_run[0][2][number], of_run[0][3][number]]))
+    point = next(one for one in curve_points(seeds, "delta") if one["attack"] == "fgsm")
+    shares = [
+        {
+            row["fold"]: row["fooling_rate"]
+            for row in run.attacks.budgets
+            if row["attack"] == "fgsm" and row["budget_index"] == 0
+        }
+        for run in seeds
+    ]
+    assert point["fooling_rate"] == pytest.approx(
+        np.mean([np.mean([s[1] for s in shares]), shares[0][2], shares[0][3]])
+    )
+
+
+def test_a_mean_may_be_restricted_to_some_folds(seeds):
+    long = seeds[0]
+    for folds in ([1], [1, 2]):
+        entries = [row for row in long.attacks.folds if row["fold"] in folds]
+        assert six_auc([long], folds).value == pytest.approx(
+            np.mean([row["auc"] for row in entries if row["attack"] in THE_SIX])
+        )
+        assert six_cost([long], folds).value <= six_cost([long]).high
+        assert attacked_clips([long], folds=folds).clips == sum(row["n"] for row in entries if row["attack"] == "fgsm")
+    assert six_fooling_rate([long], [1, 2, 3]) == six_fooling_rate([long])
+    assert six_auc([long], [4]) is None
+    assert log_gradients([long], []) is None
+
+
+def test_settings_are_related_and_drawn_on_the_folds_that_all_of_them_have(tmp_path):
+    """The setting with more folds is worse on those that the other lacks, which must not look like an effect."""
+    both = {"folds": (1, 2), "clips": 30}
+    more = write_run(tmp_path, "more", STFT, folds=(1, 2, 3), clips=30)
+    fewer = write_run(tmp_path, "fewer", {**STFT, "n_fft": 512}, **both)
+    window = write_run(tmp_path, "window", {**STFT, "win_length_ratio": 0.5}, **both)
+    runs = tuple(map(read_run, (more, fewer, window)))
+    selection, accuracies = Selection(runs, "official", "smoke", {}, {}), Accuracies()
+    points = {point.runs: point for point in run_points(runs, accuracies)}
+    assert len(points) == 3
+    of_more = points["more",]
+    assert of_more.accuracy == pytest.approx(np.mean([accuracies.mean(runs[:1], [fold]).value for fold in (1, 2)]))
+    assert of_more.accuracy != pytest.approx(accuracies.mean(runs[:1]).value)
+    assert of_more.auc == pytest.approx(six_auc(runs[:1], [1, 2]).value)
+    assert of_more.log_gradients == pytest.approx(log_gradients(runs[:1], [1, 2]))
+    figure = study_figure("figure4_stft_window", selection, accuracies)
+    drawn = {row["win_length_ratio"]: row for row in figure.numbers if row["measure"] == "accuracy"}
+    assert (drawn[1.0]["value"], drawn[1.0]["n"]) == (pytest.approx(of_more.accuracy), 60)
+    assert "accuracy on folds 1, 2, cost on folds 1, 2" in figure.caption
+    # A table shows what is known of each setting, and says which rows cannot be compared.
+    table = paper_table(2, selection, accuracies)
+    assert "not comparable" in table.caption
+    assert "Here n_fft 512: folds 1, 2; 1,024: folds 1, 2, 3." in table.caption
+    folds = {row.runs: row.labels[4] for row in overview(selection, accuracies).rows}
+    assert folds == {("more",): "1, 2, 3", ("fewer",): "1, 2", ("window",): "1, 2"}
+    apart = Selection(
+        (runs[1], read_run(write_run(tmp_path, "apart", STFT, folds=(3,), clips=30))), "official", "smoke", {}, {}
+    )
+    assert run_points(apart.runs, accuracies) == []
