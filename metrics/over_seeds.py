@@ -22,8 +22,8 @@ def interval_over_seeds(
     .. math:: \hat\theta = \frac{1}{F} \sum_f \frac{1}{|S_f|} \sum_{s \in S_f}
         \frac{1}{A} \sum_a \hat\theta_{f s a}
 
-    with :math:`S_f` the seeds that were attacked on fold f. A recording counts once, however many seeds heard it: what
-    it adds to the number is summed over seeds before it is squared (:func:`metrics.intervals.share_interval`).
+    with :math:`S_f` the seeds that were attacked on fold f. A clip counts once on a fold, however many seeds were
+    attacked on it, so that further seeds add no recordings.
 
     Args:
         seeds: the rows of the attacked clips of each seed, each with one row per fold, attack, budget and clip.
@@ -48,21 +48,34 @@ def interval_over_seeds(
     if missing:
         raise ValueError(f"expected rows of {', '.join(attacks)} on every fold, got none on fold {missing[0]}")
     # All attacks of one seed and fold have the same clips, those classified correctly when clean.
-    recordings = Recordings([name for some in parts for attacked in some for name in attacked[0].recordings])
-    sizes = [len(attacked[0]) for some in parts for attacked in some]
-    ends = torch.tensor(sizes).cumsum(0).tolist()
-    places = iter([slice(end - size, end) for end, size in zip(ends, sizes, strict=True)])
-    # Of the seeds of a fold, the one whose number is known least.
-    least = [min((next(places) for _ in some), key=lambda part: recordings.of(part).effective) for some in parts]
+    clips: dict[tuple[int, int], str] = {}
+    for fold, some in zip(folds, parts, strict=True):
+        for attacked in some:
+            clips.update(((fold, clip), name) for clip, name in _clips(attacked))
+    positions = {key: position for position, key in enumerate(clips)}
+    places = [
+        [torch.tensor([positions[fold, clip] for clip, _ in _clips(attacked)]) for attacked in some]
+        for fold, some in zip(folds, parts, strict=True)
+    ]
+    recordings = Recordings(list(clips.values()))
+    # Of the seeds of a fold, the one with the fewest effective recordings.
+    least = [min(of_fold, key=lambda place: recordings.of(place).effective) for of_fold in places]
 
     def statistic(weights: Tensor) -> Tensor:
-        of_parts = iter(weights.split(sizes, dim=-1))
         of_folds = [
-            torch.stack([_mean(attacked, number, next(of_parts)) for attacked in some]).mean(dim=0) for some in parts
+            torch.stack(
+                [_mean(one, number, weights[..., place]) for one, place in zip(some, of_fold, strict=True)]
+            ).mean(dim=0)
+            for some, of_fold in zip(parts, places, strict=True)
         ]
         return torch.stack(of_folds).mean(dim=0)
 
     return share_interval(statistic, recordings.over_folds(least), area=number == "auc")
+
+
+def _clips(attacked: Sequence[AttackedFold]) -> list[tuple[int, str]]:
+    """Number and recording of each clip."""
+    return list(zip(attacked[0].clips.tolist(), attacked[0].recordings, strict=True))
 
 
 def _mean(attacked: Sequence[AttackedFold], number: Number, weights: Tensor) -> Tensor:

@@ -90,7 +90,11 @@ class Accuracies:
         )
 
     def difference(
-        self, first: Sequence[Sequence[Run]], second: Sequence[Sequence[Run]], confidence: float = 0.95
+        self,
+        first: Sequence[Sequence[Run]],
+        second: Sequence[Sequence[Run]],
+        confidence: float = 0.95,
+        folds: Folds = None,
     ) -> Estimate | None:
         """Mean accuracy of some settings minus that of others, on the folds that all of them have.
 
@@ -100,6 +104,7 @@ class Accuracies:
             first: runs of each setting.
             second: runs of each setting to subtract.
             confidence: coverage of the interval; higher if several intervals are considered together.
+            folds: of these folds, only these.
 
         Returns:
             The difference in [-1, 1] with its interval; None if a side is empty or there is no common fold.
@@ -108,6 +113,7 @@ class Accuracies:
         if not all(sides):
             return None
         common = sorted(set.intersection(*(set(setting) for side in sides for setting in side)))
+        common = [fold for fold in common if folds is None or fold in folds]
         if not common:
             return None
         kept = _of_folds(sides, common)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from metrics.attack_summary import CHECK
-from reporting.runs import Run
+from reporting.runs import AttackResults, Run
 from storage.rows import read_rows
 
 COLUMNS = ["attack", "fold", "name", "recording"]
@@ -35,35 +35,35 @@ def attacked_clips(
     Raises:
         DataError: if there are several runs and the rows of one of them cannot be read.
     """
-    attacked = [run for run in runs if run.attacks]
+    attacked = [(run, run.attacks) for run in runs if run.attacks]
     wanted = None if attacks is None else set(attacks)
-    if len(attacked) == 1 and _covers(folds, attacked[0]) and (found := _said(attacked[0], wanted)) is not None:
+    if len(attacked) == 1 and _covers(folds, attacked[0][1]) and (found := _said(attacked[0][1], wanted)) is not None:
         return found
     clips: dict[str, set[Clip]] = {}
-    for run in attacked:
+    for run, results in attacked:
         of_attacks = _of_attacks(run.path)
+        # Rows of unfinished attacks, and of folds attacked with other settings, are not in the summary.
+        current = {(row["attack"], row["fold"]) for row in results.folds}
         some = (
             of_attacks[attack, fold]
             for attack, fold in of_attacks
-            if (wanted is None or attack in wanted) and (folds is None or fold in folds)
+            if (wanted is None or attack in wanted) and (folds is None or fold in folds) and (attack, fold) in current
         )
         clips.setdefault(run.corpus, set()).update(*some)
     return Distinct(*(sum(len({clip[part] for clip in some}) for some in clips.values()) for part in (0, 1)))
 
 
-def _covers(folds: Collection[int] | None, run: Run) -> bool:
+def _covers(folds: Collection[int] | None, results: AttackResults) -> bool:
     """Whether these are all the folds that a run was attacked on."""
-    return folds is None or run.attacks is None or {row["fold"] for row in run.attacks.folds} <= set(folds)
+    return folds is None or {row["fold"] for row in results.folds} <= set(folds)
 
 
-def _said(run: Run, attacks: set[str] | None) -> Distinct | None:
+def _said(results: AttackResults, attacks: set[str] | None) -> Distinct | None:
     """The counts in the summary of a run; None for several attacks that were run on different clips."""
-    if run.attacks is None:
-        return None
     if attacks is None:
-        return Distinct(run.attacks.n, run.attacks.recordings)
-    means = [run.attacks.means[attack] for attack in attacks if attack in run.attacks.means]
-    counted = {(row.get("n", run.attacks.n), row.get("recordings")) for row in means}
+        return Distinct(results.n, results.recordings)
+    means = [results.means[attack] for attack in attacks if attack in results.means]
+    counted = {(row.get("n", results.n), row.get("recordings")) for row in means}
     return Distinct(*counted.pop()) if len(counted) == 1 else None
 
 

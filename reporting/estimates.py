@@ -131,16 +131,18 @@ def _batch_gradients(row: AttackNumbers) -> Cost | None:
 def _share(runs: Sequence[Run], attacks: Sequence[str], name: Number, folds: Folds) -> Estimate | None:
     """Mean over attacks for each run and fold, then over the runs that have the fold, then over folds."""
     used: list[Run] = []
+    of_runs: list[dict[int, list[float]]] = []
     by_fold: dict[int, list[float]] = {}
     for run in runs:
         if numbers := numbers_by_fold(run, attacks, lambda row: row[name], folds):
             used.append(run)
+            of_runs.append(numbers)
             for fold, values in numbers.items():
                 by_fold.setdefault(fold, []).append(statistics.fmean(values))
     if not used:
         return None
     single = [value for values in by_fold.values() for value in values]
-    low, high, words = mean_ends(used, attacks, name, by_fold)
+    low, high, words = mean_ends(list(zip(used, of_runs, strict=True)), attacks, name)
     counted = attacked_clips(used, attacks, by_fold)
     return Estimate(
         value=statistics.fmean(map(statistics.fmean, by_fold.values())),

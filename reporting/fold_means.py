@@ -22,25 +22,26 @@ ENDS: dict[Number, tuple[End, End]] = {
     "auc": ("auc_low", "auc_high"),
     "fooling_rate": ("fooling_rate_low", "fooling_rate_high"),
 }
-"""The keys of its ends."""
+"""The keys of the ends of its interval, for each number."""
 SEEDS = "mean of the seeds' 95 % ends"
-"""Assumes that seeds are fully correlated, because they are tested on the same recordings; never too narrow."""
+"""Assumes that seeds are fully correlated, because they are tested on the same recordings; hardly ever too narrow."""
 Folds = Collection[int] | None
 """Folds that a mean is restricted to; None for all."""
 Value = TypeVar("Value")
 
 
 def attacked_folds(runs: Sequence[Run], attacks: Sequence[str] = THE_SIX) -> set[int]:
-    """Folds on which at least one of the runs was attacked with all of some attacks.
+    """Folds on which at least one of the runs has an AUC of each of some attacks.
 
     Args:
         runs: runs of one setting.
         attacks: names of the attacks.
     """
-    return {fold for run in runs for fold in numbers_by_fold(run, attacks, lambda row: row["n"])}
+    found = [_known_by_fold(run, attacks, lambda row: row["auc"], None) for run in runs]
+    return {fold for folds in found for fold, values in folds.items() if len(values) == len(attacks)}
 
 
-def folds_in_words(folds: Collection[int]) -> str:
+def named_folds(folds: Collection[int]) -> str:
     """The folds, as in ``folds 1, 2``."""
     return ("fold " if len(folds) == 1 else "folds ") + ", ".join(map(str, sorted(folds)))
 
@@ -60,39 +61,47 @@ def numbers_by_fold(
         One list per fold, in the order of the file; empty unless every fold has a number of every attack, because a
         mean over fewer would not be comparable.
     """
+    found = _known_by_fold(run, attacks, number, folds)
+    return found if all(len(values) == len(attacks) for values in found.values()) else {}
+
+
+def _known_by_fold(
+    run: Run, attacks: Sequence[str], number: Callable[[AttackNumbers], Value | None], folds: Folds
+) -> dict[int, list[Value]]:
     found: dict[int, list[Value]] = {}
     for row in run.attacks.folds if run.attacks else []:
         if row["attack"] in attacks and (folds is None or row["fold"] in folds):
             of_fold = found.setdefault(row["fold"], [])
             if (value := number(row)) is not None:
                 of_fold.append(value)
-    return found if all(len(values) == len(attacks) for values in found.values()) else {}
+    return found
 
 
 def mean_ends(
-    runs: Sequence[Run], attacks: Sequence[str], number: Number, folds: Collection[int]
+    runs: Sequence[tuple[Run, Collection[int]]], attacks: Sequence[str], number: Number
 ) -> tuple[float | None, float | None, str]:
     """The 95 % interval of a mean over folds of means over seeds, and in words what it is.
 
-    Where every run was attacked on exactly these folds, it is the mean of the intervals in their summaries. Otherwise
-    it is computed from the rows of the attacked clips.
+    Where all runs were attacked on the same folds and the mean is over all of these, it is the mean of the intervals in
+    their summaries. Otherwise it is computed from the rows of the attacked clips.
 
     Args:
-        runs: the seeds of one setting.
+        runs: the seeds of one setting, each with its folds in the mean. A run may have rows of other folds, which its
+            summary leaves out.
         attacks: the attack, or the six.
         number: AUC or fooling rate.
-        folds: the folds of the mean.
 
     Raises:
         DataError: if the rows are needed and cannot be read.
     """
-    said = [row for run in runs if (row := _summary_of(run, attacks)) is not None]
-    same = all({row["fold"] for row in _entries(run, attacks)} == set(folds) for run in runs)
+    said = [row for run, _ in runs if (row := _summary_of(run, attacks)) is not None]
+    everything = {fold for _, folds in runs for fold in folds}
+    same = all(set(folds) == everything == {row["fold"] for row in _entries(run, attacks)} for run, folds in runs)
     if same and len(said) == len(runs):
         known = [[end for row in said if (end := row.get(key)) is not None] for key in ENDS[number]]
         low, high = (statistics.fmean(ends) if len(ends) == len(runs) else None for ends in known)
         return low, high, "95 %" if len(runs) == 1 else SEEDS
-    found = _interval(tuple(run.path for run in runs), tuple(attacks), number, tuple(sorted(folds)))
+    found = _interval(tuple((run.path, tuple(sorted(folds))) for run, folds in runs), tuple(attacks), number)
     return _known(found.low), _known(found.high), "95 %"
 
 
@@ -110,12 +119,18 @@ def _summary_of(run: Run, attacks: Sequence[str]) -> MeanNumbers | SixNumbers | 
 
 
 @lru_cache(maxsize=4096)
-def _interval(runs: tuple[Path, ...], attacks: tuple[str, ...], number: Number, folds: tuple[int, ...]) -> Interval:
+def _interval(runs: tuple[tuple[Path, tuple[int, ...]], ...], attacks: tuple[str, ...], number: Number) -> Interval:
     """Cached, because the overview, a table and a figure ask for the same mean."""
     seeds = [
-        read_rows(run / "attacks" / "outcomes.parquet", "attack again", ROWS, [("fold", "in", folds)]) for run in runs
+        read_rows(
+            path / "attacks" / "outcomes.parquet",
+            "attack again",
+            ROWS,
+            [("fold", "in", folds), ("attack", "in", attacks)],
+        )
+        for path, folds in runs
     ]
-    return interval_over_seeds(seeds, attacks, number, folds)
+    return interval_over_seeds(seeds, attacks, number, sorted({fold for _, folds in runs for fold in folds}))
 
 
 def _known(end: float) -> float | None:

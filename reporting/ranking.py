@@ -2,11 +2,12 @@
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reporting.accuracy import Accuracies
 from reporting.estimates import Estimate
+from reporting.fold_means import named_folds
 from reporting.names import NAMES
 from reporting.outcomes import RobustAccuracies, Threat
 from reporting.own_runs import OwnRun, ends_in_percent, in_percent
@@ -56,10 +57,12 @@ def rankings(runs: Sequence[OwnRun]) -> list[Ranking]:
     for (corpus, split, _), members in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
         attacked = {one.run.name: one.attacked for one in members if one.attacked is not None}
         for threat in dict.fromkeys(threat for one in members for threat in one.threats):
-            ranked = sorted(
-                (one for one in members if threat in one.threats), key=lambda one: -one.threats[threat].robust.value
-            )
-            words = _sentence(corpus, threat, ranked, RobustAccuracies(attacked, threat))
+            robust = RobustAccuracies(attacked, threat)
+            there = [one for one in members if threat in one.threats]
+            folds = _common_folds(there, robust)
+            values = {one.run.name: _robust(one, threat, robust, folds) for one in there}
+            ranked = sorted(there, key=lambda one: -values[one.run.name].value)
+            words = _sentence(corpus, threat, ranked, robust, values, folds)
             found.append(Ranking(corpus, split, threat, tuple(ranked), words))
     return found
 
@@ -86,24 +89,48 @@ def most_telling(found: Sequence[Ranking]) -> Ranking | None:
     return min(found, key=order, default=None)
 
 
-def _sentence(corpus: str, threat: Threat, ranked: Sequence[OwnRun], robust: Accuracies) -> str:
+def _common_folds(runs: Sequence[OwnRun], robust: Accuracies) -> set[int] | None:
+    """The folds that all runs have, possibly none, where some have others too; None if all have the same ones."""
+    attacked = [{fold.fold for fold in robust.tested(one.run)} for one in runs]
+    common = set.intersection(*attacked)
+    return None if all(folds == common for folds in attacked) else common
+
+
+def _robust(one: OwnRun, threat: Threat, robust: Accuracies, folds: set[int] | None) -> Estimate:
+    """The robust accuracy of a run, on some of its folds if these are given."""
+    restricted = robust.mean([one.run], folds) if folds else None
+    return restricted or one.threats[threat].robust
+
+
+def _sentence(
+    corpus: str,
+    threat: Threat,
+    ranked: Sequence[OwnRun],
+    robust: Accuracies,
+    values: Mapping[str, Estimate],
+    folds: set[int] | None,
+) -> str:
     first, *others = ranked
     said = f"{NAMES.get(threat.attack, threat.attack)} with {threat.in_words}"
-    value = _with_interval(first.threats[threat].robust)
+    value = _with_interval(values[first.run.name])
     name = first.run.name
     if not others:
         return (
             f"On {corpus}, {name} still classifies {value} of its test clips correctly under {said}. "
             "No other run was attacked in this way."
         )
-    if not any(one.threats[threat].robust.value for one in ranked):
+    if folds == set():
+        said += ", each run on its own folds, of which none is common to all"
+    elif folds:
+        said += f" on {named_folds(folds)}, which all of them have"
+    if not any(estimate.value for estimate in values.values()):
         return (
             f"On {corpus}, none of {len(ranked)} runs classifies any test clip correctly under {said}; "
             "a smaller budget is needed to rank them."
         )
     # Bonferroni over the comparisons with all others: the first is the most robust if it leads each of them.
     confidence = 1 - 0.05 / len(others)
-    found = {one.run.name: robust.difference([[first.run]], [[one.run]], confidence) for one in others}
+    found = {one.run.name: robust.difference([[first.run]], [[one.run]], confidence, folds or None) for one in others}
     judged = {other: judge(one, confidence=confidence) for other, one in found.items() if one is not None}
     alike = first.space != "map" or len({_map_of(one) for one in ranked}) == 1
     sure = _sure([judged.get(other) for other in found])
@@ -117,14 +144,14 @@ def _sentence(corpus: str, threat: Threat, ranked: Sequence[OwnRun], robust: Acc
         leads = f"no run is significantly more robust than all others; {name} leads"
     words = f"On {corpus}, {leads}: it still classifies {value} of its test clips correctly under {said}. "
     second = others[0]
-    words += f"Next is {second.run.name} with {_with_interval(second.threats[threat].robust)}"
+    words += f"Next is {second.run.name} with {_with_interval(values[second.run.name])}"
     difference = found[second.run.name]
     if difference is None:
         return f"{words}; the two share no fold, so their difference has no interval."
     # The interval by which the lead is judged.
     lead = judged[second.run.name]
     low, high = (lead.recordings if sure == SURE["for these models only"] else lead.ends) or (None, None)
-    where = "" if first.run.folds == second.run.folds else " on the folds that both have"
+    where = " on the folds that both have" if folds == set() else ""
     words += f", a difference{where} of {_points(replace(difference, low=low, high=high), confidence)}"
     if not alike:
         return (

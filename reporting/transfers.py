@@ -83,7 +83,7 @@ def transfers_of(runs: Sequence[Run], corpus: str, representation: str) -> Trans
             else:
                 folds.setdefault(pair, {})[*models, row["fold"]] = float(row["ratio"])
     per_fold = {pair: list(values.values()) for pair, values in folds.items()}
-    ratios = {pair: _estimate(some, per_fold.get(pair, [])) for pair, some in rows.items()}
+    ratios = {pair: _estimate(some, folds.get(pair, {})) for pair, some in rows.items()}
     counted = {pair: min(int(row.get("attacks", SIX)) for row in some.values()) for pair, some in rows.items()}
     fewer = {pair: number for pair, number in counted.items() if number < SIX}
     cells = {pair: list(some.values()) for pair, some in rows.items()}
@@ -107,7 +107,18 @@ def _trained_otherwise(runs: Sequence[Run], sources: Sequence[Run]) -> set[str]:
     return odd
 
 
-def _estimate(rows: dict[tuple[str, str], CarriedCell], folds: Sequence[float]) -> Estimate:
+def _estimate(rows: dict[tuple[str, str], CarriedCell], folds: dict[tuple[str, str, int], float]) -> Estimate:
+    """Mean over pairs of runs, which are the seeds; by fold and without an interval where their folds differ."""
+    by_fold: dict[int, list[float]] = {}
+    of_pairs: dict[tuple[str, str], set[int]] = {}
+    for (source, target, fold), of_fold in folds.items():
+        by_fold.setdefault(fold, []).append(of_fold)
+        of_pairs.setdefault((source, target), set()).add(fold)
+    spread = statistics.stdev(folds.values()) if len(folds) > 1 else None
+    names = tuple(dict.fromkeys(run for models in rows for run in models))
+    if len(set(map(frozenset, of_pairs.values()))) > 1:
+        over_folds = statistics.fmean(map(statistics.fmean, by_fold.values()))
+        return Estimate(over_folds, None, None, spread, None, names, interval="none: seeds of different folds")
     ends = [
         [end for row in rows.values() if (end := row["ratio_low"]) is not None],
         [end for row in rows.values() if (end := row["ratio_high"]) is not None],
@@ -117,10 +128,10 @@ def _estimate(rows: dict[tuple[str, str], CarriedCell], folds: Sequence[float]) 
         value=statistics.fmean(ratio for row in rows.values() if (ratio := row["ratio"]) is not None),
         low=low,
         high=high,
-        spread=statistics.stdev(folds) if len(folds) > 1 else None,
+        spread=spread,
         # Seeds share their test clips, so the largest of their counts does not count a clip twice.
         n=max((int(row["n"]) for row in rows.values() if row.get("n") is not None), default=None),
-        runs=tuple(dict.fromkeys(run for models in rows for run in models)),
+        runs=names,
         interval="95 %" if len(rows) == 1 else SEEDS,
         recordings=max((int(row["recordings"]) for row in rows.values() if row.get("recordings")), default=None),
     )

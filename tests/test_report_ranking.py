@@ -49,10 +49,17 @@ def test_the_most_robust_run_leads_every_other_one(tmp_path):
     assert 0 < float(low) < float(high) < 100
     assert level == "97.5"
     assert "its lead over each of them is significant for these trained models on other recordings" in words
+    # A run with further folds, which are hard, is compared on those that the others have too.
+    further = attacked(tmp_path, "further", (0.05, 0.05, 0.05, 0.05, 0.05, 1.0), folds=(*FOLDS, 6))
+    words = sentence(further, first)
+    assert "it still classifies 95.0 %" in words
+    assert "on folds 1, 2, 3, 4, 5, which all of them have. Next is first with 90.0 %" in words
+    assert "a difference of +5.0 points" in words
     # Nothing is known of a run that shares no fold.
     other = attacked(tmp_path, "other", 0.9, folds=(6,))
     words = sentence(first, second, other)
     assert "no run is significantly more robust than all others; first leads" in words
+    assert "each run on its own folds, of which none is common to all" in words
     assert "its lead over at least one of them may be chance" in words
 
 

@@ -64,10 +64,11 @@ def equal_rate_logs(first: Sequence[Run], second: Sequence[Run], attack: str) ->
     if not all(models):
         return {}
     logs = {}
-    for fold in sorted(set.intersection(*(set(curve) for side in models for curve in side))):
-        rate = min(max(curve[fold]) for side in models for curve in side)[0]
+    for fold in sorted(set.intersection(*(set().union(*side) for side in models))):
+        curves = [[curve[fold] for curve in side if fold in curve] for side in models]
+        rate = min(max(curve) for side in curves for curve in side)[0]
         if rate > 0:
-            costs = [[min(c for r, c in curve[fold] if r >= rate) for curve in side] for side in models]
+            costs = [[min(c for r, c in curve if r >= rate) for curve in side] for side in curves]
             one, other = (statistics.fmean(map(math.log, side)) for side in costs)
             logs[fold] = one - other
     return logs

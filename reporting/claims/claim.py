@@ -205,7 +205,13 @@ def of_equal_subsets(finding: Finding, sides: Sequence[Sequence[Sequence[Run]]])
         named = " and ".join(sorted("all" if clips is None else str(clips) for clips in subsets))
         return finding.withdrawn(f"maxima over {named} clips per fold cannot be compared")
     # Maxima are over the clips that a model classifies correctly, of which a poor model has fewer.
-    clips = [[row["n"] for run in side if run.attacks for row in run.attacks.folds] for side in attacked]
+    settings = [[row for run in runs if run.attacks for row in run.attacks.folds] for side in sides for runs in side]
+    folds = [{row["fold"] for row in rows} for rows in settings if rows]
+    common = set.intersection(*folds) if folds else set()
+    clips = [
+        [row["n"] for run in side if run.attacks for row in run.attacks.folds if row["fold"] in common]
+        for side in attacked
+    ]
     sizes = [statistics.fmean(side) for side in clips] if all(clips) else [1.0]
     if max(sizes) > UNEQUAL * min(sizes):
         clips_of = " and ".join(f"{size:.0f}" for size in sizes)

@@ -105,14 +105,18 @@ def stopped_attacks(sides: Sequence[Sequence[Sequence[Run]]]) -> list[list[str]]
     Args:
         sides: runs of each setting, for the two sides of a ratio.
     """
-    models = [[fold_gradients(run) for runs in side for run in runs if run.attacks] for side in sides]
-    if not all(models):
-        return [[] for _ in sides]
-    common = sorted(set.intersection(*(set(folds) for side in models for folds in side)))
+    # The models whose costs the ratio compares.
+    folds = [set(costs) for side in sides for runs in side if (costs := fold_costs(runs))]
+    common = set.intersection(*folds) if folds else set()
     stopped: list[list[str]] = []
-    for side in models:
-        spent = {attack: [folds[fold].get(attack, 0.0) for folds in side for fold in common] for attack in ITERATIVE}
-        stopped.append([name for name, some in spent.items() if some and min(some) > 0 and is_stopped(some)])
+    for side in sides:
+        models = [
+            spent
+            for run in runs_of(side)
+            for fold, spent in fold_gradients(run).items()
+            if fold in common and all(spent.get(attack, 0) > 0 for attack in ITERATIVE)
+        ]
+        stopped.append([name for name in ITERATIVE if is_stopped([spent[name] for spent in models])])
     return stopped
 
 

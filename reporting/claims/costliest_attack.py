@@ -78,15 +78,18 @@ def costliest_attack(runs: Sequence[Run], ours: str, profile: str | None) -> Fin
 def _cwa_in(
     runs: Sequence[Run], spent: Sequence[Mapping[int, Mapping[str, float]]], settings: int
 ) -> _Costliest | None:
-    """What CWA costs in one setting, judged as one of several settings; None without a fold of all its runs."""
-    common = sorted(set.intersection(*map(set, spent)))
-    ratios = [statistics.geometric_mean([_cwa_over_others(folds[fold]) for folds in spent]) for fold in common]
+    """What CWA costs in one setting, judged as one of several settings; None without a fold."""
+    by_fold: dict[int, list[Mapping[str, float]]] = {}
+    for folds in spent:
+        for fold, model in folds.items():
+            by_fold.setdefault(fold, []).append(model)
+    ratios = [statistics.geometric_mean(map(_cwa_over_others, by_fold[fold])) for fold in sorted(by_fold)]
     found = geometric_mean(ratios, runs)
     if found is None:
         return None
     # One setting in which another attack costs more refutes the claim, so each has a share of the error.
     judged = judge(found, 1.0, confidence=1 - 0.05 / settings, logarithmic=True)
-    models = tuple(folds[fold] for folds in spent for fold in common)
+    models = tuple(model for folds in spent for model in folds.values())
     # What stops at its budget would have spent more: the ratio is then too large, or too small.
     bounded = _costliest_other if judged.verdict == "holds" else _cwa
     verdict = "undecided" if is_stopped([bounded(model) for model in models]) else judged.verdict

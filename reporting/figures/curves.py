@@ -127,6 +127,8 @@ def _drawn(curves: Curves, selection: Selection) -> ReportFigure:
         common = {"corpus": group[0].corpus, "representation": group[0].representation}
         names = " ".join(run.name for run in group)
         numbers += [{**common, **p, "runs": names} for p in curves.kept(curve_points(group, curves.across))]
+    if len({row["folds"] for row in numbers}) > 1:
+        caption += " Lines are over unlike folds, which differ in difficulty; the CSV file names them."
     if not numbers:
         return ReportFigure(curves.key, curves.title, caption, "", None, [], _commands(selection))
     places = [row[curves.across] for row in numbers]
@@ -231,6 +233,7 @@ def curve_points(runs: Sequence[Run], across: Across) -> list[Point]:
             "fooling_rate": statistics.fmean(statistics.fmean(rate for _, rate in some) for some in folds.values()),
             "n": (counted := attacked_clips(list(seen[attack, budget].values()), [attack])).clips,
             "recordings": counted.recordings,
+            "folds": ", ".join(map(str, sorted(folds))),
         }
         for (attack, budget), folds in places.items()
     ]

@@ -9,7 +9,7 @@ from matplotlib.markers import CARETUPBASE
 from reporting.accuracy import Accuracies
 from reporting.estimates import Estimate, six_cost, six_gradients
 from reporting.figures.figure import COLOURS, ReportFigure, new_figure
-from reporting.fold_means import attacked_folds, folds_in_words
+from reporting.fold_means import attacked_folds, named_folds
 from reporting.names import CORPUS_NAMES, describe, label
 from reporting.paper_numbers import Setting
 from reporting.selection import PAPER_CORPORA, Selection, corpora_of
@@ -96,9 +96,9 @@ def _common_folds(found: Slice) -> tuple[set[int], set[int]]:
 
 def _drawn_in_words(found: Slice) -> str:
     """The settings that all values share, and the folds of their means."""
-    tested, attacked = (f"on {folds_in_words(folds)}" if folds else "on none" for folds in _common_folds(found))
+    tested, attacked = (named_folds(folds) if folds else "no fold in common" for folds in _common_folds(found))
     name = CORPUS_NAMES.get(found.corpus, found.corpus)
-    return f"{name}: {describe(found.others, ['augmentation'])}; accuracy {tested}, cost {attacked}."
+    return f"{name}: {describe(found.others, ['augmentation'])}; accuracy: {tested}; cost: {attacked}."
 
 
 def _points(

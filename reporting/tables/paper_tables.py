@@ -99,10 +99,11 @@ def overview(selection: Selection, accuracies: Accuracies) -> Table:
                 (*names, leakage, folds),
             )
         )
+    unlike = UNLIKE if _unlike(same_setting(there)) else ""
     return Table(
         "all_settings",
         "All settings",
-        f"Every trained setting. {_conditions(selection)} {UNLIKE} {_dashes(rows)}".strip(),
+        " ".join(filter(None, ("Every trained setting.", _conditions(selection), unlike, _dashes(rows)))),
         ("corpus", "classifier", "setting", "leakage", "folds"),
         tuple(_summary_headings()),
         tuple(rows),
@@ -121,12 +122,16 @@ def _study_table(
     commands: list[str | None] = []
     others: list[str] = []
     for corpus in _corpora(study, selection):
+        in_rows: list[tuple[str, list[Run]]] = []
         for representation in study.representations:
             found = slice_of(study, selection.runs, corpus, representation)
             if found.runs:
-                others += [_shared(found), _unlike_folds(found)]
+                others.append(_shared(found))
             for value in study.values:
                 there = [(found.apart.get(value, ""), found.runs.get(value, [])), *found.more.get(value, [])]
+                in_rows += [
+                    (" ".join((*([representation] if several else []), label(value))), runs) for _, runs in there
+                ]
                 for apart, runs in there:
                     place = (CORPUS_NAMES.get(corpus, corpus), *((representation,) if several else ()))
                     rows.append(
@@ -140,6 +145,7 @@ def _study_table(
                     wanted = [q for cell in rows[-1].cells for q in cell if q.possible and q.name != "parameters"]
                     if any(quantity.ours is None for quantity in wanted):
                         commands.append(selection.sweep_command(study.key, corpus))
+        others.append(_unlike_folds(in_rows))
     caption = " ".join(filter(None, (_conditions(selection), *others, _dashes(rows))))
     headings = ("corpus", *(("representation",) if several else ()), study.label)
     asked = tuple(command for command in dict.fromkeys(commands) if command)
@@ -203,23 +209,43 @@ def _shared(found: Slice) -> str:
 
 
 def _folds(runs: Sequence[Run]) -> str:
-    """The tested folds, and the attacked ones if they are others."""
-    tested, attacked = {fold for run in runs for fold in run.folds}, attacked_folds(runs)
-    said = ", ".join(map(str, sorted(tested)))
-    same = attacked in (set(), tested)
-    return said if same else f"{said} (attacked: {', '.join(map(str, sorted(attacked)))})"
+    """The tested folds of one setting, and the attacked ones if they are others."""
+    tested, attacked = _tested(runs), _attacked(runs)
+    return tested if attacked in ("", tested) else f"{tested} (attacked: {attacked})"
 
 
-def _unlike_folds(found: Slice) -> str:
-    """A warning that names the folds of each value, unless all values have the same ones."""
-    alike: dict[str, list[str]] = {}
-    for value in found.study.values:
-        if runs := found.runs.get(value):
-            alike.setdefault(_folds(runs), []).append(label(value))
-    if len(alike) < 2:
+def _tested(runs: Sequence[Run]) -> str:
+    return ", ".join(map(str, sorted({fold for run in runs for fold in run.folds})))
+
+
+def _attacked(runs: Sequence[Run]) -> str:
+    """The attacked folds of one setting, by attack if attacks differ; empty if it was not attacked."""
+    attacks: dict[str, list[str]] = {}
+    for attack in SEVEN:
+        if folds := attacked_folds(runs, [attack]):
+            attacks.setdefault(", ".join(map(str, sorted(folds))), []).append(NAMES[attack])
+    if len(attacks) < 2:
+        return next(iter(attacks), "")
+    return "; ".join(f"{folds} with {', '.join(names)}" for folds, names in attacks.items())
+
+
+def _unlike(settings: Sequence[Sequence[Run]]) -> bool:
+    """Whether settings were tested, or attacked, on unlike folds that test unlike clips."""
+    tested, attacked = {_tested(runs) for runs in settings}, {_attacked(runs) for runs in settings} - {""}
+    official = any(run.split == "official" for runs in settings for run in runs)
+    return official and (len(tested) > 1 or len(attacked) > 1)
+
+
+def _unlike_folds(rows: Sequence[tuple[str, Sequence[Run]]]) -> str:
+    """A warning that names the folds of each row of a corpus; empty if all rows have the same ones."""
+    there = [(name, runs) for name, runs in rows if runs]
+    if not _unlike([runs for _, runs in there]):
         return ""
-    said = "; ".join(f"{', '.join(values)}: folds {folds}" for folds, values in alike.items())
-    return f"{UNLIKE} Here {found.study.label} {said}."
+    alike: dict[str, list[str]] = {}
+    for name, runs in there:
+        alike.setdefault(_folds(runs), []).append(name)
+    said = "; ".join(f"{', '.join(dict.fromkeys(names))}: {folds}" for folds, names in alike.items())
+    return f"{UNLIKE} Folds of {said}."
 
 
 def _place(corpus: str) -> tuple[int, str]:
