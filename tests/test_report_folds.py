@@ -177,6 +177,7 @@ def test_costs_and_areas_average_folds_alike_too(seeds):
         first = np.mean([rows[1][number] for rows in of_run])
         assert found.value == pytest.approx(np.mean([first, of_run[0][2][number], of_run[0][3][number]]))
     point = next(one for one in curve_points(seeds, "delta") if one["attack"] == "fgsm")
+    assert point["folds"] == "1, 2, 3"
     shares = [
         {
             row["fold"]: row["fooling_rate"]

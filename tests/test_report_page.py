@@ -460,6 +460,7 @@ def test_curves_of_sounds_rise_to_the_shares_of_the_rows(tmp_path):
     write_attacked_sounds(path, rows)
     figure = sound_curves([read_run(path)])
     points = pd.DataFrame(figure.numbers)
+    assert (set(points["folds"]), "unlike folds" in figure.caption) == ({"1, 2"}, False)
     bounded = rows[fgsm].assign(hit=rows["success"] > 0).groupby(["budget_index", "fold"])["hit"].mean()
     found = points[points["attack"] == "fgsm"]
     assert found["fooled"].tolist() == pytest.approx(bounded.groupby(level=0).mean().tolist())

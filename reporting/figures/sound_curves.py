@@ -32,6 +32,8 @@ def sound_curves(runs: Sequence[Run]) -> ReportFigure:
         "Means over folds; louder changes are to the right."
     )
     numbers = [point for run in runs for point in curve_of(run)]
+    if len({point["folds"] for point in numbers}) > 1:
+        caption += " Lines are over unlike folds, which differ in difficulty; the CSV file names them."
     if not numbers:
         return ReportFigure(KEY, TITLE, caption, "", None, [], ())
     corpora, attacks = (sorted({point[name] for point in numbers}) for name in ("corpus", "attack"))
@@ -79,6 +81,7 @@ def curve_of(run: Run) -> list[Point]:
         common: Point = {"corpus": run.corpus, "run": run.name, "representation": run.representation}
         common |= {"attack": str(attack), "bounded": bool(bounded)}
         common |= {"n": part["name"].nunique(), "recordings": part["recording"].nunique()}
+        common |= {"folds": ", ".join(map(str, sorted(part["fold"].unique())))}
         line = _at_bounds(part, bounds[part.index]) if bounded else _up_to(nearest(part))
         points += [{**common, "snr_db": snr, "fooled": share} for snr, share in line]
     return points
