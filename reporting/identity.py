@@ -120,6 +120,21 @@ def unlike(run: "Run", other: "Run", without: Iterable[str] = ()) -> str:
     )
 
 
+def differing(run: "Run", other: "Run") -> set[str]:
+    """Names of the settings in which two runs differ, with ``seed`` if they differ in it.
+
+    What only one of two representations has, and the learning rate of another architecture, come with the choice and do
+    not count.
+    """
+    names = run.settings.keys() | other.settings.keys() | run.training.keys() | other.training.keys()
+    if run.representation != other.representation:
+        names -= (run.settings.keys() ^ other.settings.keys()) - {"instance_norm"}
+    if run.settings["architecture"] != other.settings["architecture"]:
+        names -= {"learning_rate"}
+    found = {name for name in names if _value(run, name) != _value(other, name)}
+    return found | {"seed"} if run.seed != other.seed else found
+
+
 def _value(run: "Run", name: str) -> Any:
     return run.settings.get(name, run.training.get(name, NOT_RECORDED if name != "instance_norm" else False))
 

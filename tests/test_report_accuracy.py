@@ -8,6 +8,7 @@ from scipy.stats import binomtest, t
 
 from metrics.intervals import Recordings, share_interval
 from reporting.accuracy import Accuracies
+from reporting.identity import differing
 from reporting.runs import Run
 from reporting.selection import Selection
 from reporting.tables.accuracy_differences import MOST_RUNS, run_differences_table, setting_differences_table
@@ -127,8 +128,16 @@ def test_every_two_runs_of_a_corpus_are_compared_clip_by_clip(tmp_path):
     confidence = 1 - 0.05 / 3
     found = Accuracies().difference([[runs[1]]], [[runs[2]]], confidence)
     assert (cells[2]["verdict (Holm)"] == "for these models only") == (found.high < 0)
-    many = [replace(runs[0], path=tmp_path / "one") for _ in range(MOST_RUNS + 1)]
-    assert run_differences_table(many, Accuracies()).rows == ()
+    # Of too many runs, those remain that differ in one thing: a setting, the seed, or the representation alone.
+    far = replace(runs[0], name="far", settings={**common, "n_mfcc": 13, "architecture": "alexnet"}, seed=9)
+    many = [replace(far, name=f"far{k}", settings={**far.settings, "n_mfcc": 13 + k}, seed=9 + k) for k in range(25)]
+    seed, norm = replace(runs[1], seed=1), replace(runs[2], settings={**common, "norm": "ortho"})
+    stft = replace(runs[2], name="stft", settings={"representation": "STFT", "architecture": "resnet18", "n_fft": 512})
+    table = run_differences_table([runs[0], seed, norm, stft, *many], Accuracies())
+    assert len(many) + 4 > MOST_RUNS
+    pairs = [("one", "two"), ("one", "six"), ("one", "stft"), ("six", "stft")]
+    assert [row[:2] for row in table.rows] == pairs
+    assert differing(seed, norm) == {"seed", "norm"}
 
 
 def test_settings_that_nothing_varies_have_no_difference(tmp_path):

@@ -8,6 +8,7 @@ from functools import partial
 from reporting.accuracy import Accuracies
 from reporting.controls import note_of
 from reporting.estimates import Estimate
+from reporting.identity import differing
 from reporting.names import CORPUS_NAMES, label
 from reporting.runs import Run
 from reporting.selection import Selection
@@ -22,8 +23,8 @@ RULE = (
     "difference is called higher or lower only if it excludes zero. Verdict: each row by itself; Holm: corrected for "
     "all rows shown."
 )
-MOST_RUNS = 15
-"""Of more runs on one corpus the pairs are too many to read, and each is hardly decided among so many."""
+MOST_RUNS = 25
+"""Of more runs on one corpus all pairs are too many to read, and each is hardly decided among so many."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def setting_differences_table(selection: Selection, accuracies: Accuracies) -> P
 def run_differences_table(runs: Sequence[Run], accuracies: Accuracies) -> PlainTable:
     """The table of differences between every two runs of one corpus and split, on the folds that both have.
 
-    Runs of a corpus with more than ``MOST_RUNS`` of them are left out.
+    Of a corpus with more than ``MOST_RUNS`` of them, only runs that differ in a single setting or in the seed alone.
 
     Args:
         runs: all runs that were read.
@@ -79,14 +80,14 @@ def run_differences_table(runs: Sequence[Run], accuracies: Accuracies) -> PlainT
     pairs = (
         _Pair((first.name, second.name), ([first], [second]))
         for group in groups.values()
-        if len(group) <= MOST_RUNS
         for first, second in itertools.combinations(group, 2)
+        if len(group) <= MOST_RUNS or len(differing(first, second)) == 1
     )
     return PlainTable(
         "run_differences",
         "Differences of accuracy between runs",
-        f"The first run minus the second, on the folds that both have, {RULE} None of a corpus with more than "
-        f"{MOST_RUNS} runs.",
+        f"The first run minus the second, on the folds that both have, {RULE} Of a corpus with more than {MOST_RUNS} "
+        "runs, only pairs that differ in a single setting or in the seed alone.",
         ("first run", "second run", *NUMBERS),
         tuple((*pair.place, *numbers) for pair, _, numbers in _compared(pairs, accuracies)),
     )
