@@ -26,6 +26,11 @@ FLAT = {
 }
 
 
+def identity(path):
+    """The identity in a folder's name, which ends in a number if a call of the same second has the name already."""
+    return path.name.split("-")[3]
+
+
 def records(folder):
     """Name of the W&B run folder, configuration and summary of each offline record in a folder."""
     found = sorted((folder / "wandb").glob("offline-run-*"))
@@ -85,8 +90,8 @@ def test_every_job_of_a_study_has_the_same_settings_and_tags_and_an_identity_of_
     # Two calls of attack.py on one folder are one W&B run.
     calls = records(run / "attacks")
     assert len(calls) == 2
-    assert len({path.name.rpartition("-")[2] for path, _ in calls}) == 1
-    assert {path.name.rpartition("-")[2] for path, _ in calls}.isdisjoint({fold_path.name.rpartition("-")[2]})
+    assert len({identity(path) for path, _ in calls}) == 1
+    assert {identity(path) for path, _ in calls}.isdisjoint({identity(fold_path)})
     attacks = calls[-1][1]
     assert {**attacks["config"], **FLAT, "budget_profile": "smoke", "space": "map"} == attacks["config"]
     assert {"attack/fgsm/fooling_rate", "attack/bim_a/fooling_rate", "attack/budgets"} <= attacks["summary"].keys()
