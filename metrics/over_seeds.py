@@ -1,6 +1,6 @@
 """Intervals of a mean over folds in which each fold is itself a mean over the seeds that were attacked on it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -15,7 +15,7 @@ Number = Literal["auc", "fooling_rate"]
 
 
 def interval_over_seeds(
-    seeds: Sequence[pd.DataFrame], attacks: Sequence[str], number: Number, folds: Sequence[int]
+    seeds: Sequence[tuple[pd.DataFrame, Collection[int]]], attacks: Sequence[str], number: Number
 ) -> Interval:
     r"""Interval over recordings, for these trained victims, of a number of one attack or of a mean over several.
 
@@ -26,36 +26,27 @@ def interval_over_seeds(
     attacked on it, so that further seeds add no recordings.
 
     Args:
-        seeds: the rows of the attacked clips of each seed, each with one row per fold, attack, budget and clip.
+        seeds: the rows of the attacked clips of each seed, one per fold, attack, budget and clip, and its folds in the
+            mean, on all of which it was attacked with all of the attacks.
         attacks: names of the attacks.
         number: AUC or fooling rate, as a mean over budgets.
-        folds: the folds, each attacked on at least one seed with all of the attacks.
 
     Returns:
         The interval; both ends NaN below ten effective recordings and where the number is undefined.
 
     Raises:
-        ValueError: if no seed was attacked on one of the folds.
+        ValueError: if a seed lacks an attack on one of its folds, or has other clips for one attack than for another.
     """
-    parts: list[list[list[AttackedFold]]] = [[] for _ in folds]
-    for rows in seeds:
-        for place, fold in enumerate(folds):
-            of_fold = rows[rows["fold"] == fold]
-            there = [of_fold[of_fold["attack"] == attack] for attack in attacks]
-            if all(map(len, there)):
-                parts[place].append([AttackedFold.of(some) for some in there])
-    missing = [fold for fold, some in zip(folds, parts, strict=True) if not some]
-    if missing:
-        raise ValueError(f"expected rows of {', '.join(attacks)} on every fold, got none on fold {missing[0]}")
-    # All attacks of one seed and fold have the same clips, those classified correctly when clean.
-    clips: dict[tuple[int, int], str] = {}
-    for fold, some in zip(folds, parts, strict=True):
-        for attacked in some:
-            clips.update(((fold, clip), name) for clip, name in _clips(attacked))
+    # The attacks of each seed, by fold.
+    parts: dict[int, list[list[AttackedFold]]] = {}
+    for rows, folds in seeds:
+        for fold in folds:
+            parts.setdefault(fold, []).append(_attacked(rows[rows["fold"] == fold], attacks, fold))
+    clips = {(fold, clip): name for fold, some in parts.items() for attacked in some for clip, name in _clips(attacked)}
     positions = {key: position for position, key in enumerate(clips)}
     places = [
         [torch.tensor([positions[fold, clip] for clip, _ in _clips(attacked)]) for attacked in some]
-        for fold, some in zip(folds, parts, strict=True)
+        for fold, some in parts.items()
     ]
     recordings = Recordings(list(clips.values()))
     # Of the seeds of a fold, the one with the fewest effective recordings.
@@ -66,11 +57,23 @@ def interval_over_seeds(
             torch.stack(
                 [_mean(one, number, weights[..., place]) for one, place in zip(some, of_fold, strict=True)]
             ).mean(dim=0)
-            for some, of_fold in zip(parts, places, strict=True)
+            for some, of_fold in zip(parts.values(), places, strict=True)
         ]
         return torch.stack(of_folds).mean(dim=0)
 
     return share_interval(statistic, recordings.over_folds(least), area=number == "auc")
+
+
+def _attacked(rows: pd.DataFrame, attacks: Sequence[str], fold: int) -> list[AttackedFold]:
+    """The attacks of one seed on one fold, all on the clips that it classifies correctly when clean."""
+    of_attacks = [rows[rows["attack"] == attack] for attack in attacks]
+    missing = [attack for attack, some in zip(attacks, of_attacks, strict=True) if some.empty]
+    if missing:
+        raise ValueError(f"expected rows of {', '.join(missing)} on fold {fold}, got none")
+    attacked = [AttackedFold.of(some) for some in of_attacks]
+    if any(not torch.equal(one.clips, attacked[0].clips) for one in attacked):
+        raise ValueError(f"expected the same clips for all attacks on fold {fold}, got others")
+    return attacked
 
 
 def _clips(attacked: Sequence[AttackedFold]) -> list[tuple[int, str]]:

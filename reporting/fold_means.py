@@ -1,7 +1,7 @@
 """Means over folds of means over seeds: the number on each fold, and the ends of the interval."""
 
 import statistics
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -10,6 +10,7 @@ from metrics.attack_summary import THE_SIX
 from metrics.intervals import Interval
 from metrics.over_seeds import Number, interval_over_seeds
 from reporting.runs import Run
+from storage import DataError
 from storage.rows import read_rows
 from storage.summaries import AttackNumbers, MeanNumbers, SixNumbers
 
@@ -41,9 +42,14 @@ def attacked_folds(runs: Sequence[Run], attacks: Sequence[str] = THE_SIX) -> set
     return {fold for folds in found for fold, values in folds.items() if len(values) == len(attacks)}
 
 
+def listed_folds(folds: Iterable[int]) -> str:
+    """The folds, as in ``1, 2``."""
+    return ", ".join(map(str, sorted(folds)))
+
+
 def named_folds(folds: Collection[int]) -> str:
     """The folds, as in ``folds 1, 2``."""
-    return ("fold " if len(folds) == 1 else "folds ") + ", ".join(map(str, sorted(folds)))
+    return f"{'fold' if len(folds) == 1 else 'folds'} {listed_folds(folds)}"
 
 
 def numbers_by_fold(
@@ -122,15 +128,25 @@ def _summary_of(run: Run, attacks: Sequence[str]) -> MeanNumbers | SixNumbers | 
 def _interval(runs: tuple[tuple[Path, tuple[int, ...]], ...], attacks: tuple[str, ...], number: Number) -> Interval:
     """Cached, because the overview, a table and a figure ask for the same mean."""
     seeds = [
-        read_rows(
-            path / "attacks" / "outcomes.parquet",
-            "attack again",
-            ROWS,
-            [("fold", "in", folds), ("attack", "in", attacks)],
+        (
+            read_rows(
+                path / "attacks" / "outcomes.parquet",
+                "attack again",
+                ROWS,
+                [("fold", "in", folds), ("attack", "in", attacks)],
+            ),
+            folds,
         )
         for path, folds in runs
     ]
-    return interval_over_seeds(seeds, attacks, number, sorted({fold for _, folds in runs for fold in folds}))
+    try:
+        return interval_over_seeds(seeds, attacks, number)
+    except ValueError as error:
+        names = ", ".join(str(path / "attacks") for path, _ in runs)
+        raise DataError(
+            f"expected the rows of every attack and clip of summary.json in outcomes.parquet of {names}, found some "
+            f"missing ({error}); attack again"
+        ) from error
 
 
 def _known(end: float) -> float | None:

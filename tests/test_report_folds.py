@@ -34,6 +34,7 @@ from reporting.fold_means import attacked_folds
 from reporting.runs import read_run
 from reporting.selection import Selection
 from reporting.tables.paper_tables import overview, paper_table
+from storage import DataError
 from storage.rows import write_rows
 
 
@@ -54,13 +55,13 @@ def test_one_seed_has_the_interval_of_its_summary(seeds):
     run = seeds[0]
     for attacks, said in ((THE_SIX, run.attacks.six), (["cwa"], run.attacks.means["cwa"])):
         for number in ("auc", "fooling_rate"):
-            found = interval_over_seeds([rows_of(run)], attacks, number, [1, 2, 3])
+            found = interval_over_seeds([(rows_of(run), [1, 2, 3])], attacks, number)
             assert (found.low, found.high) == pytest.approx((said[f"{number}_low"], said[f"{number}_high"]), abs=1e-12)
             # A second seed that answers alike adds no recording.
-            twice = interval_over_seeds([rows_of(run)] * 2, attacks, number, [1, 2, 3])
+            twice = interval_over_seeds([(rows_of(run), [1, 2, 3])] * 2, attacks, number)
             assert (twice.low, twice.high) == pytest.approx((found.low, found.high), abs=1e-12)
-    with pytest.raises(ValueError, match="expected rows of fgsm on every fold, got none on fold 4"):
-        interval_over_seeds([rows_of(run)], ["fgsm"], "auc", [1, 4])
+    with pytest.raises(ValueError, match="expected rows of fgsm on fold 4, got none"):
+        interval_over_seeds([(rows_of(run), [1, 4])], ["fgsm"], "auc")
 
 
 def test_each_fold_counts_alike_however_many_seeds_were_attacked_on_it(seeds):
@@ -114,6 +115,21 @@ def test_rows_that_the_summary_leaves_out_do_not_count(tmp_path):
     distinct_clips._of_attacks.cache_clear()
     after = attack_fooling_rate([long, short], "cwa"), six_auc([long, short])
     assert after == before
+
+
+def test_rows_that_the_summary_has_and_the_table_lacks_are_named(tmp_path):
+    long = read_run(write_run(tmp_path, "long", DWT, folds=(1, 2), clips=30))
+    path = write_run(tmp_path, "short", DWT, folds=(1,), clips=30, seed=1)
+    rows = rows_of(read_run(path))
+    lost = (rows["attack"] == "cwa") & (rows["clip"] == rows["clip"].max())
+    for kept, found in (
+        (rows[~lost], "the same clips for all attacks on fold 1"),
+        (rows[:0], "rows of fgsm, .*cwa on fold 1, got none"),
+    ):
+        write_rows(path / "attacks" / "outcomes.parquet", kept)
+        fold_means._interval.cache_clear()
+        with pytest.raises(DataError, match=rf"every attack and clip of summary.json .*{found}.*attack again"):
+            six_auc([read_run(path), long])
 
 
 def test_a_further_seed_on_a_fold_does_not_widen_the_interval(tmp_path):

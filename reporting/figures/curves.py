@@ -14,6 +14,7 @@ from classifiers.baselines import BASELINES
 from metrics.attack_summary import THE_SIX
 from reporting.distinct_clips import attacked_clips
 from reporting.figures.figure import COLOURS, LINES, MARKERS, ReportFigure, new_figure
+from reporting.fold_means import listed_folds
 from reporting.names import CORPUS_NAMES, NAMES
 from reporting.runs import Run
 from reporting.selection import Selection, corpora_of
@@ -233,7 +234,7 @@ def curve_points(runs: Sequence[Run], across: Across) -> list[Point]:
             "fooling_rate": statistics.fmean(statistics.fmean(rate for _, rate in some) for some in folds.values()),
             "n": (counted := attacked_clips(list(seen[attack, budget].values()), [attack])).clips,
             "recordings": counted.recordings,
-            "folds": ", ".join(map(str, sorted(folds))),
+            "folds": listed_folds(folds),
         }
         for (attack, budget), folds in places.items()
     ]

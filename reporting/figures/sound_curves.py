@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reporting.figures.figure import COLOURS, MARKERS, ReportFigure, new_figure
+from reporting.fold_means import listed_folds
 from reporting.names import CORPUS_NAMES, NAMES
 from reporting.runs import Run
 from reporting.sounds import nearest, sound_outcomes
@@ -81,7 +82,7 @@ def curve_of(run: Run) -> list[Point]:
         common: Point = {"corpus": run.corpus, "run": run.name, "representation": run.representation}
         common |= {"attack": str(attack), "bounded": bool(bounded)}
         common |= {"n": part["name"].nunique(), "recordings": part["recording"].nunique()}
-        common |= {"folds": ", ".join(map(str, sorted(part["fold"].unique())))}
+        common |= {"folds": listed_folds(part["fold"].unique())}
         line = _at_bounds(part, bounds[part.index]) if bounded else _up_to(nearest(part))
         points += [{**common, "snr_db": snr, "fooled": share} for snr, share in line]
     return points

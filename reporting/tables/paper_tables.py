@@ -14,7 +14,7 @@ from reporting.estimates import (
     six_fooling_rate,
     six_gradients,
 )
-from reporting.fold_means import attacked_folds
+from reporting.fold_means import attacked_folds, listed_folds
 from reporting.identity import differences, varying
 from reporting.names import CORPUS_NAMES, IMPOSSIBLE, NAMES, describe, label
 from reporting.paper_numbers import PaperSetting, Setting, paper_settings
@@ -215,7 +215,7 @@ def _folds(runs: Sequence[Run]) -> str:
 
 
 def _tested(runs: Sequence[Run]) -> str:
-    return ", ".join(map(str, sorted({fold for run in runs for fold in run.folds})))
+    return listed_folds({fold for run in runs for fold in run.folds})
 
 
 def _attacked(runs: Sequence[Run]) -> str:
@@ -223,7 +223,7 @@ def _attacked(runs: Sequence[Run]) -> str:
     attacks: dict[str, list[str]] = {}
     for attack in SEVEN:
         if folds := attacked_folds(runs, [attack]):
-            attacks.setdefault(", ".join(map(str, sorted(folds))), []).append(NAMES[attack])
+            attacks.setdefault(listed_folds(folds), []).append(NAMES[attack])
     if len(attacks) < 2:
         return next(iter(attacks), "")
     return "; ".join(f"{folds} with {', '.join(names)}" for folds, names in attacks.items())
