@@ -1,7 +1,7 @@
 """From the rows of attacked clips to every number of an attack summary: per budget, fold, attack, and over the six."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +22,7 @@ from metrics.cost import (
 )
 from metrics.distances import allowed_amplitude, median_over_all, median_over_successes
 from metrics.intervals import Interval, Recordings, rate_interval, share_interval
+from metrics.over_folds import interval_over_folds
 from storage.summaries import (
     AttackedFoldNumbers,
     AttackNumbers,
@@ -51,17 +52,17 @@ MEDIANS = {"median_l2": "l2", "median_linf": "linf", "median_l0": "l0", "median_
 COSTS = {"batch_gradients": "gradients", "full_jacobian_batch_gradients": "full_jacobian_gradients"}
 
 
-def budget_rows(attacked: AttackedFold, recordings: Recordings, tested: int) -> list[BudgetNumbers]:
+def budget_rows(attacked: AttackedFold, tested: int) -> list[BudgetNumbers]:
     """Compute every number of each budget of an attack on one fold.
 
     Args:
         attacked: the attack's rows.
-        recordings: of the clips of S.
         tested: number of test clips, including those misclassified when clean.
 
     Returns:
         One dictionary per budget, in the order of the profile.
     """
+    recordings = Recordings(attacked.recordings)
     return [_budget_row(attacked, budget, recordings, tested) for budget in range(len(attacked.budgets))]
 
 
@@ -112,15 +113,12 @@ def attack_row(attacked: AttackedFold, rows: Sequence[BudgetNumbers]) -> AttackN
     return cast(AttackNumbers, entry)
 
 
-def mean_over_folds(
-    folds: Sequence[AttackedFold], entries: Sequence[AttackNumbers], recordings: Sequence[Recordings]
-) -> MeanNumbers:
+def mean_over_folds(folds: Sequence[AttackedFold], entries: Sequence[AttackNumbers]) -> MeanNumbers:
     """Average an attack's entries over folds, with intervals over the recordings of all folds together.
 
     Args:
         folds: the attack's rows of each fold.
         entries: what :func:`attack_row` returned for each fold.
-        recordings: parts of one set, of the clips of S of each fold.
 
     Returns:
         Means and standard deviations over folds, with intervals of the fooling rate and the AUC.
@@ -135,22 +133,17 @@ def mean_over_folds(
         mean[name] = vars(mean_cost([Cost(**cost) for cost in _values(entries, name)]))
     mean["batch_gradients_min"] = min(entry["batch_gradients"] for entry in entries)
     mean["batch_gradients_max"] = max(entry["batch_gradients"] for entry in entries)
-    mean |= _pooled([folds], recordings)
+    mean |= _intervals([folds])
     mean["seconds"] = sum(entry["seconds"] for entry in entries)
     return cast(MeanNumbers, mean)
 
 
-def mean_over_six(
-    attacks: Sequence[Sequence[AttackedFold]],
-    means: Mapping[str, MeanNumbers],
-    recordings: Sequence[Recordings],
-) -> SixNumbers:
+def mean_over_six(attacks: Sequence[Sequence[AttackedFold]], means: Mapping[str, MeanNumbers]) -> SixNumbers:
     """Average the numbers of the six attacks with equal weights.
 
     Args:
         attacks: the rows per fold of each of the six.
         means: what :func:`mean_over_folds` returned, by attack.
-        recordings: parts of one set, of the clips of S of each fold.
 
     Returns:
         The means, with intervals of the fooling rate and the AUC.
@@ -158,29 +151,15 @@ def mean_over_six(
     entry: dict[str, Any] = {"attacks": list(THE_SIX), **_distinct([fold for folds in attacks for fold in folds])}
     for name in ("fooling_rate", "auc", "auc_ovr", *COSTS):
         entry[name] = _mean(_values([means[attack] for attack in THE_SIX], name))
-    entry |= _pooled(attacks, recordings)
+    entry |= _intervals(attacks)
     entry["cost_auc90"] = vars(mean_cost([Cost(**means[attack]["cost_auc90"]) for attack in THE_SIX]))
     return cast(SixNumbers, entry)
 
 
-def _pooled(attacks: Sequence[Sequence[AttackedFold]], recordings: Sequence[Recordings]) -> dict[str, float | str]:
-    """Intervals of fooling rate and AUC averaged over attacks and folds, over the recordings of all folds together."""
-    sizes = [part.clips for part in recordings]
-    joined = Recordings.joined(recordings)
-
-    def averaged(number: Callable[[AttackedFold, Tensor], Tensor], *, area: bool = False) -> Interval:
-        def statistic(weights: Tensor) -> Tensor:
-            parts = weights.split(sizes, dim=-1)
-            of_attacks = [
-                torch.stack([number(fold, part) for fold, part in zip(folds, parts, strict=True)]).mean(dim=0)
-                for folds in attacks
-            ]
-            return torch.stack(of_attacks).mean(dim=0)
-
-        return share_interval(statistic, joined, area=area)
-
-    rate = averaged(lambda fold, weights: fold.mean_rate("success", weights))
-    area = averaged(lambda fold, weights: fold.mean_area(weights), area=True)
+def _intervals(attacks: Sequence[Sequence[AttackedFold]]) -> dict[str, float | str]:
+    """Of fooling rate and AUC averaged over attacks and folds, from the rows per fold of each attack."""
+    folds = [[of_fold] for of_fold in zip(*attacks, strict=True)]
+    rate, area = (interval_over_folds(folds, number) for number in ("fooling_rate", "auc"))
     return _ends("fooling_rate", rate, method=True) | _ends("auc", area)
 
 
@@ -242,33 +221,27 @@ def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame) -> AttackNumbersOfRun
         ``attacks``, ``means`` and ``six``, which is None unless all six attacks were run on the same folds.
     """
     clips = clips.sort_values(["fold", "clip"], ignore_index=True)
-    everything = Recordings(clips["recording"].tolist())
     folds = sorted(clips["fold"].unique().tolist())
     rows: list[BudgetNumbers] = []
     entries: list[AttackNumbers] = []
     attacked: dict[str, list[AttackedFold]] = {}
-    pooled: dict[int, Recordings] = {}
     for fold in folds:
         tested = clips[clips["fold"] == fold]
-        own = Recordings(tested["recording"].tolist())
         of_fold = outcomes[(outcomes["fold"] == fold) & ~outcomes["attack"].str.startswith(CHECK)]
         for _, some in of_fold.groupby("attack", sort=False):
             one = AttackedFold.of(some)
-            members = torch.from_numpy(tested["clip"].isin(one.clips.tolist()).to_numpy().copy())
-            pooled[fold] = everything.of(torch.tensor(tested.index.to_numpy())[members])
-            of_attack = budget_rows(one, own.of(members), len(tested))
+            of_attack = budget_rows(one, len(tested))
             rows += of_attack
             entries.append(attack_row(one, of_attack))
             attacked.setdefault(one.attack, []).append(one)
     means = {
-        attack: mean_over_folds(
-            parts, [entry for entry in entries if entry["attack"] == attack], [pooled[part.fold] for part in parts]
-        )
+        attack: mean_over_folds(parts, [entry for entry in entries if entry["attack"] == attack])
         for attack, parts in attacked.items()
     }
     # A mean over attacks needs all of them on the same folds.
     of_six = [attacked.get(attack, []) for attack in THE_SIX]
-    complete = bool(pooled) and all([part.fold for part in parts] == list(pooled) for parts in of_six)
+    found = list(dict.fromkeys(entry["fold"] for entry in entries))
+    complete = bool(found) and all([part.fold for part in parts] == found for parts in of_six)
     right = clips[clips["clean_correct"]]
     return {
         "n_test": clips["clip"].nunique(),
@@ -279,7 +252,7 @@ def summarise(outcomes: pd.DataFrame, clips: pd.DataFrame) -> AttackNumbersOfRun
         "budgets": rows,
         "attacks": entries,
         "means": means,
-        "six": mean_over_six(of_six, means, [pooled[fold] for fold in pooled]) if complete else None,
+        "six": mean_over_six(of_six, means) if complete else None,
     }
 
 

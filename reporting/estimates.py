@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from metrics.attack_summary import THE_SIX
 from metrics.cost import Cost, mean_cost
-from metrics.over_seeds import Number
+from metrics.over_folds import Number
 from reporting.distinct_clips import attacked_clips
 from reporting.fold_means import Folds, mean_ends, numbers_by_fold
 from reporting.paper_numbers import ITERATIVE

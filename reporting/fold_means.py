@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 from metrics.attack_summary import THE_SIX
 from metrics.intervals import Interval
-from metrics.over_seeds import Number, interval_over_seeds
+from metrics.over_folds import Number, interval_over_seeds
 from reporting.runs import Run
 from storage import DataError
 from storage.rows import read_rows

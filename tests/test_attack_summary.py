@@ -10,7 +10,6 @@ from sklearn.metrics import roc_auc_score
 from metrics.attack_summary import THE_SIX, attack_row, budget_rows, mean_over_folds, summarise
 from metrics.attacked_fold import AttackedFold
 from metrics.finished_rows import whole_attacks
-from metrics.intervals import Recordings
 from metrics.trust_checks import SQUARE
 from storage import DataError
 from storage.attack_store import AttackStore
@@ -82,8 +81,7 @@ def auc_by_scikit(rows):
 def test_numbers_of_a_budget_are_those_of_the_definitions():
     rows = made_up()
     attacked = AttackedFold.of(rows.sample(frac=1, random_state=1))
-    recordings = Recordings([f"1-{clip // 2}" for clip in range(40)])
-    for entry in budget_rows(attacked, recordings, tested=44):
+    for entry in budget_rows(attacked, tested=44):
         some = rows[rows["budget_index"] == entry["budget_index"]]
         assert entry["fooling_rate"] == pytest.approx(some["success"].mean())
         assert entry["fooling_rate_all"] == pytest.approx((some["success"].sum() + 4) / 44)
@@ -99,7 +97,7 @@ def test_numbers_of_a_budget_are_those_of_the_definitions():
 def test_an_attack_averages_over_budgets_and_its_area_knows_no_reporting_batches():
     rows = made_up()
     attacked = AttackedFold.of(rows)
-    entry = attack_row(attacked, budget_rows(attacked, Recordings(list(range(40))), tested=40))
+    entry = attack_row(attacked, budget_rows(attacked, tested=40))
     areas = [auc_by_scikit(some) for _, some in rows.groupby("budget_index")]
     assert entry["auc"] == pytest.approx(np.mean(areas), abs=1e-12)
     rates = rows.groupby("budget_index")["success"].mean().to_numpy()
@@ -259,7 +257,6 @@ def test_mean_over_folds_of_an_attack_without_deltas_has_no_area_over_them():
         budget=lambda frame: [json.dumps({"iterations": b}) for b in frame["budget_index"]]
     )
     attacked = AttackedFold.of(rows)
-    everything = Recordings([f"1-{clip // 2}" for clip in range(40)])
-    entry = attack_row(attacked, budget_rows(attacked, everything, tested=40))
+    entry = attack_row(attacked, budget_rows(attacked, tested=40))
     assert entry["auc_budget"] is None
-    assert mean_over_folds([attacked], [entry], [everything])["auc_budget"] is None
+    assert mean_over_folds([attacked], [entry])["auc_budget"] is None

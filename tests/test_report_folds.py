@@ -10,7 +10,7 @@ from report_fixtures import DWT, STFT, write_run
 
 from metrics.attack_summary import THE_SIX
 from metrics.intervals import share_ends
-from metrics.over_seeds import interval_over_seeds
+from metrics.over_folds import interval_over_seeds
 from metrics.recordings import effective_number, effective_over_folds
 from reporting import distinct_clips, fold_means, transfers
 from reporting.accuracy import Accuracies

@@ -1,4 +1,4 @@
-"""Intervals of a mean over folds in which each fold is itself a mean over the seeds that were attacked on it."""
+"""Intervals of a mean over folds, each of which may itself be a mean over attacks and over seeds."""
 
 from collections.abc import Collection, Sequence
 from typing import Literal
@@ -14,9 +14,7 @@ Number = Literal["auc", "fooling_rate"]
 """A number of an attack that has an interval over recordings."""
 
 
-def interval_over_seeds(
-    seeds: Sequence[tuple[pd.DataFrame, Collection[int]]], attacks: Sequence[str], number: Number
-) -> Interval:
+def interval_over_folds(folds: Sequence[Sequence[Sequence[AttackedFold]]], number: Number) -> Interval:
     r"""Interval over recordings, for these trained victims, of a number of one attack or of a mean over several.
 
     .. math:: \hat\theta = \frac{1}{F} \sum_f \frac{1}{|S_f|} \sum_{s \in S_f}
@@ -26,27 +24,22 @@ def interval_over_seeds(
     attacked on it, so that further seeds add no recordings.
 
     Args:
-        seeds: the rows of the attacked clips of each seed, one per fold, attack, budget and clip, and its folds in the
-            mean, on all of which it was attacked with all of the attacks.
-        attacks: names of the attacks.
+        folds: for each fold the seeds that were attacked on it, and of each seed its attacks, all on the same clips.
         number: AUC or fooling rate, as a mean over budgets.
 
     Returns:
         The interval; both ends NaN below ten effective recordings and where the number is undefined.
-
-    Raises:
-        ValueError: if a seed lacks an attack on one of its folds, or has other clips for one attack than for another.
     """
-    # The attacks of each seed, by fold.
-    parts: dict[int, list[list[AttackedFold]]] = {}
-    for rows, folds in seeds:
-        for fold in folds:
-            parts.setdefault(fold, []).append(_attacked(rows[rows["fold"] == fold], attacks, fold))
-    clips = {(fold, clip): name for fold, some in parts.items() for attacked in some for clip, name in _clips(attacked)}
+    clips = {
+        (one.fold, clip): recording
+        for seeds in folds
+        for one, *_ in seeds
+        for clip, recording in zip(one.clips.tolist(), one.recordings, strict=True)
+    }
     positions = {key: position for position, key in enumerate(clips)}
     places = [
-        [torch.tensor([positions[fold, clip] for clip, _ in _clips(attacked)]) for attacked in some]
-        for fold, some in parts.items()
+        [torch.tensor([positions[one.fold, clip] for clip in one.clips.tolist()]) for one, *_ in seeds]
+        for seeds in folds
     ]
     recordings = Recordings(list(clips.values()))
     # Of the seeds of a fold, the one with the fewest effective recordings.
@@ -54,14 +47,33 @@ def interval_over_seeds(
 
     def statistic(weights: Tensor) -> Tensor:
         of_folds = [
-            torch.stack(
-                [_mean(one, number, weights[..., place]) for one, place in zip(some, of_fold, strict=True)]
-            ).mean(dim=0)
-            for some, of_fold in zip(parts.values(), places, strict=True)
+            torch.stack([_mean(one, number, weights[..., place]) for one, place in zip(seeds, of_fold, strict=True)])
+            for seeds, of_fold in zip(folds, places, strict=True)
         ]
-        return torch.stack(of_folds).mean(dim=0)
+        return torch.stack([of_fold.mean(dim=0) for of_fold in of_folds]).mean(dim=0)
 
     return share_interval(statistic, recordings.over_folds(least), area=number == "auc")
+
+
+def interval_over_seeds(
+    seeds: Sequence[tuple[pd.DataFrame, Collection[int]]], attacks: Sequence[str], number: Number
+) -> Interval:
+    """:func:`interval_over_folds` from the rows of each seed.
+
+    Args:
+        seeds: the rows of the attacked clips of each seed, one per fold, attack, budget and clip, and its folds in the
+            mean, on all of which it was attacked with all of the attacks.
+        attacks: names of the attacks.
+        number: AUC or fooling rate, as a mean over budgets.
+
+    Raises:
+        ValueError: if a seed lacks an attack on one of its folds, or has other clips for one attack than for another.
+    """
+    folds: dict[int, list[list[AttackedFold]]] = {}
+    for rows, chosen in seeds:
+        for fold in chosen:
+            folds.setdefault(fold, []).append(_attacked(rows[rows["fold"] == fold], attacks, fold))
+    return interval_over_folds(list(folds.values()), number)
 
 
 def _attacked(rows: pd.DataFrame, attacks: Sequence[str], fold: int) -> list[AttackedFold]:
@@ -74,11 +86,6 @@ def _attacked(rows: pd.DataFrame, attacks: Sequence[str], fold: int) -> list[Att
     if any(not torch.equal(one.clips, attacked[0].clips) for one in attacked):
         raise ValueError(f"expected the same clips for all attacks on fold {fold}, got others")
     return attacked
-
-
-def _clips(attacked: Sequence[AttackedFold]) -> list[tuple[int, str]]:
-    """Number and recording of each clip."""
-    return list(zip(attacked[0].clips.tolist(), attacked[0].recordings, strict=True))
 
 
 def _mean(attacked: Sequence[AttackedFold], number: Number, weights: Tensor) -> Tensor:
