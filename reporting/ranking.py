@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,7 +30,7 @@ class Ranking:
         corpus: display name of the corpus.
         split: split protocol.
         threat: the attack and budget.
-        runs: the runs, the most robust first.
+        runs: the runs, the most robust first; at the end those that were attacked on too few folds to be compared.
         sentence: the result in words, with its intervals.
     """
 
@@ -59,11 +60,13 @@ def rankings(runs: Sequence[OwnRun]) -> list[Ranking]:
         for threat in dict.fromkeys(threat for one in members for threat in one.threats):
             robust = RobustAccuracies(attacked, threat)
             there = [one for one in members if threat in one.threats]
-            folds = _common_folds(there, robust)
-            values = {one.run.name: _robust(one, threat, robust, folds) for one in there}
-            ranked = sorted(there, key=lambda one: -values[one.run.name].value)
-            words = _sentence(corpus, threat, ranked, robust, values, folds)
-            found.append(Ranking(corpus, split, threat, tuple(ranked), words))
+            compared = _on_usual_folds(there, robust)
+            others = [one for one in there if not any(one is kept for kept in compared)]
+            folds = _common_folds(compared, robust)
+            values = {one.run.name: _robust(one, threat, robust, folds) for one in compared}
+            ranked = sorted(compared, key=lambda one: -values[one.run.name].value)
+            words = _sentence(corpus, threat, ranked, robust, values, folds) + _left_out(others, robust)
+            found.append(Ranking(corpus, split, threat, (*ranked, *others), words))
     return found
 
 
@@ -89,9 +92,31 @@ def most_telling(found: Sequence[Ranking]) -> Ranking | None:
     return min(found, key=order, default=None)
 
 
+def _folds(one: OwnRun, robust: Accuracies) -> set[int]:
+    return {fold.fold for fold in robust.tested(one.run)}
+
+
+def _on_usual_folds(runs: Sequence[OwnRun], robust: Accuracies) -> list[OwnRun]:
+    """The runs that were attacked on every fold that more than half of all have, or all if those are no majority.
+
+    So one run that was attacked on a single fold does not reduce every comparison to that fold.
+    """
+    counts = Counter(fold for one in runs for fold in _folds(one, robust))
+    usual = {fold for fold, count in counts.items() if 2 * count > len(runs)}
+    complete = [one for one in runs if usual <= _folds(one, robust)]
+    return complete if 2 * len(complete) > len(runs) else list(runs)
+
+
+def _left_out(runs: Sequence[OwnRun], robust: Accuracies) -> str:
+    if not runs:
+        return ""
+    named = ", ".join(f"{one.run.name} ({named_folds(_folds(one, robust))})" for one in runs)
+    return f" Not compared, because attacked on fewer or other folds: {named}."
+
+
 def _common_folds(runs: Sequence[OwnRun], robust: Accuracies) -> set[int] | None:
     """The folds that all runs have, possibly none, where some have others too; None if all have the same ones."""
-    attacked = [{fold.fold for fold in robust.tested(one.run)} for one in runs]
+    attacked = [_folds(one, robust) for one in runs]
     common = set.intersection(*attacked)
     return None if all(folds == common for folds in attacked) else common
 

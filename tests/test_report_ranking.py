@@ -55,12 +55,19 @@ def test_the_most_robust_run_leads_every_other_one(tmp_path):
     assert "it still classifies 95.0 %" in words
     assert "on folds 1, 2, 3, 4, 5, which all of them have. Next is first with 90.0 %" in words
     assert "a difference of +5.0 points" in words
+    near = attacked(tmp_path, "near", 0.125)
+    assert "its lead over at least one of them may be chance" in sentence(first, near, second)
+    # One that lacks folds which most of them have is named, and the others are compared on all of theirs.
+    short = attacked(tmp_path, "short", 0.0, folds=(1,))
+    words = sentence(first, second, short)
+    assert words.startswith(sentence(first, second))
+    assert words.endswith(". Not compared, because attacked on fewer or other folds: short (fold 1).")
     # Nothing is known of a run that shares no fold.
     other = attacked(tmp_path, "other", 0.9, folds=(6,))
-    words = sentence(first, second, other)
+    words = sentence(first, other)
     assert "no run is significantly more robust than all others; first leads" in words
     assert "each run on its own folds, of which none is common to all" in words
-    assert "its lead over at least one of them may be chance" in words
+    assert "the two share no fold, so their difference has no interval" in words
 
 
 @pytest.mark.parametrize("unlike", [MFCC, {**STFT, "n_fft": 2048}])
