@@ -138,6 +138,18 @@ def test_every_two_runs_of_a_corpus_are_compared_clip_by_clip(tmp_path):
     pairs = [("one", "two"), ("one", "six"), ("one", "stft"), ("six", "stft")]
     assert [row[:2] for row in table.rows] == pairs
     assert differing(seed, norm) == {"seed", "norm"}
+    # And those with enough folds for a verdict over models, however much they differ.
+    five = [
+        replace(
+            written(tmp_path, net, {1}, folds=range(1, 6)),
+            settings={**common, "architecture": net, "n_mfcc": n},
+            seed=n,
+        )
+        for net, n in (("googlenet", 98), ("crnn", 99))
+    ]
+    assert len(differing(*five)) > 1
+    table = run_differences_table([runs[0], seed, norm, stft, *many, *five], Accuracies())
+    assert [row[:2] for row in table.rows] == [*pairs, ("googlenet", "crnn")]
 
 
 def test_settings_that_nothing_varies_have_no_difference(tmp_path):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from metrics.model_variance import FEWEST_FOLDS
 from reporting.accuracy import Accuracies
 from reporting.controls import note_of
 from reporting.estimates import Estimate
@@ -68,7 +69,8 @@ def setting_differences_table(selection: Selection, accuracies: Accuracies) -> P
 def run_differences_table(runs: Sequence[Run], accuracies: Accuracies) -> PlainTable:
     """The table of differences between every two runs of one corpus and split, on the folds that both have.
 
-    Of a corpus with more than ``MOST_RUNS`` of them, only runs that differ in a single setting or in the seed alone.
+    Of a corpus with more than ``MOST_RUNS`` of them, only runs that differ in a single setting or in the seed alone,
+    and those with enough folds for an interval over models.
 
     Args:
         runs: all runs that were read.
@@ -80,17 +82,28 @@ def run_differences_table(runs: Sequence[Run], accuracies: Accuracies) -> PlainT
     pairs = (
         _Pair((first.name, second.name), ([first], [second]))
         for group in groups.values()
-        for first, second in itertools.combinations(group, 2)
-        if len(group) <= MOST_RUNS or len(differing(first, second)) == 1
+        for first, second in _pairs(group)
     )
     return PlainTable(
         "run_differences",
         "Differences of accuracy between runs",
         f"The first run minus the second, on the folds that both have, {RULE} Of a corpus with more than {MOST_RUNS} "
-        "runs, only pairs that differ in a single setting or in the seed alone.",
+        "runs, only pairs that differ in a single setting or in the seed alone, and those of runs with at least "
+        f"{FEWEST_FOLDS} folds.",
         ("first run", "second run", *NUMBERS),
         tuple((*pair.place, *numbers) for pair, _, numbers in _compared(pairs, accuracies)),
     )
+
+
+def _pairs(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
+    """All pairs of few runs; of many, those that differ in one thing or, of few again, have the folds to decide."""
+    several = [run.name for run in runs if len(run.folds) >= FEWEST_FOLDS]
+    decisive = set(several) if len(several) <= MOST_RUNS else set()
+    return [
+        (first, second)
+        for first, second in itertools.combinations(runs, 2)
+        if len(runs) <= MOST_RUNS or {first.name, second.name} <= decisive or len(differing(first, second)) == 1
+    ]
 
 
 def _compared(pairs: Iterable[_Pair], accuracies: Accuracies) -> Iterator[tuple[_Pair, Estimate, tuple[str, ...]]]:
