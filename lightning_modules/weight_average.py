@@ -5,6 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class WeightAverage(WeightAveraging):
@@ -31,14 +32,27 @@ class WeightAverage(WeightAveraging):
         if not 0 < decay < 1:
             raise ValueError(f"expected a decay between 0 and 1, got {decay}")
 
-        def average(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
+        def average(averaged: list[Tensor], current: list[Tensor], steps: Tensor | int) -> None:
+            if averaged[0].is_floating_point():
+                share = min(decay, (1 + int(steps)) / (10 + int(steps)))
+                get_ema_multi_avg_fn(share)(averaged, current, steps)
+                return
             # Counters, such as a batch norm's number of batches, cannot be averaged.
-            if not averaged.is_floating_point():
-                return current
-            rising = (1 + int(steps)) / (10 + int(steps))
-            return averaged.lerp(current, 1 - min(decay, rising))
+            for kept, new in zip(averaged, current, strict=True):
+                kept.copy_(new)
 
-        super().__init__(avg_fn=average)
+        # All tensors in one call: on a GPU one by one would wait for the number of steps at each.
+        super().__init__(multi_avg_fn=average)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Create the average on the device on which the module will be trained.
+
+        Lightning moves the module there only afterwards; without this the average of a module on a GPU stays on the
+        CPU, and every step copies all weights to it.
+        """
+        super().setup(trainer, pl_module, stage)
+        if self._average_model is not None:
+            self._average_model.to(trainer.strategy.root_device)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

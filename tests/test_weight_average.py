@@ -1,5 +1,7 @@
 """The moving average of weights: what is judged, what is kept, and what a resumed fold continues with."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from pytorch_lightning import LightningModule, Trainer
@@ -95,6 +97,15 @@ def test_a_resumed_fold_ends_with_the_same_average(tmp_path):
     resumed, _ = fit(tmp_path / "halves", 3, resume=str(tmp_path / "halves" / "last.ckpt"))
     torch.testing.assert_close(resumed.judged[-1], whole.judged[-1], rtol=0, atol=0)
     assert int(resumed.steps) == int(whole.steps) == 9
+
+
+def test_the_average_is_made_where_the_module_will_be_trained():
+    # A device that every machine has and that is not the CPU.
+    trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("meta")))
+    model, average = Line(), WeightAverage()
+    average.setup(trainer, model, "fit")
+    assert model.layer.weight.device.type == "cpu"
+    assert {tensor.device.type for tensor in average._average_model.state_dict().values()} == {"meta"}
 
 
 @pytest.mark.parametrize("decay", [0.0, 1.0, -0.5])
