@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 import torch.distributed
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from datamodules import Batch, SoundDataModule
@@ -118,14 +119,15 @@ class CrossValidation(Callback):
             gathered: list[list[tuple[int, list[float]]]] = [[] for _ in range(trainer.world_size)]
             torch.distributed.all_gather_object(gathered, rows)
             rows = [row for part in gathered for row in part]
-        if not trainer.is_global_zero:
-            return
-        data = data_of(trainer)
-        clips, scores = zip(*sorted(rows), strict=True)
-        record = self.record(data, clips, torch.tensor(scores, dtype=torch.float64))
-        record |= {"epochs": self.epochs, "seconds": round(self.seconds, 1)}
-        record["parameters"] = int(getattr(pl_module, "parameter_count", 0))
-        self.finish(data, record)
+        if trainer.is_global_zero:
+            data = data_of(trainer)
+            clips, scores = zip(*sorted(rows), strict=True)
+            record = self.record(data, clips, torch.tensor(scores, dtype=torch.float64))
+            record |= {"epochs": self.epochs, "seconds": round(self.seconds, 1)}
+            record["parameters"] = int(getattr(pl_module, "parameter_count", 0))
+            self.finish(data, record)
+        # From here on every process finds the fold finished.
+        trainer.strategy.barrier()
 
     def record(self, data: SoundDataModule, clips: Sequence[int], scores: Tensor) -> dict[str, Any]:
         """Write a fold's predictions, one for each file, and describe its test.
@@ -185,7 +187,7 @@ class CrossValidation(Callback):
         self.write_summary(data)
 
     def write_summary(self, data: SoundDataModule) -> RunSummary:
-        """Write ``summary.json`` from the records of all finished folds.
+        """Summarise the records of all finished folds; the first of a Trainer's processes writes ``summary.json``.
 
         Returns:
             The summary: mean and sample standard deviation of the accuracy over folds (None with one fold), the means
@@ -221,7 +223,8 @@ class CrossValidation(Callback):
             "recipe": self.recipe,
             "training": self.training,
         }
-        write_json(self.run.summary_file, summary)
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            write_json(self.run.summary_file, summary)
         return cast(RunSummary, summary)
 
     def _finished(self, fold: int, class_names: Sequence[str]) -> FoldRecord:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from pytorch_lightning.utilities import rank_zero_only
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 import train
@@ -221,7 +222,7 @@ def test_sigterm_is_no_success(small, tmp_path):
     assert "; the same command continues where this one stopped" in errors
 
 
-def test_a_baseline_is_recorded_like_a_convnet(small, tmp_path):
+def test_a_baseline_is_recorded_like_a_convnet(small, tmp_path, monkeypatch):
     summary = train.main([*small, "--model.architecture", "linear_svm", "--name", "svm", "--folds", "1"])
     (row,) = summary["folds"]
     predictions = pd.read_csv(tmp_path / "runs" / "svm" / "fold1" / "predictions.csv")
@@ -230,6 +231,12 @@ def test_a_baseline_is_recorded_like_a_convnet(small, tmp_path):
     baseline = load_baseline(tmp_path / "runs" / "svm" / row["checkpoint"])
     assert baseline.name == "linear_svm"
     assert summary["parameters"] == baseline.parameter_count == 10 * 16 * 16 + 10
+    # A second process of a Trainer summarises too, and leaves the file to the first.
+    (tmp_path / "runs" / "svm" / "summary.json").unlink()
+    monkeypatch.setattr(rank_zero_only, "rank", 1, raising=False)
+    summary = train.main([*small, "--model.architecture", "linear_svm", "--name", "svm", "--folds", "1,2"])
+    assert summary["folds_finished"] == 2
+    assert not (tmp_path / "runs" / "svm" / "summary.json").exists()
 
 
 @pytest.mark.slow
@@ -239,6 +246,7 @@ def test_two_processes_test_exactly_the_test_clips_each_once(small, tmp_path):
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "runs" / "two" / "summary.json").read_text())["folds_finished"] == 2
     for fold in (1, 2):
         predictions = pd.read_csv(tmp_path / "runs" / "two" / f"fold{fold}" / "predictions.csv")
         assert len(predictions) == predictions["clip"].nunique() == 20
