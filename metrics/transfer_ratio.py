@@ -103,15 +103,15 @@ def mean_ratio_of(attacks: Sequence[Counts]) -> Callable[[Tensor], Tensor]:
     .. math:: w \mapsto \frac{1}{m} \sum_a \frac{\sum_r w_r a_r}{\sum_r w_r b_r}
 
     Args:
-        attacks: what :func:`counts_by_recording` returned for each attack; attacks with a denominator of 0 are left
-            out of the mean.
+        attacks: what :func:`counts_by_recording` returned for each attack.
 
     Returns:
-        A function from weights ``(..., recordings)`` to the ratio, NaN where every denominator is 0.
+        A function from weights ``(..., recordings)`` to the ratio, NaN where any denominator is 0: a mean over the
+        other attacks would not be comparable with means over all.
     """
 
     def statistic(weights: Tensor) -> Tensor:
-        return torch.stack([(weights @ both) / (weights @ fools) for both, fools in attacks]).nanmean(dim=0)
+        return torch.stack([(weights @ both) / (weights @ fools) for both, fools in attacks]).mean(dim=0)
 
     return statistic
 

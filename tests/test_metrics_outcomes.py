@@ -37,7 +37,7 @@ from metrics.success import (
     target_hit,
     target_rate,
 )
-from metrics.transfer_ratio import mean_transfer_ratio, transfer_counts, transfer_ratio
+from metrics.transfer_ratio import mean_ratio_of, mean_transfer_ratio, transfer_counts, transfer_ratio
 from storage.sound_file import write_sound
 
 maps = hnp.arrays(np.float64, (3, 1, 2, 4), elements=st.floats(0, 1, width=32))
@@ -214,6 +214,11 @@ def test_transfer_to_itself_is_one_and_nothing_to_carry_is_missing():
     assert transfer_counts(fools, fools, everything) == (2, 2)
     assert math.isnan(transfer_ratio(torch.tensor([0]), torch.tensor([0])))
     assert mean_transfer_ratio(torch.tensor([0.5, math.nan, 1.0])) == (0.75, 2)
+    # A mean that is compared with another is over the same attacks, or unknown.
+    both, fools, nobody = torch.tensor([1.0, 0.0]).double(), torch.tensor([2.0, 2.0]).double(), torch.zeros(2).double()
+    mean = mean_ratio_of([(both, fools), (both, torch.tensor([1.0, 0.0]).double())])
+    assert mean(torch.tensor([[1.0, 1.0], [1.0, 0.0]]).double()).tolist() == [0.625, 0.75]
+    assert mean_ratio_of([(both, fools), (nobody, nobody)])(torch.ones(2).double()).isnan()
     mean, attacks = mean_transfer_ratio(torch.tensor([math.nan]))
     assert math.isnan(mean)
     assert attacks == 0

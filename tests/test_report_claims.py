@@ -158,12 +158,16 @@ def test_a_pair_is_compared_on_the_folds_that_both_have(tmp_path):
     assert ours(transfer_findings(selected(*mfcc[0], *apart[0])), "C4a").verdict == "missing"
 
 
-def test_attacks_that_only_one_side_was_judged_on_do_not_count(tmp_path):
+@pytest.mark.parametrize("lacking", ["rows of a fold", "fooled clips"])
+def test_attacks_that_only_one_side_was_judged_on_do_not_count(tmp_path, lacking):
     mfcc, stft = transferred(tmp_path, "MFCC"), transferred(tmp_path, "STFT")
-    # CWA was not judged on fold 2 of one pair of one representation.
+    # CWA was not judged on fold 2 of one pair of one representation, or fools no clip of its source.
     file = tmp_path / "STFT-resnet18" / "transfer" / "pairs" / "rows.parquet"
     rows = pd.read_parquet(file)
-    rows[(rows["attack"] != "cwa") | (rows["fold"] == 1)].to_parquet(file)
+    if lacking == "fooled clips":
+        rows.assign(source_success=rows["source_success"] & (rows["attack"] != "cwa")).to_parquet(file)
+    else:
+        rows[(rows["attack"] != "cwa") | (rows["fold"] == 1)].to_parquet(file)
     found = ours(transfer_findings(selected(*mfcc[0], *stft[0])), "C4a")
     others = [{pair: rows[rows["attack"] != "cwa"] for pair, rows in some.items()} for _, some in (stft, mfcc)]
     names = others[0][NETS]["recording"].unique()

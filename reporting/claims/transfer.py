@@ -136,9 +136,17 @@ def transfer_difference(first: Transfers, second: Transfers) -> TransferDifferen
     tables = [[[_rows(cell) for cell in side.cells[pair]] for pair in pairs] for side in (first, second)]
     judged = [rows for side in tables for models in side for rows in models]
     folds = set.intersection(*(set(rows["fold"]) for rows in judged)) if judged else set()
-    # Attacks missing for some model or fold are excluded, so that both means are over the same attacks.
+    # Attacks missing for some model or fold, and those that do not fool some source, are excluded, so that both means
+    # are over the same attacks.
     places = [set(zip(rows["attack"], rows["fold"], strict=True)) for rows in judged]
-    attacks = [name for name in THE_SIX if folds and all((name, fold) in had for had in places for fold in folds)]
+    fooling = [set(rows.loc[fools_source(rows) & rows["fold"].isin(folds), "attack"]) for rows in judged]
+    attacks = [
+        name
+        for name in THE_SIX
+        if folds
+        and all((name, fold) in had for had in places for fold in folds)
+        and all(name in had for had in fooling)
+    ]
     if not attacks:
         return None
     tables = [
