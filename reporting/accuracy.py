@@ -146,6 +146,7 @@ class Accuracies:
             recording_error=recordings.variance(_Difference(kept, [1.0, -1.0], places)) ** 0.5,
             recordings=recordings.number,
             effective_recordings=recordings.effective,
+            bounds=(-1.0, 1.0),
         )
 
     def tested(self, run: Run) -> list[TestedFold]:

@@ -37,6 +37,7 @@ class Estimate:
         recordings: number of distinct recordings of the clips; None if unknown.
         effective_recordings: their effective number (:func:`metrics.recordings.effective_number`), with
             ``recording_error``.
+        bounds: the smallest and the largest value that such a number can have; None if there are none.
     """
 
     value: float
@@ -55,6 +56,7 @@ class Estimate:
     recording_error: float | None = None
     recordings: int | None = None
     effective_recordings: float | None = None
+    bounds: tuple[float, float] | None = None
 
     @property
     def counted(self) -> str:

@@ -47,12 +47,16 @@ class FoldBudget(TypedDict):
 
 
 class CurvePoint(TypedDict):
-    """One budget of an attack on one run, as means over folds."""
+    """One budget of an attack on one run, as means over folds.
+
+    There are ``n`` distinct clips; each counts once in ``tests`` for every fold that attacks it.
+    """
 
     attack: str
     budget_index: int
     fooling_rate: float | None
     n: int
+    tests: int
 
 
 class CarriedCell(TransferCell):
@@ -273,6 +277,7 @@ def _curve(rows: list[BudgetNumbers], means: Mapping[str, MeanNumbers]) -> list[
                 "budget_index": index,
                 "fooling_rate": _mean([row["fooling_rate"] for row in some]),
                 "n": counted["n"] if counted and "n" in counted else sum(row["n"] for row in some),
+                "tests": sum(row["n"] for row in some),
             }
         )
     return curve

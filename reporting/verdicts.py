@@ -143,9 +143,9 @@ def both_interval(found: Estimate, confidence: float = 0.95, *, logarithmic: boo
         logarithmic: whether logarithms are averaged; the ends are those of the ratio.
 
     Returns:
-        The ends in the unit of the effect; None with fewer than five folds and fewer than three seeds, if there are too
-        few recordings for the interval over recordings that is needed, or if an effect without one is the same on every
-        fold, which shows no variance.
+        The ends in the unit of the effect, within its bounds; None with fewer than five folds and fewer than three
+        seeds, if there are too few recordings for the interval over recordings that is needed, or if an effect without
+        one is the same on every fold, which shows no variance.
     """
     recordings = over_recordings(found)
     if (found.interval != FOLDS and recordings is None) or _few_recordings(found):
@@ -166,6 +166,9 @@ def both_interval(found: Estimate, confidence: float = 0.95, *, logarithmic: boo
             return None
         low, high = seed_interval(found.by_seed, error, effective, confidence)
     low, high = (math.exp(low), math.exp(high)) if logarithmic else (low, high)
+    if found.bounds is not None:
+        # A t interval does not know that a share ends at 0 and at 1.
+        low, high = max(low, found.bounds[0]), min(high, found.bounds[1])
     return (low, high) if recordings is None else (min(low, recordings[0]), max(high, recordings[1]))
 
 

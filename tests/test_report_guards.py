@@ -17,9 +17,12 @@ from reporting.claims.claim import paper_contrast
 from reporting.claims.cost import cost_findings
 from reporting.claims.models import NETS, _estimate, model_findings, strongest
 from reporting.paper_numbers import paper_settings
+from reporting.runs import read_runs
 from reporting.selection import Selection, select_runs
 from reporting.studies import STUDIES
 from reporting.tables.trust import run_deviations
+from reporting.verdicts import both_interval
+from tests import report_fixtures
 from tests.test_report_statistics import FOLDS, findings_of, made_up, selected
 
 STFT = {"representation": "STFT", "n_fft": 1024}
@@ -36,7 +39,8 @@ def fooled(tmp_path, net, successes, *, stored=None, folds=5, profile="paper", u
         rows.append(rows[0].assign(attack="check_unbounded", budget_index=0, success=unbounded))
     pd.concat(rows).to_parquet(run.path / "attacks" / "outcomes.parquet")
     n = len(successes) if stored is None else stored
-    points = [{"attack": "bim_b", "budget_index": 4, "fooling_rate": float(np.mean(successes)), "n": n}]
+    points = [{"attack": "bim_b", "budget_index": 4, "fooling_rate": float(np.mean(successes))}]
+    points[0] |= {"n": n, "tests": n}
     return replace(run, attacks=replace(run.attacks, curve=points, profile=profile))
 
 
@@ -80,6 +84,21 @@ def test_a_limited_budget_does_not_refute_that_every_net_can_be_fooled(tmp_path)
     run = fooled(tmp_path / "whole", "alexnet", held, profile="paper")
     found = findings_of(model_findings(selected(run)), "R12f")
     assert (found.verdict, found.value) == ("fails", pytest.approx(0.385))
+
+
+def test_folds_that_share_their_clips_have_an_interval_too(tmp_path):
+    grouped = {"split": "grouped", "folds": (1, 2, 3, 4, 5), "clips": 60, "attacks": ("fgsm", "deepfool")}
+    report_fixtures.write_run(tmp_path, "shared", report_fixtures.STFT, **grouped)
+    (run,) = read_runs(tmp_path)
+    found = strongest(run)
+    rows = pd.read_parquet(tmp_path / "shared" / "attacks" / "outcomes.parquet")
+    assert len(rows) > rows["clip"].nunique() * len(run.attacks.curve)
+    rates = rows.groupby(["attack", "budget_index", "fold"])["success"].mean().groupby(level=[0, 1]).mean()
+    assert found.estimate.value == pytest.approx(rates.max())
+    assert (found.estimate.n, found.estimate.recordings) == (rows["clip"].nunique(), rows["recording"].nunique())
+    assert all(one.low is not None and one.low < one.value <= one.high for one in found.candidates)
+    low, high = both_interval(found.estimate)
+    assert 0 <= low < found.estimate.value <= high <= 1
 
 
 def test_the_best_of_many_attacks_has_the_interval_of_a_maximum(tmp_path):
@@ -154,7 +173,7 @@ def test_the_highest_rate_lies_within_its_interval_where_folds_are_unequal(tmp_p
     success = [1.0] * 45 + [0.0] * 5
     rows = pd.DataFrame({"fold": [1] * 40 + [2] * 10, "success": success, "clip": range(50), "recording": range(50)})
     run = made_up(tmp_path, "net", {"representation": "STFT", "n_fft": 512}, folds=(1, 2))
-    found = _estimate(run, rows, 0.75, 50, 1)
+    found = _estimate(run, rows, 0.75, 50, 50, 1)
     assert found.low < 0.75 < found.high
     folds = Recordings(range(50)).over_folds([slice(0, 40), slice(40, 50)])
     assert folds.effective == 20

@@ -91,6 +91,13 @@ def test_the_interval_is_never_narrower_than_that_over_recordings():
     assert both_interval(found) == (0.05, 0.15)
 
 
+def test_the_interval_of_a_share_ends_where_shares_do():
+    found = Estimate(0.926, 0.88, 0.96, None, 80, (), by_fold=(0.7, 0.95, 1.0, 1.0, 0.98))
+    low, high = both_interval(found)
+    assert high == pytest.approx(1.315, abs=1e-3)
+    assert both_interval(replace(found, bounds=(0.0, 1.0))) == (low, 1.0)
+
+
 RECIPE = {
     "data": {"class_path": "ESC10", "init_args": {"root": "X", "split": "official", "augmentation": "pitch_shift"}}
 }

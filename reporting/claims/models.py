@@ -200,7 +200,7 @@ def strongest(run: Run, runs: int = 1) -> Strongest | None:
         DataError: if the outcomes of the attacks cannot be read.
     """
     points = [
-        (rate, point["n"], str(point["attack"]), int(point["budget_index"]))
+        (rate, point["n"], point["tests"], point["attack"], point["budget_index"])
         for point in (run.attacks.curve if run.attacks else [])
         if (rate := point["fooling_rate"]) is not None
     ]
@@ -216,22 +216,23 @@ def strongest(run: Run, runs: int = 1) -> Strongest | None:
     by_budget = dict(iter(outcomes.groupby(["attack", "budget_index"])))
     nothing = outcomes.iloc[:0]
     found = [
-        (rate, n, _estimate(run, by_budget.get((attack, budget), nothing), rate, n, compared),
+        (rate, n, _estimate(run, by_budget.get((attack, budget), nothing), rate, n, tests, compared),
          f"{NAMES.get(attack, attack)} at its strongest budget of the profile {profile}")
-        for rate, n, attack, budget in points
+        for rate, n, tests, attack, budget in points
     ]  # fmt: skip
     if check is not None:
-        estimate = _estimate(run, unbounded, check, len(unbounded), compared)
-        found.append((check, len(unbounded), estimate, "BIM-b without a bound"))
+        clips = int(unbounded["clip"].nunique())
+        estimate = _estimate(run, unbounded, check, clips, len(unbounded), compared)
+        found.append((check, clips, estimate, "BIM-b without a bound"))
     # Of several with the same rate, the one over most clips; of those the last, which is the check.
     _, _, best, said = max(reversed(found), key=lambda one: one[:2])
     refutes = profile == "paper" and check in (None, 1.0)
     return Strongest(best, said, refutes, tuple(one for *_, one, _ in found), 1 - 0.05 / compared)
 
 
-def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, compared: int) -> Estimate:
-    clips = int(rows["clip"].nunique()) if "clip" in rows and len(rows) else n
-    if len(rows) != n:
+def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, tests: int, compared: int) -> Estimate:
+    """A rate of ``n`` distinct clips, which folds that share them test ``tests`` times in all."""
+    if len(rows) != tests:
         return Estimate(rate, None, None, None, n, (run.name,))
     success = torch.tensor(rows["success"].to_numpy(float))
     places = [torch.from_numpy(place) for place in rows.groupby("fold").indices.values()]
@@ -250,9 +251,10 @@ def _estimate(run: Run, rows: pd.DataFrame, rate: float, n: int, compared: int) 
         low=low,
         high=high,
         spread=None,
-        n=clips,
+        n=n,
         runs=(run.name,),
         by_fold=tuple(float(value) for value in folds["success"].mean()),
         same_recordings=int(folds["recording"].nunique().sum()) > recordings.number,
         recordings=recordings.number,
+        bounds=(0.0, 1.0),
     )

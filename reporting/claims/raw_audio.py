@@ -139,4 +139,5 @@ def _mean(clips: pd.DataFrame, runs: Sequence[Run]) -> Estimate:
         by_fold=by_fold,
         same_recordings=shares_recordings([runs]),
         recordings=int(recordings.nunique()),
+        bounds=(0.0, 1.0),
     )
