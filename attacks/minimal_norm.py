@@ -152,11 +152,13 @@ class MinimalNorm(Attack):
             rivals, owners = self._contest(active, logits, first=iteration == 0)
             gradient, deficit, zeros = nearest_boundary(active.points, logits, rivals, owners, self.bounds, self.norm)
             spent = rivals.shape[1]
+            # Only the first iteration of an untargeted attack considers every candidate; a Jacobian has the label too.
+            whole = iteration == 0 and active.targets is None
             ledger.spend(
                 active.rows,
                 iterations=1,
                 gradients=spent,
-                full_jacobian_gradients=spent if spent == 1 else logits.shape[1],
+                full_jacobian_gradients=spent + 1 if whole else spent,
                 zero_gradients=zeros,
             )
             active.stopped = active.stopped | (gradient == 0).all(dim=1)

@@ -51,7 +51,7 @@ class OutcomeRow(_Place):
     noise_success: Annotated[float, "success of random noise of the perturbation's norm", "0 or 1"]
     iterations: Annotated[float, "updates of the iterate", "count"]
     gradients: Annotated[float, "gradient rows spent on the clip", "count"]
-    full_jacobian_gradients: Annotated[float, "the same with one row per class for each Jacobian", "count"]
+    full_jacobian_gradients: Annotated[float, "the same with one row per candidate class for each Jacobian", "count"]
     zero_gradients: Annotated[float, "gradients that are exactly zero", "count"]
     forward_rows: Annotated[float, "forward passes of the clip", "count"]
     l2: Annotated[float, "Euclidean norm of the perturbation", "units of the map; of full scale in sound"]

@@ -39,7 +39,9 @@ def test_the_exact_distance_of_a_linear_victim_in_the_box(classes, zeros, norm):
     # One clip lies 3e-5 from a boundary, where float32 itself is no finer than the absolute tolerance.
     torch.testing.assert_close(getattr(outcome, norm), exact, rtol=1e-3, atol=2e-7)
     assert torch.equal(outcome.gradients, outcome.iterations + classes - 2)
-    assert torch.equal(outcome.full_jacobian_gradients, outcome.iterations - 1 + (classes if classes > 2 else 1))
+    assert torch.equal(outcome.full_jacobian_gradients, outcome.iterations - 1 + classes)
+    some = MinimalNorm(victim, norm=norm, candidates=2, iterations=5).run(inputs, labels)
+    assert torch.equal(some.full_jacobian_gradients, some.iterations + 1)
 
 
 def test_the_nearest_face_of_the_polytope_as_a_quadratic_programme_finds_it():
