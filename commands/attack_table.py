@@ -28,10 +28,13 @@ def show_attacks(console: Console, name: str, summary: AttackSummary, lines: Seq
         summary: content of ``attacks/summary.json``.
         lines: outcome of each attack and budget, over all folds.
     """
+    right, tests = (sum(fold[key] for fold in summary["folds"]) for key in ("n", "n_test"))
+    clips = summary["n_test"]
+    # Folds that share their test clips test each of them several times.
+    tested = f"{tests} test clips" if tests == clips else f"{tests} tests of {clips} clips"
     console.print(
         f"{name}: {summary['corpus']}, {summary['architecture']}; clean accuracy "
-        f"{100 * summary['accuracy_on_attacked']:.1f} % ({summary['n']} of {summary['n_test']} test clips, which the "
-        "attacks start from)",
+        f"{100 * summary['accuracy_on_attacked']:.1f} % ({right} of {tested}, which the attacks start from)",
         highlight=False,
         markup=False,
     )

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from commands.attack_table import budget_table, own_norm
+from commands.attack_table import budget_table, own_norm, show_attacks
+from metrics.attack_summary import summarise
 from metrics.budget_lines import budget_lines
 
 
@@ -49,6 +50,19 @@ def test_each_budget_s_numbers_are_those_counted_by_hand():
 
 def test_few_recordings_have_no_interval():
     assert [(line.low, line.high) for line in budget_lines(*made_up(9))] == [(None, None)] * 2
+
+
+@pytest.mark.parametrize(("folds", "said"), [(1, "20 of 25 test clips"), (2, "40 of 50 tests of 25 clips")])
+def test_the_clean_accuracy_is_that_of_the_counts_beside_it(folds, said):
+    # Folds of a grouped split test the same clips.
+    rows, clips = (
+        pd.concat([one.assign(fold=fold) for fold in range(1, folds + 1)], ignore_index=True) for one in made_up()
+    )
+    rows = rows.assign(backward_rows=1, zero_gradients=0, gradient_cells=16, full_jacobian_gradients=1, seconds=0.1)
+    summary = summarise(rows, clips) | {"corpus": "ESC10", "architecture": "resnet18", "profile": "smoke"}
+    console = Console(file=io.StringIO(), width=120)
+    show_attacks(console, "run", summary, budget_lines(rows, clips))
+    assert f"run: ESC10, resnet18; clean accuracy 80.0 % ({said}, which the attacks" in console.file.getvalue()
 
 
 @pytest.mark.parametrize("width", [80, 100, 120])
