@@ -15,7 +15,7 @@ def sound(samples: int, level: float) -> np.ndarray:
     return (level * envelope * np.cumsum(generator.uniform(-0.1, 0.1, samples))).astype(np.float32)
 
 
-@pytest.mark.parametrize("sample_rate", [8000, 16000, 22050, 24000])
+@pytest.mark.parametrize("sample_rate", [8000, 11025, 16000, 22050, 24000])
 @pytest.mark.parametrize(
     ("n_mfcc", "dct_type", "norm", "lifter_scale"),
     [(20, 2, "ortho", 0.0), (13, 3, "ortho", 0.3), (40, 2, None, 2.5), (20, 3, None, 1.0)],
