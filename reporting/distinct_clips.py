@@ -7,7 +7,7 @@ from pathlib import Path
 
 from metrics.attack_summary import CHECK
 from reporting.runs import AttackResults, Run
-from storage.rows import read_rows
+from storage.rows import last_change, read_rows
 
 COLUMNS = ["attack", "fold", "name", "recording"]
 Clip = tuple[str, str]
@@ -41,7 +41,8 @@ def attacked_clips(
         return found
     clips: dict[str, set[Clip]] = {}
     for run, results in attacked:
-        of_attacks = _of_attacks(run.path)
+        outcomes = run.path / "attacks" / "outcomes.parquet"
+        of_attacks = _of_attacks(outcomes, last_change(outcomes))
         # Rows of unfinished attacks, and of folds attacked with other settings, are not in the summary.
         current = {(row["attack"], row["fold"]) for row in results.folds}
         some = (
@@ -68,10 +69,9 @@ def _said(results: AttackResults, attacks: set[str] | None) -> Distinct | None:
 
 
 @lru_cache(maxsize=4096)
-def _of_attacks(run: Path) -> dict[tuple[str, int], frozenset[Clip]]:
-    """The attacked clips of a run, by attack and fold."""
-    path = run / "attacks" / "outcomes.parquet"
-    rows = read_rows(path, "attack again", COLUMNS)
+def _of_attacks(outcomes: Path, changed: int) -> dict[tuple[str, int], frozenset[Clip]]:
+    """The attacked clips of a run, by attack and fold; cached until the file is changed."""
+    rows = read_rows(outcomes, "attack again", COLUMNS)
     found: dict[tuple[str, int], set[Clip]] = {}
     for attack, fold, name, recording in set(zip(*(rows[column].tolist() for column in COLUMNS), strict=True)):
         # Attacks run for the trust checks are not part of any table.

@@ -11,7 +11,7 @@ from metrics.intervals import Interval
 from metrics.over_folds import Number, interval_over_seeds
 from reporting.runs import Run
 from storage import DataError
-from storage.rows import read_rows
+from storage.rows import last_change, read_rows
 from storage.summaries import AttackNumbers, MeanNumbers, SixNumbers
 
 ROWS = [
@@ -107,7 +107,9 @@ def mean_ends(
         known = [[end for row in said if (end := row.get(key)) is not None] for key in ENDS[number]]
         low, high = (statistics.fmean(ends) if len(ends) == len(runs) else None for ends in known)
         return low, high, "95 %" if len(runs) == 1 else SEEDS
-    found = _interval(tuple((run.path, tuple(sorted(folds))) for run, folds in runs), tuple(attacks), number)
+    files = [run.path / "attacks" / "outcomes.parquet" for run, _ in runs]
+    seeds = tuple((file, last_change(file), tuple(sorted(folds))) for file, (_, folds) in zip(files, runs, strict=True))
+    found = _interval(seeds, tuple(attacks), number)
     return _known(found.low), _known(found.high), "95 %"
 
 
@@ -125,24 +127,24 @@ def _summary_of(run: Run, attacks: Sequence[str]) -> MeanNumbers | SixNumbers | 
 
 
 @lru_cache(maxsize=4096)
-def _interval(runs: tuple[tuple[Path, tuple[int, ...]], ...], attacks: tuple[str, ...], number: Number) -> Interval:
-    """Cached, because the overview, a table and a figure ask for the same mean."""
+def _interval(
+    runs: tuple[tuple[Path, int, tuple[int, ...]], ...], attacks: tuple[str, ...], number: Number
+) -> Interval:
+    """Cached until a file is changed, because the overview, a table and a figure ask for the same mean.
+
+    Args:
+        runs: the outcomes of each seed, when the file was last changed, and its folds in the mean.
+        attacks: the attack, or the six.
+        number: AUC or fooling rate.
+    """
     seeds = [
-        (
-            read_rows(
-                path / "attacks" / "outcomes.parquet",
-                "attack again",
-                ROWS,
-                [("fold", "in", folds), ("attack", "in", attacks)],
-            ),
-            folds,
-        )
-        for path, folds in runs
+        (read_rows(outcomes, "attack again", ROWS, [("fold", "in", folds), ("attack", "in", attacks)]), folds)
+        for outcomes, _, folds in runs
     ]
     try:
         return interval_over_seeds(seeds, attacks, number)
     except ValueError as error:
-        names = ", ".join(str(path / "attacks") for path, _ in runs)
+        names = ", ".join(str(outcomes.parent) for outcomes, *_ in runs)
         raise DataError(
             f"expected the rows of every attack and clip of summary.json in outcomes.parquet of {names}, found some "
             f"missing ({error}); attack again"

@@ -69,6 +69,11 @@ def read_rows(
     return rows.rename(columns=RENAMED) if version == 2 else rows
 
 
+def last_change(path: Path) -> int:
+    """When a file was last changed, in ns since 1970; 0 if it is missing. It tells cached content from new content."""
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
 def with_label_names(rows: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
     """Add a column of class names after each column of class numbers in a table.
 

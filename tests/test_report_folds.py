@@ -12,7 +12,7 @@ from metrics.attack_summary import THE_SIX
 from metrics.intervals import share_ends
 from metrics.over_folds import interval_over_seeds
 from metrics.recordings import effective_number, effective_over_folds
-from reporting import distinct_clips, fold_means, transfers
+from reporting import transfers
 from reporting.accuracy import Accuracies
 from reporting.association import run_points
 from reporting.claims.augmentation import equal_rate_logs
@@ -111,8 +111,6 @@ def test_rows_that_the_summary_leaves_out_do_not_count(tmp_path):
     stopped = rows[rows["attack"].ne("cwa") | (rows["clip"] < rows["clip"].median())].assign(fold=2)
     rows_with = pd.concat([rows, stopped, rows.assign(fold=3)], ignore_index=True)
     write_rows(path / "attacks" / "outcomes.parquet", rows_with)
-    fold_means._interval.cache_clear()
-    distinct_clips._of_attacks.cache_clear()
     after = attack_fooling_rate([long, short], "cwa"), six_auc([long, short])
     assert after == before
 
@@ -127,7 +125,6 @@ def test_rows_that_the_summary_has_and_the_table_lacks_are_named(tmp_path):
         (rows[:0], "rows of fgsm, .*cwa on fold 1, got none"),
     ):
         write_rows(path / "attacks" / "outcomes.parquet", kept)
-        fold_means._interval.cache_clear()
         with pytest.raises(DataError, match=rf"every attack and clip of summary.json .*{found}.*attack again"):
             six_auc([read_run(path), long])
 
