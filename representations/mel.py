@@ -80,8 +80,8 @@ def mel_filters(*, sample_rate: int, n_fft: int, n_mels: int) -> Tensor:
     Returns:
         ``(n_mels, n_fft // 2 + 1)`` float64, with the lowest band in row 0.
     """
-    # torchaudio spaces the bins evenly up to sample_rate // 2, which is right where both numbers are even. With twice as
-    # many up to the sample rate, bin k lies at k sample_rate / n_fft; even numbers keep the filters they always had.
+    # torchaudio spaces the bins evenly up to sample_rate // 2, which is right where both numbers are even. With twice
+    # as many up to the sample rate, bin k lies at k sample_rate / n_fft; even numbers keep the filters they always had.
     odd = sample_rate % 2 or n_fft % 2
     bins, top = (n_fft + 1, 2 * sample_rate) if odd else (n_fft // 2 + 1, sample_rate)
     filters = melscale_fbanks(

@@ -224,7 +224,9 @@ class AttackNumbersOfRun(TypedDict):
     n_test: Annotated[int, "distinct test clips chosen for the attack", "clips"]
     n: Annotated[int, "of these, classified correctly when clean on some fold: S", "clips"]
     recordings: Annotated[int, "distinct recordings of the clips of S", "recordings"]
-    accuracy_on_attacked: Annotated[float, "share of the tests of clips on all folds that are correct when clean", "share"]
+    accuracy_on_attacked: Annotated[
+        float, "share of the tests of clips on all folds that are correct when clean", "share"
+    ]
     folds: Annotated[list[AttackedFoldNumbers], "one entry per fold"]
     budgets: Annotated[list[BudgetNumbers], "one entry per fold, attack and budget"]
     attacks: Annotated[list[AttackNumbers], "one entry per fold and attack"]

@@ -16,7 +16,7 @@ def sound(samples: int, level: float) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("sample_rate", "n_fft", "hop_length", "n_mels"),
-    [(8000, 512, 256, 40), (22050, 1024, 512, 128), (22050, 2048, 700, 64), (11025, 512, 256, 64), (8000, 401, 200, 40)],
+    [(8000, 512, 256, 40), (22050, 1024, 512, 128), (22050, 2048, 700, 64), (11025, 512, 256, 64), (8000, 401, 99, 9)],
 )
 def test_the_native_map_is_that_of_librosa(sample_rate, n_fft, hop_length, n_mels):
     for level in (0.3, 1e-4):
