@@ -100,9 +100,12 @@ class RunFolder:
         return read_json(path, "remove it to train the fold again")
 
     def begun_folds(self) -> list[int]:
-        """Numbers of the folds that have a non-empty folder, finished or not, in ascending order."""
+        """Numbers of the folds whose training has begun, finished or not, in ascending order.
+
+        Only what training writes counts: a logger leaves its files in the folder of a fold before that.
+        """
         numbers = [int(path.name[4:]) for path in self.path.glob("fold*") if path.name[4:].isdigit()]
-        return sorted(fold for fold in numbers if any(self.fold(fold).iterdir()))
+        return sorted(fold for fold in numbers if any(map(_of_training, self.fold(fold).iterdir())))
 
     def finished_folds(self) -> list[int]:
         """Numbers of the folds that have a record, in ascending order."""
@@ -183,3 +186,7 @@ def differing_keys(first: Any, second: Any, prefix: str = "") -> set[str]:
             *(differing_keys(first.get(key), second.get(key), f"{prefix}.{key}".lstrip(".")) for key in keys)
         )
     return set() if first == second else {prefix}
+
+
+def _of_training(file: Path) -> bool:
+    return file.name in ("split.csv", "record.json") or file.suffix in (".ckpt", ".skops")

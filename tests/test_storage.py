@@ -83,7 +83,11 @@ def test_a_run_from_before_a_setting_existed_is_one_with_the_value_that_had_the_
 
 def test_a_fold_is_finished_once_its_record_is_written(tmp_path):
     run = RunFolder(tmp_path / "run")
+    # What a logger leaves before training is no fold.
+    write_text(run.fold(2) / "wandb_id.txt", "abc")
+    assert run.begun_folds() == []
     write_text(run.last_checkpoint(2), "state")
+    assert run.begun_folds() == [2]
     assert run.finished_folds() == []
     run.write_record(2, {"fold": 2})
     assert run.finished_folds() == [2]
