@@ -17,10 +17,15 @@ def alone_in(folder: Path) -> Iterator[None]:
         folder: the folder; it need not exist. The lock file lies beside it, because ``--overwrite`` deletes the folder.
 
     Raises:
-        DataError: if another process holds the lock.
+        DataError: if another process holds the lock, or the folder cannot be written to.
     """
     file = folder.with_name(f"{folder.name}.lock")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # A lock that cannot be created would look like one that another process holds.
+        file.touch()
+    except OSError as error:
+        raise DataError(f"expected a folder to write to in {file.parent}, found: {error.strerror}") from None
     lock = FileLock(file)
     try:
         lock.acquire(timeout=0)

@@ -384,6 +384,10 @@ def test_two_commands_do_not_train_one_fold_at_once(corpus, tmp_path, said):
     assert code == 1
     assert re.search("expected no other process at work on .*fold1, found one that holds .*fold1.lock; run", found)
     assert not fold.exists()
+    (tmp_path / "file").touch()
+    refused = r"expected a folder to write to in .*file, found: (Not a directory|File exists)"
+    with pytest.raises(DataError, match=refused), alone_in(tmp_path / "file" / "fold1"):
+        pass
     # A lock is held by a process and ends with it; the file that it leaves is no fold.
     assert fold.with_name("fold1.lock").exists()
     assert RunFolder(fold.parent).begun_folds() == []
