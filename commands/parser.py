@@ -124,6 +124,13 @@ class OneSentenceParser(ArgumentParser):
             written = {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
             flags = " and ".join(written.get(name, name.upper()) for name in missing)
             raise UsageError(f"expected {flags} on the command line, found none; see --help") from None
+        group = next((found for one in causes(ex) if (found := GROUP.search(str(one)))), None)
+        if group is not None:
+            below = [name for name in self.names() if re.match(rf"{re.escape(group['group'])}\.(?!help)\w+$", name)]
+            such = f", or single ones such as --{below[0]}" if below else ""
+            raise UsageError(
+                f"expected --{group['group']} to be a file of settings{such}, got {group['value']!r}"
+            ) from None
         raise BadValueError(names, message if ex is None else reason_of(ex)) from None
 
     def unknown(self, arguments: str) -> str:
@@ -147,6 +154,8 @@ class OneSentenceParser(ArgumentParser):
 
 
 KEY = re.compile(r'^(?:Parser key|Problem with given class_path) [^\w]?(?P<key>[\w.]+)"?')
+GROUP = re.compile(r'"(?P<group>[\w.]+)": Unable to load config "(?P<value>.*)"')
+"""What jsonargparse says of a word given to a group of flags."""
 UNKNOWN = "unrecognized arguments: "
 REQUIRED = "the following arguments are required: "
 
@@ -164,8 +173,8 @@ def reason_of(error: BaseException) -> str:
     A value that fits none of several types, or a class that refuses its settings, is told in a page around the first
     reason; that is the error's cause.
     """
-    found = next(one for one in causes(error) if not KEY.match(str(one)) and "Union subtypes" not in str(one))
-    reason = str(found)
+    told = (str(one) for one in causes(error))
+    reason = next((one for one in told if not KEY.match(one) and "Union subtypes" not in one), str(error))
     reason = re.sub(r"<class '([\w.]+\.)?(\w+)'>", r"\2", reason)
     reason = re.sub(r"typing\.Literal\[(.*?)\]", lambda found: "one of " + found[1].replace("'", ""), reason)
     reason = re.sub(r"^Expected (an?|the) ", "expected ", reason)

@@ -262,6 +262,8 @@ REFUSALS = [
     (["--model.architecture", "resnet19"], 2, "expected --model.architecture to be one of resnet18"),
     (["--model.architecture", "sbcnn"], 2, "linear_svm, rbf_svm, random_forest, got 'sbcnn'"),
     (["--model", "{architecture: vgg}"], 2, "expected --model.architecture to be one of resnet18"),
+    (["--model", "resnet18"], 2, "file of settings, or single ones such as --model.architecture, got 'resnet18'"),
+    (["--trainer", "gpu"], 2, "file of settings, or single ones such as --trainer.accelerator, got 'gpu'"),
     (["--model.time_masks", "-1"], 2, "expected time_masks of at least 0, got -1"),
     (["--data.noise_snr", "[9, 3]"], 2, "expected noise_snr to be the lowest and the highest ratio in dB or null"),
     (
