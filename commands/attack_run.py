@@ -155,7 +155,7 @@ class AttackRun:
             self.store,
             fold=fold,
             seed=self.seed,
-            reporting_batch_size=200 if data.corpus == "ESC10" else 100,
+            reporting_batch_size=data.reporting_batch_size,
             limits=self.limits,
             save_adversarials=self.save_adversarials,
             space=self.space,

@@ -2,7 +2,8 @@
 
 The tensor contract of the whole project: a waveform is ``(batch, 1, time)`` float32 in [-1, 1], a map
 ``(batch, 1, rows, columns)`` in [0, 1] with the lowest frequency in row 0, logits are ``(batch, classes)``.
-To add a corpus, write a file with a :class:`SoundDataModule` that reads its table, and add a line to :data:`CORPORA`.
+To add a corpus, write a file with a :class:`SoundDataModule` that reads its table and states as attributes of the class
+what is published of the corpus (length and number of its clips, for example), and add a line to :data:`CORPORA`.
 A file belongs here if it is about clips and their labels; transforms from waveforms to maps belong in
 ``representations``.
 """

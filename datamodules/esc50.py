@@ -9,6 +9,7 @@ from datamodules.download import download_esc50
 from datamodules.layouts import Layouts
 from datamodules.metadata import (
     ClipTable,
+    CorpusSize,
     MetadataRow,
     number_as_text,
     plain_name,
@@ -29,11 +30,8 @@ LAYOUTS = Layouts(
 )
 COLUMNS = ("filename", "fold", "target", "category", "src_file")
 CLIP_SECONDS = 5.0
-NUMBER_OF_FOLDS = 5
-ESC50_CLIPS = 2000
-ESC10_CLIPS = 400
-ESC50_CLASSES = 50
-ESC10_CLASSES = 10
+ESC50_SIZE = CorpusSize(clips=2000, classes=50, folds=5)
+ESC10_SIZE = CorpusSize(clips=400, classes=10, folds=5)
 
 
 def read_esc_table(
@@ -61,8 +59,9 @@ def read_esc_table(
         DataError: if the folder, the table or a column is missing, or a row is invalid.
     """
     root = Path(root).expanduser().absolute()
+    size = ESC10_SIZE if only_esc10 else ESC50_SIZE
     if corpus is None and published_classes is None:
-        published_classes = ESC10_CLASSES if only_esc10 else ESC50_CLASSES
+        published_classes = size.classes
     top, path = LAYOUTS.require(root)
     rows = list(_esc_rows(path, only_esc10))
     sounds = LAYOUTS.sounds_of(root, top, path, (row.name for row in rows))
@@ -71,8 +70,8 @@ def read_esc_table(
         corpus=corpus or ("ESC10" if only_esc10 else "ESC50"),
         path=path,
         clip_seconds=CLIP_SECONDS,
-        number_of_folds=NUMBER_OF_FOLDS,
-        published_clips=published_clips or (ESC10_CLIPS if only_esc10 else ESC50_CLIPS),
+        number_of_folds=size.folds,
+        published_clips=published_clips or size.clips,
         published_classes=published_classes,
     )
 
@@ -99,6 +98,7 @@ class ESC50(SoundDataModule):
 
     corpus: ClassVar[str] = "ESC50"
     default_clip_seconds: ClassVar[float | None] = CLIP_SECONDS
+    published_size: ClassVar[CorpusSize | None] = ESC50_SIZE
     only_esc10: ClassVar[bool] = False
 
     def read_table(self) -> ClipTable:
@@ -127,4 +127,6 @@ class ESC10(ESC50):
     """The rows of ESC-50's table with ``esc10`` true, classes renumbered from 0; ``root`` is that of ESC-50."""
 
     corpus: ClassVar[str] = "ESC10"
+    published_size: ClassVar[CorpusSize | None] = ESC10_SIZE
+    reporting_batch_size: ClassVar[int] = 200
     only_esc10: ClassVar[bool] = True

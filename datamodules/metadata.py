@@ -25,6 +25,15 @@ def window_suffix(start: float) -> str:
 
 
 @dataclass(frozen=True)
+class CorpusSize:
+    """Clips, classes and official folds of a corpus as it is published."""
+
+    clips: int
+    classes: int
+    folds: int
+
+
+@dataclass(frozen=True)
 class ClipTable:
     """A corpus as its metadata table lists it; a clip's index is its row.
 

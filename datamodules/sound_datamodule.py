@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from datamodules.batches import Batch, GlobalBatches, clip_seeds
 from datamodules.clip_dataset import ClipDataset, ClipItem, collate
 from datamodules.map_cache import MapCache
-from datamodules.metadata import ClipTable
+from datamodules.metadata import ClipTable, CorpusSize
 from datamodules.split_record import SplitRecord
 from datamodules.splits import (
     Split,
@@ -40,6 +40,9 @@ class SoundDataModule(LightningDataModule):
 
     Batches leave the DataLoader as waveforms and become maps in ``on_after_batch_transfer``. On the CPU, where the
     transform is the slow step, maps are cached on disk after the first pass if nothing random happens before it.
+
+    A corpus defines :meth:`read_table` and the attribute ``corpus``, its name; the other attributes of the class have
+    defaults that fit a corpus of your own.
 
     Args:
         root: folder of the corpus as downloaded.
@@ -77,6 +80,11 @@ class SoundDataModule(LightningDataModule):
     corpus: ClassVar[str]
     default_clip_seconds: ClassVar[float | None] = None
     """Length of the corpus' clips in s; None if it follows from the files."""
+    published_size: ClassVar[CorpusSize | None] = None
+    """Size of the corpus as it is published, from which the time of a sweep is estimated; None if it is not published,
+    and then there is no estimate."""
+    reporting_batch_size: ClassVar[int] = 100
+    """Clips per reporting batch of attacks on the corpus."""
 
     def __init__(
         self,

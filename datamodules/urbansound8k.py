@@ -10,6 +10,7 @@ from datamodules.esc50 import required_root
 from datamodules.layouts import Layouts
 from datamodules.metadata import (
     ClipTable,
+    CorpusSize,
     MetadataRow,
     number_as_text,
     plain_name,
@@ -28,9 +29,7 @@ LAYOUTS = Layouts(
 )
 COLUMNS = ("slice_file_name", "fsID", "fold", "classID", "class")
 CLIP_SECONDS = 4.0
-NUMBER_OF_FOLDS = 10
-URBANSOUND8K_CLIPS = 8732
-URBANSOUND8K_CLASSES = 10
+URBANSOUND8K_SIZE = CorpusSize(clips=8732, classes=10, folds=10)
 
 
 def read_urbansound8k_table(root: Path) -> ClipTable:
@@ -52,9 +51,9 @@ def read_urbansound8k_table(root: Path) -> ClipTable:
         corpus="UrbanSound8K",
         path=path,
         clip_seconds=CLIP_SECONDS,
-        number_of_folds=NUMBER_OF_FOLDS,
-        published_clips=URBANSOUND8K_CLIPS,
-        published_classes=URBANSOUND8K_CLASSES,
+        number_of_folds=URBANSOUND8K_SIZE.folds,
+        published_clips=URBANSOUND8K_SIZE.clips,
+        published_classes=URBANSOUND8K_SIZE.classes,
     )
 
 
@@ -79,6 +78,7 @@ class UrbanSound8K(SoundDataModule):
 
     corpus: ClassVar[str] = "UrbanSound8K"
     default_clip_seconds: ClassVar[float | None] = CLIP_SECONDS
+    published_size: ClassVar[CorpusSize | None] = URBANSOUND8K_SIZE
 
     def read_table(self) -> ClipTable:
         """Read ``UrbanSound8K.csv`` where it lies."""

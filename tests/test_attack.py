@@ -18,6 +18,7 @@ import torch
 
 import attack
 from commands.errors import UsageError, run_command
+from datamodules import CORPORA, SoundDataModule
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
 from storage.adversarial_sounds import AdversarialSounds
@@ -225,6 +226,16 @@ def test_two_processes_give_the_rows_of_one(asked, tmp_path):
 
 
 @pytest.mark.slow
+def test_reporting_batches_are_as_large_as_the_corpus_says(trained, tmp_path, monkeypatch):
+    sizes = {name: corpus.reporting_batch_size for name, corpus in CORPORA.items()}
+    assert sizes == {**dict.fromkeys(CORPORA, SoundDataModule.reporting_batch_size), "ESC10": 200}
+    monkeypatch.setattr(CORPORA["ESC10"], "reporting_batch_size", 3)
+    attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "--clips", "7"])
+    clips = pd.read_parquet(tmp_path / "clips.parquet").sort_values("clip")
+    tested = pd.read_csv(trained / "runs" / "tones" / "fold1" / "predictions.csv")["clip"].tolist()
+    assert clips["reporting_batch"].tolist() == [tested.index(name) // 3 for name in clips["name"]]
+
+
 def test_sigterm_ends_an_evaluation_after_the_attack_in_progress(trained, attacked, tmp_path):
     command, environment = script(flags(trained, tmp_path))
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

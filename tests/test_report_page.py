@@ -14,11 +14,12 @@ from report_fixtures import DWT, MFCC, STFT, write_attacked_sounds, write_run, w
 from scipy.stats import t as student
 
 import report
+from datamodules import CORPORA, SoundDataModule
 from metrics.attack_summary import THE_SIX
 from metrics.fragility import summarise_fragility
 from metrics.round_trip import summarise_round_trip
 from reporting.figures.sound_curves import sound_curves
-from reporting.figures.spectrograms import spectrogram_figure
+from reporting.figures.spectrograms import clip_seconds, spectrogram_figure
 from reporting.runs import read_run, read_runs
 from reporting.selection import select_runs
 from reporting.sounds import sound_outcomes, sound_pairs
@@ -323,6 +324,15 @@ def test_figure_6_shows_the_cheapest_budget_that_fooled(runs):
     assert "MFCC" not in figure.alt
     assert "--save-adversarials" in figure.commands[0]
     assert spectrogram_figure(selection, label=3).drawing is None
+
+
+def test_a_clip_is_as_long_as_its_run_or_its_corpus_says(tmp_path, monkeypatch):
+    run = read_run(write_run(tmp_path, "own", STFT, corpus="Mine", attacks=()))
+    assert clip_seconds(run) is None
+    monkeypatch.setitem(CORPORA, "Mine", type("Mine", (SoundDataModule,), {"default_clip_seconds": 7.0}))
+    assert clip_seconds(run) == 7
+    run.summary["recipe"] = {"data": {"init_args": {"clip_seconds": 2.5}}}
+    assert clip_seconds(run) == 2.5
 
 
 def test_maps_of_any_attack_and_representation_are_shown(tmp_path):

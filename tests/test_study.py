@@ -13,7 +13,7 @@ import sweep
 from commands.attack_cli import read_plans
 from commands.errors import UsageError
 from commands.sweeps.cli import SweepCLI
-from commands.sweeps.cost import CORPORA, Estimate, Hours, Pace, measured_pace, rows_allowed
+from commands.sweeps.cost import Estimate, Hours, Pace, measured_pace, rows_allowed
 from commands.sweeps.flags import read_sweep_command
 from commands.sweeps.listing import Listing
 from commands.sweeps.local_runner import Grid, GridPoint
@@ -22,6 +22,9 @@ from commands.sweeps.point import Point
 from commands.sweeps.point_cli import PointCLI
 from commands.sweeps.study import Study, is_study
 from commands.sweeps.unit_times import ONE_CORE, UnitTimes
+from datamodules import CORPORA
+from datamodules.esc50 import ESC10_SIZE
+from datamodules.metadata import CorpusSize
 from storage import write_json
 
 PROJECT = Path(sweep.__file__).parent
@@ -166,7 +169,7 @@ def test_a_run_that_two_points_share_is_trained_once(parser, tmp_path):
     parser.read(["--config", STFT, "--folds", "1,2", "--runs_dir", str(tmp_path)])
     alone = Point(parser)
     estimate, planned = Estimate(TIMES), set()
-    one = estimate.training(alone, "resnet18", CORPORA["ESC10"])
+    one = estimate.training(alone, "resnet18", ESC10_SIZE)
     assert estimate.of(both, planned).training == pytest.approx(2 * one)
     assert estimate.of(alone, planned).training == pytest.approx(one)
 
@@ -285,12 +288,23 @@ def test_rows_of_another_profile_are_kept_for_deepfool_and_scaled_for_others():
     assert allowed == 1 + 9000 + 9 * 8125
 
 
+def test_a_corpus_is_estimated_from_the_size_that_its_class_states(parser, tmp_path, monkeypatch):
+    parser.read(["--config", STFT, "--runs_dir", str(tmp_path), "--attacks", "fgsm"])
+    one = Estimate(TIMES).of(Point(parser))
+    monkeypatch.setattr(CORPORA["ESC10"], "published_size", CorpusSize(clips=800, classes=10, folds=5))
+    twice = Estimate(TIMES).of(Point(parser))
+    assert twice.training == pytest.approx(2 * one.training)
+    assert twice.attacks == pytest.approx(2 * one.attacks)
+    monkeypatch.setattr(CORPORA["ESC10"], "published_size", None)
+    assert Estimate(TIMES).of(Point(parser)) == Hours()
+
+
 def test_the_paper_adds_up_models_once_and_attacks_of_all_folds(parser, tmp_path):
     parser.read(["--config", STFT, "--runs_dir", str(tmp_path), "--attacks", "fgsm"])
     alone = Point(parser)
     parser.read(["--config", STFT, "--runs_dir", str(tmp_path), "--attacks", "fgsm", "--transfer", "resnet18", "crnn"])
     cost = paper_cost([alone, Point(parser)], TIMES)
-    one = Estimate(TIMES).training(alone, "resnet18", CORPORA["ESC10"])
+    one = Estimate(TIMES).training(alone, "resnet18", ESC10_SIZE)
     assert isinstance(cost, PaperCost)
     assert (cost.settings, cost.folds) == (2, 10)
     assert cost.hours.training == pytest.approx(10 * one)

@@ -13,6 +13,8 @@ from classifiers.baselines import BASELINES
 from commands.attack_cli import checks_beside, read_plans
 from commands.sweeps.point import Point, finished_json
 from commands.sweeps.unit_times import UnitTimes
+from datamodules import CORPORA
+from datamodules.metadata import CorpusSize
 
 COPIES = {"none": 1, "pitch_shift": 5, "time_stretch": 5}
 BASELINE_SECONDS = 60.0
@@ -21,22 +23,6 @@ MEASURED_CLASSES = 10
 """Classes of the corpus on which gradient rows were measured; DeepFool spends one less per iteration."""
 RIGHT_WHEN_CLEAN = 0.85
 """Share of test clips that are attacked, because the classifier gets them right when clean."""
-
-
-@dataclass(frozen=True)
-class CorpusSize:
-    """Clips, classes and official folds of a published corpus."""
-
-    clips: int
-    classes: int
-    folds: int
-
-
-CORPORA = {
-    "ESC10": CorpusSize(400, 10, 5),
-    "ESC50": CorpusSize(2000, 50, 5),
-    "UrbanSound8K": CorpusSize(8732, 10, 10),
-}
 
 
 @dataclass(frozen=True)
@@ -92,14 +78,14 @@ class Estimate:
         self._rows: dict[tuple[Any, ...], tuple[float, int]] = {}
 
     def of(self, point: Point, planned: set[tuple[Path, int]] | None = None) -> Hours:
-        """Time of what is left of a point; zero for corpora and architectures without unit times.
+        """Time of what is left of a point; zero for corpora of unknown size and architectures without unit times.
 
         Args:
             point: the setting.
             planned: folds of runs that an earlier point will have trained; this point's are added.
         """
         planned = set() if planned is None else planned
-        corpus = CORPORA.get(_short(point.settings["data"]["class_path"]))
+        corpus = _published_size(point)
         unknown = set(point.architectures) - set(BASELINES) - set(self.times.train)
         if corpus is None or unknown:
             return Hours()
@@ -194,7 +180,7 @@ def measured_pace(points: Iterable[Point], estimate: Estimate) -> Pace:
     taken, expected = [0.0, 0.0], [0.0, 0.0]
     seen: set[tuple[str, int]] = set()
     for point in points:
-        corpus = CORPORA.get(_short(point.settings["data"]["class_path"]))
+        corpus = _published_size(point)
         if corpus is None:
             continue
         for architecture, run in point.runs.items():
@@ -222,6 +208,11 @@ def measured_pace(points: Iterable[Point], estimate: Estimate) -> Pace:
         spent / seconds if spent and seconds else None for spent, seconds in zip(taken, expected, strict=True)
     )
     return Pace(training, attacks)
+
+
+def _published_size(point: Point) -> CorpusSize | None:
+    corpus = CORPORA.get(_short(point.settings["data"]["class_path"]))
+    return None if corpus is None else corpus.published_size
 
 
 def _folds(point: Point, corpus: CorpusSize) -> list[int]:

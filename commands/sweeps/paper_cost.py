@@ -23,12 +23,13 @@ from commands.errors import UsageError, run_command
 from commands.flags import SEVEN
 from commands.help import Example
 from commands.parser import read_flags
-from commands.sweeps.cost import COPIES, CORPORA, RIGHT_WHEN_CLEAN, Estimate, Hours
+from commands.sweeps.cost import COPIES, RIGHT_WHEN_CLEAN, Estimate, Hours
 from commands.sweeps.file import SweepFile
 from commands.sweeps.point import Point
 from commands.sweeps.point_cli import PointCLI
 from commands.sweeps.study import SWEEPS
 from commands.sweeps.unit_times import CLIP_SECONDS, ONE_CORE, RATE_HZ, UnitTimes, measure
+from datamodules import CORPORA
 from lightning_modules.sound_classifier import SoundClassifier
 from storage.attack_store import AttackStore
 
@@ -118,12 +119,14 @@ def paper_cost(points: list[Point], times: UnitTimes) -> PaperCost:
     for point in points:
         data = point.settings["data"]
         name = str(data["class_path"]).rsplit(".", 1)[-1]
-        corpus = CORPORA[name]
+        corpus, clip_seconds = CORPORA[name].published_size, CORPORA[name].default_clip_seconds
+        assert corpus is not None, "the paper's corpora are published"
+        assert clip_seconds is not None, "their clips have one length"
         init_args = data["init_args"]
         rate = int((init_args["representation"].get("init_args") or {}).get("sample_rate") or RATE_HZ)
         copies = COPIES[init_args["augmentation"]] - 1
         key = (name, rate, str(init_args["augmentation"]))
-        prepared[key] = corpus.clips * copies * times.copy * rate / RATE_HZ * _clip_seconds(name) / CLIP_SECONDS
+        prepared[key] = corpus.clips * copies * times.copy * rate / RATE_HZ * clip_seconds / CLIP_SECONDS
         for architecture, run in point.runs.items():
             if str(run.path) not in models:
                 models[str(run.path)] = corpus.folds
@@ -271,10 +274,6 @@ def main(args: Sequence[str] | None = None) -> None:
         return
     gpu = None if settings.gpu_times is None else UnitTimes.read(Path(settings.gpu_times))
     show_paper_cost(console, UnitTimes.read(Path(settings.unit_times)), gpu)
-
-
-def _clip_seconds(corpus: str) -> float:
-    return 4.0 if corpus == "UrbanSound8K" else 5.0
 
 
 def _hours(seconds: float) -> str:

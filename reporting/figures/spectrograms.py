@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from datamodules import esc50, sound_synthesis, urbansound8k
+from datamodules import CORPORA
 from metrics.attack_summary import CHECK, THE_SIX
 from reporting.figures.figure import ReportFigure, new_figure
 from reporting.names import CORPUS_NAMES, NAMES, describe
@@ -25,13 +25,6 @@ from storage.rows import read_rows
 DOG_BARK = {"ESC10": 0, "ESC50": 0, "UrbanSound8K": 3}
 COLUMNS = ["fold", "attack", "budget_index", "clip", "name", "label", "target_label", "prediction"]
 COLUMNS += ["l2", "linf"]
-SECONDS = {
-    "ESC10": esc50.CLIP_SECONDS,
-    "ESC50": esc50.CLIP_SECONDS,
-    "UrbanSound8K": urbansound8k.CLIP_SECONDS,
-    "SyntheticSounds": sound_synthesis.CLIP_SECONDS,
-}
-"""Length of the clips of each corpus in seconds."""
 KEY = "figure6_adversarial_maps"
 TITLE = "Figure 6. One clip, clean and attacked"
 
@@ -157,7 +150,9 @@ def clip_seconds(run: Run) -> float | None:
     """Length of the clips of a run in seconds; None if neither its settings nor its corpus state it."""
     recipe = run.summary.get("recipe") or {}
     said = ((recipe.get("data") or {}).get("init_args") or {}).get("clip_seconds")
-    return float(said) if said else SECONDS.get(run.corpus)
+    if said:
+        return float(said)
+    return CORPORA[run.corpus].default_clip_seconds if run.corpus in CORPORA else None
 
 
 def frequency_axis(settings: Mapping[str, Any]) -> tuple[list[float], list[str], str]:
