@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +43,22 @@ class AttackPlan:
     budgets: tuple[Budget, ...]
     definition: Any = None
     description: str = ""
+
+    def longest_budgets(self) -> list[int]:
+        """Positions of the budgets whose costs add up to that of the plan: of budgets that share a run, the last."""
+        attack = self.build(nn.Identity(), bounds=(0.0, 1.0), seed=0)
+        return [members[-1] for members in attack.shared_runs(self.budgets)]
+
+    def gradients_allowed(self, classes: int) -> int:
+        """Gradient rows per clip that the plan may spend over all its budgets, those that share a run counted once.
+
+        Args:
+            classes: number of classes of the victim; an iteration of DeepFool takes a gradient for each but one.
+        """
+        rows = classes - 1 if self.name.startswith("deepfool") else 2 if self.name.startswith("jsma") else 1
+        budgets = [self.budgets[position] for position in self.longest_budgets()]
+        names = ("steps", "search_steps", "iterations")
+        return rows * sum(math.prod(int(budget.get(name, 1)) for name in names) for budget in budgets)
 
     def check(self) -> None:
         """Build the attack at every budget on an empty victim.

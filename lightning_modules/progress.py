@@ -12,6 +12,7 @@ from attacks.plan import AttackPlan
 from datamodules.progress import Display, duration
 from lightning_modules.attack_evaluation import AttackEvaluation
 from lightning_modules.cross_validation import data_of
+from metrics.trust_checks import SQUARE
 
 
 class Progress(ProgressBar):
@@ -132,10 +133,6 @@ class CrossValidationProgress(Progress):
         self.display.below = [f"step {step} of {steps}{', ' if self.epoch else ''}{self.epoch}"]
 
 
-# Backward rows that one unit of an attack's budget costs, where it is not one.
-GRADIENTS = {"deepfool": 9.0, "deepfool_targeted": 9.0, "jsma": 2.0, "jsma_single": 2.0, "check_square": 200.0}
-
-
 class AttackProgress(Progress):
     """One bar over all folds and attacks; where the output is not a terminal, a line about every half minute.
 
@@ -159,14 +156,28 @@ class AttackProgress(Progress):
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin a fold."""
         assert isinstance(pl_module, AttackEvaluation)
-        self.plans: Sequence[AttackPlan] = pl_module.plans
-        self.fold = pl_module.fold
-        self.clips_a_fold = max(1, len(data_of(trainer).tested) // trainer.world_size)
-        self.done = {plan.name: 0 for plan in self.plans}
-        self.moment = time.monotonic()
+        data = data_of(trainer)
+        clips = max(1, len(data.tested) // trainer.world_size)
+        self.begin_fold(pl_module.fold, pl_module.plans, clips=clips, classes=data.num_classes)
         pl_module.on_attacked = self.advance
         if self.enabled:
             self.display.begin()
+
+    def begin_fold(self, fold: int, plans: Sequence[AttackPlan], *, clips: int, classes: int) -> None:
+        """Count a fold's clips from 0.
+
+        Args:
+            fold: number of the fold.
+            plans: attacks on its clips.
+            clips: number of the clips that this process attacks.
+            classes: number of classes of the victim.
+        """
+        self.fold = fold
+        self.plans = plans
+        self.clips_a_fold = clips
+        self.allowed = {plan.name: nominal(plan, classes) for plan in plans}
+        self.done = {plan.name: 0 for plan in plans}
+        self.moment = time.monotonic()
 
     def advance(self, plan: AttackPlan, clips: int) -> None:
         """Record that an attack has finished a batch of so many clips."""
@@ -191,11 +202,12 @@ class AttackProgress(Progress):
 
     def remaining(self) -> tuple[float, float]:
         """Seconds remaining for all folds, and the share of the work that is done, in [0, 1]."""
-        known = sum(self.seconds.values()) / sum(nominal(plan) * self.clips.get(plan.name, 0) for plan in self.plans)
+        spent = sum(allowed * self.clips.get(name, 0) for name, allowed in self.allowed.items())
+        known = sum(self.seconds.values()) / spent
         left = whole = 0.0
         for plan in self.plans:
             clips = self.clips.get(plan.name, 0)
-            pace = self.seconds[plan.name] / clips if clips else known * nominal(plan)
+            pace = self.seconds[plan.name] / clips if clips else known * self.allowed[plan.name]
             coming = (self.folds - self.folds_done) * self.clips_a_fold - self.done[plan.name]
             left += pace * max(0, coming)
             whole += pace * self.folds * self.clips_a_fold
@@ -212,12 +224,7 @@ class AttackProgress(Progress):
         self.moment = time.monotonic()
 
 
-def nominal(plan: AttackPlan) -> float:
-    """Gradients that a plan may spend per clip, roughly; budgets that share a run are counted apart."""
-    spent = 0.0
-    for budget in plan.budgets:
-        product = 1.0
-        for name in ("steps", "iterations", "search_steps"):
-            product *= float(budget.get(name, 1))
-        spent += product * GRADIENTS.get(plan.name, 1.0)
-    return max(spent, 1.0)
+def nominal(plan: AttackPlan, classes: int) -> int:
+    """Gradients that a plan may spend per clip, at least 1; of the Square attack, which takes none, its queries."""
+    allowed = plan.gradients_allowed(classes)
+    return max(1, allowed * int(plan.definition["n_queries"]) if plan.name == SQUARE else allowed)

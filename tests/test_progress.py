@@ -7,7 +7,9 @@ import types
 import pytest
 from rich.console import Console
 
+from attacks import ATTACKS
 from attacks.plan import AttackPlan
+from commands.attack_cli import checks_beside, read_plans
 from commands.sweeps.local_runner import Grid, GridPoint
 from datamodules.progress import Display, clock, progress_bar
 from lightning_modules import progress
@@ -47,8 +49,9 @@ def training(console: Console, folds: list[int]) -> CrossValidationProgress:
 def attacking(console: Console) -> AttackProgress:
     """The display of an evaluation of two attacks on two folds, one attack through with its first batch."""
     bars = AttackProgress(2, console)
-    bars.plans = [AttackPlan(name, None, ({"delta": 0.1, "steps": 10},)) for name in ("torchattacks.DIFGSM", "bim_b")]
-    bars.fold, bars.clips_a_fold, bars.done = 1, 20, {plan.name: 0 for plan in bars.plans}
+    budgets = ({"delta": 0.1, "steps": 10},)
+    plans = [AttackPlan(name, ATTACKS["bim_b"], budgets) for name in ("torchattacks.DIFGSM", "bim_b")]
+    bars.begin_fold(1, plans, clips=20, classes=10)
     bars.moment -= 30
     bars.advance(bars.plans[0], 10)
     return bars
@@ -78,6 +81,22 @@ def test_attacks_show_percentage_elapsed_and_left_and_what_they_count(width):
     assert "0:03:30 left" in lines[0]
     assert TIMES.search(lines[0])
     assert lines[1].startswith("fold 1 (1 of 2): torchattacks.DIFGSM (1 of 2 attacks) is through with 10 of 20")
+
+
+@pytest.mark.parametrize("classes", [10, 50])
+def test_the_first_estimate_takes_an_attack_to_cost_what_its_budgets_allow_once_a_shared_run(classes):
+    bars = AttackProgress(1, Console(quiet=True))
+    plans = read_plans(["bim_b", "fgsm", "deepfool"], "reduced")
+    square = checks_beside(plans, full=True)[0][-1]
+    bars.begin_fold(1, [*plans, square], clips=1, classes=classes)
+    bars.moment -= 30
+    bars.advance(plans[0], 1)
+    # BIM-b takes 30 s for 20 steps at each of 5 sizes. FGSM needs one gradient for all sizes, DeepFool 100 iterations
+    # of all classes but one, and the Square attack 200 queries at each size.
+    steps = {plan.name: len(plan.budgets) for plan in plans}
+    assert steps == {"bim_b": 5, "fgsm": 5, "deepfool": 1}
+    left = (1 + 100 * (classes - 1) + 200 * 5) * 30 / 100
+    assert bars.remaining()[0] == pytest.approx(left, rel=1e-3)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

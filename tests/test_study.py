@@ -13,7 +13,7 @@ import sweep
 from commands.attack_cli import read_plans
 from commands.errors import UsageError
 from commands.sweeps.cli import SweepCLI
-from commands.sweeps.cost import Estimate, Hours, Pace, measured_pace, rows_allowed
+from commands.sweeps.cost import Estimate, Hours, Pace, measured_pace
 from commands.sweeps.flags import read_sweep_command
 from commands.sweeps.listing import Listing
 from commands.sweeps.local_runner import Grid, GridPoint
@@ -277,7 +277,7 @@ def test_the_study_of_esc10_holds_every_setting_of_the_papers_sweeps(points_of_t
 )
 def test_rows_that_budgets_allow_count_shared_runs_once(name, profile, classes, rows):
     (plan,) = read_plans([name], profile)
-    assert rows_allowed(plan, classes) == rows
+    assert plan.gradients_allowed(classes) == rows
 
 
 def test_rows_of_another_profile_are_kept_for_deepfool_and_scaled_for_others():

@@ -1,14 +1,11 @@
 """Estimates of how long points of a sweep take, from unit times, without running anything."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from attacks.plan import AttackPlan
 from classifiers.baselines import BASELINES
 from commands.attack_cli import checks_beside, read_plans
 from commands.sweeps.point import Point, finished_json
@@ -50,20 +47,6 @@ class Hours:
     def seconds(self) -> float:
         """Seconds of training and attacks together."""
         return self.training + self.attacks
-
-
-def rows_allowed(plan: AttackPlan, classes: int) -> int:
-    """Gradient rows per clip that an attack may spend over all its budgets, those that share a run counted once."""
-    attack = plan.build(nn.Identity(), bounds=(0.0, 1.0), seed=0)
-    longest = [plan.budgets[members[-1]] for members in attack.shared_runs(plan.budgets)]
-    return sum(_rows_of(plan.name, budget, classes) for budget in longest)
-
-
-def _rows_of(name: str, budget: Mapping[str, Any], classes: int) -> int:
-    steps = int(budget.get("steps", 1)) * int(budget.get("search_steps", 1)) * int(budget.get("iterations", 1))
-    if name.startswith("deepfool"):
-        return steps * (classes - 1)
-    return steps * 2 if name.startswith("jsma") else steps
 
 
 class Estimate:
@@ -134,7 +117,7 @@ class Estimate:
         if key not in self._rows:
             plans = read_plans(attacks, budgets)
             plans += checks_beside(plans, full=False)[0]
-            allowed = {plan.name: rows_allowed(plan, classes) for plan in plans}
+            allowed = {plan.name: plan.gradients_allowed(classes) for plan in plans}
             spent = sum(self._expected(name, budgets, rows) for name, rows in allowed.items())
             self._rows[key] = (spent, sum(allowed.values()))
         return self._rows[key]
@@ -152,7 +135,7 @@ class Estimate:
                 if name.startswith(("deepfool", "check_")):
                     return rows[name]
                 (plan,) = read_plans([name], profile)
-                return allowed * min(1.0, rows[name] / rows_allowed(plan, MEASURED_CLASSES))
+                return allowed * min(1.0, rows[name] / plan.gradients_allowed(MEASURED_CLASSES))
         return float(allowed)
 
 

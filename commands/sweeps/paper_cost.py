@@ -13,7 +13,6 @@ from typing import Literal
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from attacks.plan import AttackPlan
@@ -228,8 +227,7 @@ def measured_rows(folders: Sequence[Path]) -> dict[str, dict[str, float]]:
             plan = next((plan for plan in _plans(profile) if plan.name == name), None)
             if plan is None:
                 continue
-            shared = plan.build(nn.Identity(), bounds=(0.0, 1.0), seed=0).shared_runs(plan.budgets)
-            last = rows[rows["budget_index"].isin([members[-1] for members in shared])]
+            last = rows[rows["budget_index"].isin(plan.longest_budgets())]
             per_clip = last.groupby(["fold", "clip"])["gradients"].sum()
             spent.setdefault(profile, {}).setdefault(str(name), []).extend(per_clip.tolist())
     return {
