@@ -53,13 +53,13 @@ class AttackCLI:
     """
 
     def __init__(self, flags: CraftingFlags, *, output: str | None = None, save_adversarials: bool = False) -> None:
-        self.settings: dict[str, Any] = asdict(flags)
+        self.flags = flags
         self.output = output
         self.save_adversarials = save_adversarials
         self.space = SPACES[flags.space]
         self.allowed = allowed_packages(flags.allow_import)
         self.plans = self._plans()
-        trainer = check_trainer(self.settings["trainer"])
+        trainer = check_trainer(asdict(flags.trainer))
         self.device, self.root_device = device(trainer), trainer.strategy.root_device
 
     def runs(self) -> list[TrainedRun]:
@@ -69,7 +69,7 @@ class AttackCLI:
             UsageError: if a fold is not there.
             DataError: if a path is neither a checkpoint nor a run with one.
         """
-        runs = named_runs(self.settings["checkpoints"], self.settings["folds"])
+        runs = named_runs(self.flags.checkpoints, self.flags.folds)
         if self.output and len(runs) > 1:
             raise UsageError(
                 f"expected one run with --output, got {len(runs)}: {', '.join(str(run.path) for run in runs)}"
@@ -82,21 +82,21 @@ class AttackCLI:
         Raises:
             DataError: if a checkpoint cannot be used.
         """
-        settings = self.settings
-        beside, limits = checks_beside(self.plans, full=settings["checks"] == "full", space=self.space)
+        flags = self.flags
+        beside, limits = checks_beside(self.plans, full=flags.checks == "full", space=self.space)
         folder = Path(self.output) if self.output else run.path / self.space.folder
         return AttackRun(
             run,
-            AttackStore(folder, self.space, settings["sound_format"]),
+            AttackStore(folder, self.space, flags.sound_format),
             self.plans,
             beside=beside,
             limits=limits,
-            budgets=settings["budgets"],
-            clips=settings["clips"],
-            seed=settings["seed"],
-            data=settings["data"],
+            budgets=flags.budgets,
+            clips=flags.clips,
+            seed=flags.seed,
+            data=asdict(flags.data),
             save_adversarials=self.save_adversarials,
-            precision=str(settings["trainer"]["precision"] or DEFAULT_PRECISION),
+            precision=str(flags.trainer.precision or DEFAULT_PRECISION),
             allowed=self.allowed,
         )
 
@@ -113,7 +113,7 @@ class AttackCLI:
                 held.enter_context(run.alone())
             try:
                 for run in runs:
-                    run.open(overwrite=self.settings["overwrite"])
+                    run.open(overwrite=self.flags.overwrite)
                     self.write_config(run)
             except ValueError as error:
                 raise UsageError(str(error)) from error
@@ -132,21 +132,20 @@ class AttackCLI:
         except ValueError as error:
             raise UsageError(f"{error}; remove it") from error
         named = {field.name for field in fields(CraftingFlags)} - set(NOT_SETTINGS)
-        settings = {name: value for name, value in self.settings.items() if name in named}
+        settings = {name: value for name, value in asdict(self.flags).items() if name in named}
         settings["save_adversarials"] = self.save_adversarials
         checkpoints = [str(trained.path) for _, trained in sorted(run.trained.items())]
         settings["checkpoints"] = list(dict.fromkeys([*earlier.get("checkpoints", []), *checkpoints]))
-        settings["attacks"] = list(dict.fromkeys([*earlier.get("attacks", []), *settings["attacks"]]))
+        settings["attacks"] = list(dict.fromkeys([*earlier.get("attacks", []), *self.flags.attacks]))
         # Where a repetition writes its results is decided by its own command line.
         write_text(file, as_yaml({**settings, "folds": "all", "output": None}))
 
     def build_trainer(self, **settings: Any) -> Trainer:
         """A Trainer for tests that may differentiate."""
-        return Trainer(**{**TRAINER_DEFAULTS, **self.settings["trainer"], **settings})
+        return Trainer(**{**TRAINER_DEFAULTS, **asdict(self.flags.trainer), **settings})
 
     def _plans(self) -> list[AttackPlan]:
-        settings = self.settings
-        plans = read_plans(settings["attacks"], settings["budgets"], self.allowed, self.space)
+        plans = read_plans(self.flags.attacks, self.flags.budgets, self.allowed, self.space)
         doubled = {plan.name for plan in plans if sum(other.name == plan.name for other in plans) > 1}
         if doubled:
             raise UsageError(f"expected attacks of different names, got two called {min(doubled)}")
@@ -156,7 +155,7 @@ class AttackCLI:
                 size = "a delta" if self.space == MAP else "an snr_db"
                 raise UsageError(
                     f"expected {size} in every budget of {plan.name}, at which the trust checks compare it, "
-                    f"got {missing} in {settings['budgets']}"
+                    f"got {missing} in {self.flags.budgets}"
                 )
         say_what_was_chosen(plans)
         return plans

@@ -87,7 +87,7 @@ def finish(cli: AttackCLI, name: str, run: AttackRun) -> AttackSummary:
     """Write, log and print a run's summary."""
     summary = run.write_summary()
     save_examples(run.store.path, run.examples)
-    record_attacks(cli.settings, name, run.store.path, summary, run.store.stored_settings())
+    record_attacks(cli.flags, name, run.store.path, summary, run.store.stored_settings())
     console = Console()
     show_attacks(console, name, summary, run.lines())
     show_checks(console, summary["checks"])

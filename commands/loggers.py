@@ -9,6 +9,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 
+from commands.flags import CraftingFlags
 from lightning_modules.run_values import attack_numbers, config_of, transfer_numbers
 from lightning_modules.tensorboard import TensorBoardRecord, log_summary, tensorboard_logger
 from lightning_modules.weights_and_biases import (
@@ -40,41 +41,41 @@ def training_logger(settings: Mapping[str, Any], run: RunFolder, fold: int) -> t
 
 
 def record_attacks(
-    settings: Mapping[str, Any], run: str, folder: Path, summary: Mapping[str, Any], stored: Mapping[str, Any]
+    flags: CraftingFlags, run: str, folder: Path, summary: Mapping[str, Any], stored: Mapping[str, Any]
 ) -> None:
     """Record the attacks on a trained run.
 
     Args:
-        settings: every flag of attack.py.
+        flags: those of attack.py.
         run: name of the trained run.
         folder: folder of the results.
         summary: content of ``summary.json`` in the folder.
         stored: settings of all attacks in the folder.
     """
-    if settings["logger"] == "wandb":
-        logger = attack_logger(run, folder, **settings["wandb"])
+    if flags.logger == "wandb":
+        logger = attack_logger(run, folder, project=flags.wandb.project, mode=flags.wandb.mode)
         if logger is not None:
             set_config(logger.experiment, config_of(summary), {"settings": stored})
             log_attacks(logger.experiment, summary, folder)
             wandb.finish()
-    elif settings["logger"] == "tensorboard":
+    elif flags.logger == "tensorboard":
         log_summary(folder, config_of(summary), attack_numbers(summary))
 
 
-def record_transfer(settings: Mapping[str, Any], source: str, folder: Path, summary: Mapping[str, Any]) -> None:
+def record_transfer(flags: CraftingFlags, source: str, folder: Path, summary: Mapping[str, Any]) -> None:
     """Record the transfer from one source to all targets.
 
     Args:
-        settings: every flag of transfer.py.
+        flags: those of transfer.py.
         source: name of the trained run that was attacked.
         folder: folder of the results.
         summary: content of ``summary.json`` in the folder.
     """
-    if settings["logger"] == "wandb":
-        logger = attack_logger(source, folder, kind="transfer", **settings["wandb"])
+    if flags.logger == "wandb":
+        logger = attack_logger(source, folder, kind="transfer", project=flags.wandb.project, mode=flags.wandb.mode)
         if logger is not None:
             set_config(logger.experiment, config_of(summary), {"source_run": source})
             log_transfer(logger.experiment, summary)
             wandb.finish()
-    elif settings["logger"] == "tensorboard":
+    elif flags.logger == "tensorboard":
         log_summary(folder, config_of(summary), transfer_numbers(summary))

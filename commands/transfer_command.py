@@ -73,7 +73,7 @@ def evaluate(cli: TransferCLI, run: TrainedRun, source: AttackRun, targets: Sequ
     crafted = source.write_summary()
     rows = transfer_rows(source, run, targets, cli.allowed, device=cli.root_device)
     summary = store.write(rows, crafted)
-    record_transfer(cli.settings, run.name, store.path, summary)
+    record_transfer(cli.flags, run.name, store.path, summary)
     return summary
 
 

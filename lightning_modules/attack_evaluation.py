@@ -1,7 +1,6 @@
 """The system that a Trainer tests when a classifier is attacked; its rows of outcomes are stored batch by batch."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import torch
@@ -71,7 +70,7 @@ class AttackEvaluation(LightningModule):
         self.findings: list[VictimFinding] = []
         self.examples: dict[str, AttackExample] = {}
         # Called with a plan and a number of clips once the clips are attacked, now or in an earlier evaluation.
-        self.on_attacked: Any = lambda plan, clips: None
+        self.on_attacked: Callable[[AttackPlan, int], None] = lambda plan, clips: None
 
     def on_test_start(self) -> None:
         """Find what an interrupted evaluation has finished, and the position of each clip in the test part."""

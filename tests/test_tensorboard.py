@@ -11,6 +11,7 @@ import sweep
 import train
 import transfer
 from commands.errors import UsageError
+from commands.flags import TransferFlags
 from commands.loggers import record_transfer
 from tests.corpus_fixtures import write_esc_corpus
 
@@ -81,7 +82,7 @@ def test_a_transfer_has_its_ratios(tmp_path):
         **{"corpus": "ESC10", "split": "official", "representation": {"class": "STFT", "sample_rate": 8000}},
         **{"source_architecture": "resnet18", "seed": 3, "profile": "smoke", "rows": [whole, {**whole, "fold": 1}]},
     }
-    record_transfer({"logger": "tensorboard"}, "source", tmp_path, summary)
+    record_transfer(TransferFlags(checkpoints=[], logger="tensorboard"), "source", tmp_path, summary)
     scalars, hparams = read_back(tmp_path / "tensorboard")
     assert scalars == {"transfer/six/alexnet/ratio": 0.25}
     assert (hparams["architecture"], hparams["seed"], hparams["budget_profile"]) == ("resnet18", 3, "smoke")
