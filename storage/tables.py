@@ -1,4 +1,4 @@
-"""The columns of every results table, with meaning and unit; ``docs/definitions.md`` is generated from them.
+"""The columns of every table of rows in a run, with meaning and unit; ``docs/definitions.md`` is generated from them.
 
 A column is ``Annotated[type, meaning]`` or ``Annotated[type, meaning, unit]``.
 """
@@ -115,6 +115,59 @@ class TransferRow(_Place):
     target_logits_adversarial: Annotated[Logits | None, "the same for the adversarial"]
 
 
+class RoundTripRow(_Place):
+    """``round-trip/rows.parquet``: one row per fold, attack, budget and clip whose adversarial map is stored."""
+
+    map_prediction: Annotated[int, "class of the adversarial map, as attack.py found it"]
+    map_success: Annotated[bool, "this class differs from the label"]
+    map_target_hit: Annotated[bool, "this class is the target label"]
+    sound_prediction: Annotated[int, "class of the map of the sound that the adversarial map was made into"]
+    sound_logits: Annotated[Logits, "its logits `(classes,)`"]
+    sound_success: Annotated[bool, "this class differs from the label"]
+    sound_target_hit: Annotated[bool, "this class is the target label"]
+    snr_db: Annotated[float, "signal-to-noise ratio of the sound; missing for a silent clip", "dB"]
+    consistency: Annotated[
+        float, "distance of the map of the sound from the adversarial map, over that of the clean map from it"
+    ]
+    map_change_l2: Annotated[float, "Euclidean norm of the attack on the map", "units of the map"]
+    peak: Annotated[
+        float,
+        "largest absolute sample of the sound; above 1 it is clipped in a written file, not where it is classified",
+        "full scale",
+    ]
+
+
+class FragilityRow(_Place):
+    """``fragility/rows.parquet``: one row per fold, attack, budget, clip and disturbance.
+
+    The clean clips have the attack ``clean``. Attacks on sounds have the table in ``fragility-sound``.
+    """
+
+    transform: Annotated[str, "kind of the disturbance"]
+    strength: Annotated[float, "how much of it, in `unit`"]
+    unit: Annotated[str, "unit of the strength"]
+    sound_success: Annotated[bool, "the class of the undisturbed sound differs from the label"]
+    sound_target_hit: Annotated[bool, "the class of the undisturbed sound is the target label"]
+    disturbed_prediction: Annotated[int, "class of the disturbed sound"]
+    disturbed_success: Annotated[bool, "this class differs from the label"]
+    disturbed_target_hit: Annotated[bool, "this class is the target label"]
+
+
+class ScalarRow(_Place):
+    """``scalar-test/rows.parquet``: one row per fold, attack, budget and clip that fools, input and scalar.
+
+    Attacks on sounds have the table in ``scalar-test-sound``.
+    """
+
+    input: Annotated[str, "what is multiplied: `map`, or the `sound` (of attacks on maps, the one made of the map)"]
+    kind: Annotated[str, "`draw` for a random scalar, `gain` for a fixed one"]
+    number: Annotated[int, "position of the scalar among those of its kind, from 0"]
+    scalar: Annotated[float, "the scalar"]
+    restored: Annotated[bool, "the adversarial times the scalar gets the label"]
+    clean_correct: Annotated[bool, "so does the clean clip times the scalar"]
+    fools: Annotated[bool, "the adversarial fools before it is multiplied; a sound made of a map may not"]
+
+
 class SplitRow(TypedDict):
     """``fold<k>/split.csv``: one row per clip of the corpus."""
 
@@ -136,4 +189,13 @@ class PredictionRow(TypedDict):
     prediction_name: Annotated[str, "its name"]
 
 
-TABLES: tuple[type, ...] = (SplitRow, PredictionRow, CleanRow, OutcomeRow, TransferRow)
+TABLES: tuple[type, ...] = (
+    SplitRow,
+    PredictionRow,
+    CleanRow,
+    OutcomeRow,
+    TransferRow,
+    RoundTripRow,
+    FragilityRow,
+    ScalarRow,
+)

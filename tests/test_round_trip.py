@@ -1,7 +1,6 @@
 """round_trip.py and fragility.py: stored maps as sounds, judged again, and what a stopped command leaves."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -26,11 +25,12 @@ from reporting.tables.sound import fragility_table
 from representations import STFT
 from storage import DataError
 from storage.adversarial_sounds import AdversarialSounds
+from storage.columns import differing_columns
 from storage.folder_lock import alone_in
 from storage.row_store import RowStore
+from storage.tables import FragilityRow, RoundTripRow, ScalarRow
 from tests.trained_run_fixture import write_trained_run
 
-DOCUMENTED = (Path(round_trip.__file__).parent / "docs" / "definitions.md").read_text(encoding="utf-8")
 BUDGETS = "fgsm: {delta: [0.02, 0.2]}\nbim_b: {delta: [0.1], steps: 3}\n"
 
 
@@ -81,7 +81,7 @@ def test_every_row_is_what_the_parts_compute(attacked, tripped):
     outcomes = pd.read_parquet(attacked / "attacks" / "outcomes.parquet")
     asked = outcomes[~outcomes["attack"].str.startswith("check_")]
     assert len(rows) == len(asked)
-    assert not set(rows.columns) - set(re.findall(r"`(\w+)`", DOCUMENTED))
+    assert differing_columns(RoundTripRow, list(rows)) == []
     assert rows["label_name"].notna().all()
     for _, row in rows.groupby(["fold", "attack"]).head(2).iterrows():
         trained = load_classifier(attacked / f"fold{row['fold']}" / "best.ckpt")
@@ -161,7 +161,7 @@ def test_attacks_and_folds_are_added_to_what_is_there(copied, tripped):
 
 def test_disturbed_rows_are_what_the_parts_compute(attacked, disturbed):
     _, rows = disturbed
-    assert not set(rows.columns) - set(re.findall(r"`(\w+)`", DOCUMENTED))
+    assert differing_columns(FragilityRow, list(rows)) == []
     assert rows["label_name"].notna().all()
     clips = pd.read_parquet(attacked / "attacks" / "clips.parquet").query("fold == 1")
     kinds = disturbances(["gain", "noise", "bits", "shift"])
@@ -266,6 +266,7 @@ def test_attacked_sounds_are_disturbed_and_multiplied_as_they_are_kept(attacked,
     rows, scalars = (
         pd.read_parquet(attacked / name / "rows.parquet") for name in ("fragility-sound", "scalar-test-sound")
     )
+    assert differing_columns(FragilityRow, list(rows)) == differing_columns(ScalarRow, list(scalars)) == []
     # Results of maps stay as they are.
     pd.testing.assert_frame_equal(pd.read_parquet(attacked / "fragility" / "rows.parquet"), disturbed[1])
     trained = load_classifier(attacked / "fold1" / "best.ckpt")

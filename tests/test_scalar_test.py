@@ -10,6 +10,8 @@ import attack
 import scalar_test as scalar_command
 from attacks.scalar_test import GAINS_DB, draw_scalars, scalar_test
 from commands.errors import UsageError
+from storage.columns import differing_columns
+from storage.tables import ScalarRow
 from tests.trained_run_fixture import write_trained_run
 
 
@@ -86,6 +88,7 @@ def test_stored_adversarials_are_multiplied_as_maps_and_as_sounds(tmp_path):
     attack.main(attacked)
     summary = scalar_command.main([*common, "--device", "cpu"])["tones"]
     rows = pd.read_parquet(run / "scalar-test" / "rows.parquet")
+    assert differing_columns(ScalarRow, list(rows)) == []
     assert set(rows["input"]) == {"map", "sound"}
     assert rows.loc[rows["kind"] == "draw", "scalar"].between(0, 1, inclusive="neither").all()
     # A gain of 0 dB changes nothing: what fools goes on fooling.
