@@ -235,43 +235,9 @@ def table_from_rows(
     clips = list(rows)
     if not clips:
         raise DataError(f"expected clips of {corpus} in {path}, found none")
-    first_line: dict[str, int] = {}
-    names_of_targets: dict[int, str] = {}
-    for row in clips:
-        if row.name in first_line:
-            raise DataError(
-                f"expected every clip once in {path}, found {row.name} in lines {first_line[row.name]} and {row.line}"
-            )
-        first_line[row.name] = row.line
-        if number_of_folds and not 1 <= row.fold <= number_of_folds:
-            raise DataError(f"expected a fold in 1..{number_of_folds} in line {row.line} of {path}, found {row.fold}")
-        if names_of_targets.setdefault(row.target, row.class_name) != row.class_name:
-            raise DataError(
-                f"expected one class name for target {row.target} in {path}, found {names_of_targets[row.target]!r} "
-                f"and {row.class_name!r} (line {row.line})"
-            )
+    names_of_targets = _class_names(clips, corpus, path, number_of_folds)
     targets = sorted(names_of_targets)
-    if len(targets) < 2:
-        raise DataError(f"expected at least 2 classes of {corpus} in {path}, found {len(targets)}")
-    target_of_name: dict[str, int] = {}
-    for target in targets:
-        first = target_of_name.setdefault(names_of_targets[target], target)
-        if first != target:
-            raise DataError(
-                f"expected one target for class {names_of_targets[target]!r} in {path}, found {first} and {target}"
-            )
-    differing = []
-    if published_clips is not None and len(clips) != published_clips:
-        many = "fewer" if len(clips) < published_clips else "more"
-        differing.append(
-            f"lists {len(clips)} clips of {corpus}, {abs(published_clips - len(clips))} {many} than the "
-            f"{published_clips} published ones"
-        )
-    if published_classes is not None and len(targets) != published_classes:
-        differing.append(
-            f"has {len(targets)} classes where {corpus} has {published_classes}: models have {len(targets)} outputs, "
-            f"and no result is comparable with those on {corpus}"
-        )
+    differing = _unlike_published(len(clips), len(targets), corpus, published_clips, published_classes)
     if differing:
         warnings.warn(f"{path} {' and '.join(differing)}", stacklevel=3)
     label_of_target = {target: label for label, target in enumerate(targets)}
@@ -286,3 +252,53 @@ def table_from_rows(
         clip_seconds=clip_seconds,
         number_of_folds=number_of_folds,
     )
+
+
+def _class_names(rows: Sequence[MetadataRow], corpus: str, path: Path, number_of_folds: int) -> dict[int, str]:
+    """Name of each target, after a check that the rows are consistent.
+
+    Raises:
+        DataError: as :func:`table_from_rows`.
+    """
+    first_line: dict[str, int] = {}
+    names_of_targets: dict[int, str] = {}
+    for row in rows:
+        if row.name in first_line:
+            raise DataError(
+                f"expected every clip once in {path}, found {row.name} in lines {first_line[row.name]} and {row.line}"
+            )
+        first_line[row.name] = row.line
+        if number_of_folds and not 1 <= row.fold <= number_of_folds:
+            raise DataError(f"expected a fold in 1..{number_of_folds} in line {row.line} of {path}, found {row.fold}")
+        if names_of_targets.setdefault(row.target, row.class_name) != row.class_name:
+            raise DataError(
+                f"expected one class name for target {row.target} in {path}, found {names_of_targets[row.target]!r} "
+                f"and {row.class_name!r} (line {row.line})"
+            )
+    if len(names_of_targets) < 2:
+        raise DataError(f"expected at least 2 classes of {corpus} in {path}, found {len(names_of_targets)}")
+    target_of_name: dict[str, int] = {}
+    for target, name in sorted(names_of_targets.items()):
+        first = target_of_name.setdefault(name, target)
+        if first != target:
+            raise DataError(f"expected one target for class {name!r} in {path}, found {first} and {target}")
+    return names_of_targets
+
+
+def _unlike_published(
+    clips: int, classes: int, corpus: str, published_clips: int | None, published_classes: int | None
+) -> list[str]:
+    """What differs from the published corpus, as ends of a sentence about the table."""
+    differing = []
+    if published_clips is not None and clips != published_clips:
+        many = "fewer" if clips < published_clips else "more"
+        differing.append(
+            f"lists {clips} clips of {corpus}, {abs(published_clips - clips)} {many} than the {published_clips} "
+            "published ones"
+        )
+    if published_classes is not None and classes != published_classes:
+        differing.append(
+            f"has {classes} classes where {corpus} has {published_classes}: models have {classes} outputs, and no "
+            f"result is comparable with those on {corpus}"
+        )
+    return differing
