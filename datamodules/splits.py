@@ -85,43 +85,73 @@ def make_split(
     _require_units(table, protocol, np.arange(len(table)), folds + 1, f"{folds} folds and a test part")
     # Clips in the order of their names, so that the draw does not depend on the order of the table.
     ordered = np.asarray(sorted(range(len(table)), key=lambda clip: table.names[clip]), dtype=np.int64)
-    if protocol == "grouped":
+    labels, grouped = table.labels[ordered], protocol == "grouped"
+    if grouped:
         units = np.unique(table.sources[ordered], return_inverse=True)[1]
-        in_test = _draw_test_sources(table.labels[ordered], units, test_fraction, seed)[units]
+        in_test = _draw_test_sources(labels, units, test_fraction, seed)[units]
     else:
         # Windows of one file stay together, as if it were one clip.
         units = _by_appearance(table.file_numbers[ordered])
-        files = table.labels[ordered[np.unique(units, return_index=True)[1]]]
-        shuffle = StratifiedShuffleSplit(n_splits=1, test_size=test_fraction, random_state=seed)
-        try:
-            in_test = np.isin(units, next(shuffle.split(files, files))[1])
-        except ValueError as error:
-            raise DataError(
-                f"expected a clip of every class on both sides of test_fraction={test_fraction} in {table.corpus}, "
-                f"found {len(files)} clips of {len(table.class_names)} classes; use another test_fraction or more clips"
-            ) from error
-    rest = np.flatnonzero(~in_test)
-    _require_units(table, protocol, ordered[rest], folds, f"{folds} folds after the test part took its share")
+        in_test = _draw_test_files(table, labels, units, test_fraction, seed)
+    rest = ordered[~in_test]
+    _require_units(table, protocol, rest, folds, f"{folds} folds after the test part took its share")
     if folds == 1:
-        learned, none = np.sort(ordered[rest]), np.empty(0, dtype=np.int64)
-        return Split(train=learned, validation=none, test=np.sort(ordered[in_test]))
-    labels = table.labels[ordered[rest]]
-    if protocol == "grouped":
-        grouped = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-        pairs = list(grouped.split(rest, labels, units[rest]))
-        train, validates = pairs[fold - 1]
+        validates = np.zeros(len(rest), dtype=bool)
     else:
-        units = _by_appearance(units[rest])
-        files = labels[np.unique(units, return_index=True)[1]]
-        stratified = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
-        train, validates = (
-            np.flatnonzero(np.isin(units, part)) for part in list(stratified.split(files, files))[fold - 1]
-        )
-    return Split(
-        train=np.sort(ordered[rest[train]]),
-        validation=np.sort(ordered[rest[validates]]),
-        test=np.sort(ordered[in_test]),
-    )
+        validates = _validation_clips(labels[~in_test], units[~in_test], fold, folds, seed, grouped=grouped)
+    return Split(np.sort(rest[~validates]), np.sort(rest[validates]), np.sort(ordered[in_test]))
+
+
+def _draw_test_files(
+    table: ClipTable, labels: NDArray[np.int64], files: NDArray[np.int64], fraction: float, seed: int
+) -> NDArray[np.bool_]:
+    """Draw a share of the files of every class, each with all its windows.
+
+    Args:
+        table: the corpus, for the error message.
+        labels: class of each clip ``(clips,)``.
+        files: number of the file of each clip ``(clips,)``, 0 .. files - 1 in the order of their first appearance.
+        fraction: the share.
+        seed: seed of the draw.
+
+    Returns:
+        Whether each clip is in the test part, bool ``(clips,)``.
+    """
+    of_files = labels[np.unique(files, return_index=True)[1]]
+    shuffle = StratifiedShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
+    try:
+        return np.isin(files, next(shuffle.split(of_files, of_files))[1])
+    except ValueError as error:
+        raise DataError(
+            f"expected a clip of every class on both sides of test_fraction={fraction} in {table.corpus}, "
+            f"found {len(of_files)} clips of {len(table.class_names)} classes; use another test_fraction or more clips"
+        ) from error
+
+
+def _validation_clips(
+    labels: NDArray[np.int64], units: NDArray[np.int64], fold: int, folds: int, seed: int, *, grouped: bool
+) -> NDArray[np.bool_]:
+    """Choose the clips outside the test part that validate model ``fold``.
+
+    Args:
+        labels: class of each clip ``(clips,)``.
+        units: number of the recording or file of each clip ``(clips,)``.
+        fold: number of the model, from 1.
+        folds: number of models, at least 2.
+        seed: seed of the folds.
+        grouped: units are recordings, which may have clips of several classes; otherwise files.
+
+    Returns:
+        Whether each clip validates, bool ``(clips,)``.
+    """
+    if grouped:
+        by_recording = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+        validates = list(by_recording.split(labels, labels, units))[fold - 1][1]
+        return np.isin(np.arange(len(labels)), validates)
+    files = _by_appearance(units)
+    of_files = labels[np.unique(files, return_index=True)[1]]
+    by_file = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
+    return np.isin(files, list(by_file.split(of_files, of_files))[fold - 1][1])
 
 
 def _by_appearance(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
