@@ -79,6 +79,10 @@ class SoundClassifier(LightningModule):
         "mixup": (lambda value: value >= 0, "mixup of at least 0"),
         "weight_decay": (lambda value: value >= 0, "weight_decay of at least 0"),
         "learning_rate": (lambda value: value > 0, "a learning rate above 0"),
+        "frequency_masks": (lambda value: value >= 0, "frequency_masks of at least 0"),
+        "frequency_mask_width": (lambda value: 0 < value <= 1, "frequency_mask_width above 0 and up to 1"),
+        "time_masks": (lambda value: value >= 0, "time_masks of at least 0"),
+        "time_mask_width": (lambda value: 0 < value <= 1, "time_mask_width above 0 and up to 1"),
     }
     """The condition on each number, as a predicate and in words."""
 
@@ -106,20 +110,18 @@ class SoundClassifier(LightningModule):
         allow_import: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        for name, count in (("frequency_masks", frequency_masks), ("time_masks", time_masks)):
-            if count < 0:
-                raise ValueError(f"expected {name} of at least 0, got {count}")
-        for name, value in (
-            ("frequency_mask_width", frequency_mask_width),
-            ("time_mask_width", time_mask_width),
-        ):
-            if not 0 < value <= 1:
-                raise ValueError(f"expected {name} above 0 and up to 1, got {value}")
         if class_weights not in ("none", "balanced"):
             raise ValueError(f"expected class_weights to be none or balanced, got {class_weights!r}")
         learning_rate = default_learning_rate(architecture) if learning_rate is None else learning_rate
         self.check_settings(
-            label_smoothing=label_smoothing, mixup=mixup, weight_decay=weight_decay, learning_rate=learning_rate
+            label_smoothing=label_smoothing,
+            mixup=mixup,
+            weight_decay=weight_decay,
+            learning_rate=learning_rate,
+            frequency_masks=frequency_masks,
+            frequency_mask_width=frequency_mask_width,
+            time_masks=time_masks,
+            time_mask_width=time_mask_width,
         )
         if architecture in WAVEFORM_ARCHITECTURES and (instance_norm or frequency_masks or time_masks):
             raise ValueError(

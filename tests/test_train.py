@@ -265,6 +265,12 @@ REFUSALS = [
     (["--model", "resnet18"], 2, "file of settings, or single ones such as --model.architecture, got 'resnet18'"),
     (["--trainer", "gpu"], 2, "file of settings, or single ones such as --trainer.accelerator, got 'gpu'"),
     (["--model.time_masks", "-1"], 2, "expected time_masks of at least 0, got -1"),
+    # Before the corpus is looked for.
+    (
+        ["--model.frequency_mask_width", "2", "--data.root", "/nowhere"],
+        2,
+        "expected frequency_mask_width above 0 and up to 1, got 2",
+    ),
     (["--data.noise_snr", "[9, 3]"], 2, "expected noise_snr to be the lowest and the highest ratio in dB or null"),
     (
         ["--data.split", "random", "--data.validation", "none"],
