@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,11 +34,12 @@ class TrainedRun:
         return all(path.suffix == ".skops" for path in self.checkpoints.values())
 
     @classmethod
-    def of(cls, path: Path) -> TrainedRun:
+    def of(cls, path: Path, stored_fold: Callable[[Path], int]) -> TrainedRun:
         """Find the checkpoints at a path.
 
         Args:
             path: a checkpoint, or a run folder, from which all finished folds are taken.
+            stored_fold: reads the fold that a checkpoint was trained on; called only for one outside a fold's folder.
 
         Raises:
             DataError: if there is none.
@@ -50,10 +53,9 @@ class TrainedRun:
         if not path.is_file():
             raise DataError(f"expected a checkpoint or a run folder at {path}, found nothing there")
         folder = path.parent
-        if folder.name.startswith("fold") and folder.name[4:].isdigit():
-            return cls(folder.parent, {int(folder.name[4:]): path})
-        # A checkpoint outside a run folder: its fold is read from the file later.
-        return cls(folder, {0: path})
+        if fold := re.fullmatch(r"fold([1-9][0-9]*)", folder.name):
+            return cls(folder.parent, {int(fold[1]): path})
+        return cls(folder, {stored_fold(path): path})
 
     def keep_folds(self, folds: set[int]) -> None:
         """Drop all other folds.

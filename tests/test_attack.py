@@ -18,6 +18,7 @@ import torch
 
 import attack
 from commands.errors import UsageError, run_command
+from commands.named_runs import named_runs
 from datamodules import CORPORA, SoundDataModule
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
@@ -547,11 +548,14 @@ def test_what_is_no_checkpoint_is_named(trained, tmp_path, path, message):
 
 def test_runs_and_folds_that_would_hide_one_another_are_refused(trained, tmp_path):
     checkpoint = trained / "runs" / "tones" / "fold1" / "best.ckpt"
-    for name in ("a.ckpt", "b.ckpt", "other/tones/fold1/best.ckpt"):
+    other_fold = trained / "runs" / "tones" / "fold2" / "best.ckpt"
+    for name in ("a.ckpt", "b.ckpt", "c.ckpt", "other/tones/fold1/best.ckpt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(checkpoint.read_bytes())
+        (tmp_path / name).write_bytes((other_fold if name == "c.ckpt" else checkpoint).read_bytes())
     for paths, message in (
         ((tmp_path / "a.ckpt", tmp_path / "b.ckpt"), r"expected one checkpoint per fold in .*, got a second, b\.ckpt"),
+        # Of another fold, but maybe of another run too.
+        ((tmp_path / "a.ckpt", tmp_path / "c.ckpt"), r"expected one checkpoint per fold in .*, got a second, c\.ckpt"),
         (
             (checkpoint, tmp_path / "other/tones/fold1/best.ckpt"),
             "expected runs of different names, got two",
@@ -559,6 +563,18 @@ def test_runs_and_folds_that_would_hide_one_another_are_refused(trained, tmp_pat
     ):
         with pytest.raises(UsageError, match=message):
             attack.main([*flags(trained, tmp_path / "out"), "--checkpoints", *map(str, paths)])
+
+
+def test_a_checkpoint_outside_a_run_is_of_the_fold_that_it_stores(trained, tmp_path):
+    # The folder's name is that of no fold.
+    copy = tmp_path / "fold0" / "model.ckpt"
+    copy.parent.mkdir()
+    shutil.copy(trained / "runs" / "tones" / "fold2" / "best.ckpt", copy)
+    for folds in ("all", "2"):
+        (run,) = named_runs([str(copy), str(copy)], folds)
+        assert (run.path, run.checkpoints) == (copy.parent, {2: copy})
+    with pytest.raises(DataError, match=r"expected fold 1 in .*, found the finished folds 2"):
+        attack.main([*flags(trained, tmp_path / "out"), "--checkpoints", str(copy)])
 
 
 def test_a_missing_recording_is_named_before_any_attack(trained, tmp_path):

@@ -159,6 +159,14 @@ def test_attacks_and_folds_are_added_to_what_is_there(copied, tripped):
     pd.testing.assert_frame_equal(pd.read_parquet(copied / "round-trip" / "rows.parquet"), tripped[1])
 
 
+def test_a_checkpoint_outside_a_run_finds_what_was_kept_of_its_fold(attacked, tripped, tmp_path):
+    shutil.copytree(attacked / "attacks", tmp_path / "attacks")
+    shutil.copy(attacked / "fold2" / "best.ckpt", tmp_path / "model.ckpt")
+    round_trip.main([*flags(attacked, "--attacks", "fgsm"), "--checkpoints", str(tmp_path / "model.ckpt")])
+    expected = tripped[1].query("fold == 2 and attack == 'fgsm'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "round-trip" / "rows.parquet"), expected)
+
+
 def test_disturbed_rows_are_what_the_parts_compute(attacked, disturbed):
     _, rows = disturbed
     assert differing_columns(FragilityRow, list(rows)) == []

@@ -16,6 +16,7 @@ from commands.transfer_command import show
 from lightning_modules.trained_classifier import load_classifier
 from metrics.attack_summary import THE_SIX
 from metrics.transfer_summary import summarise_transfer
+from storage import DataError
 from storage.columns import differing_columns
 from storage.summaries import (
     AttackedFoldNumbers,
@@ -201,6 +202,24 @@ def test_other_attacks_and_folds_are_added_and_a_judge_that_was_trained_anew_jud
     rows = rows_of(["fgsm"], "2")
     forest = rows[rows["target_run"] == "forest"]
     assert set(forest.groupby(["fold", "attack"]).groups) == {(1, "fgsm"), (1, "deepfool"), (2, "fgsm")}
+
+
+def test_checkpoints_outside_runs_are_compared_on_the_fold_that_they_store(runs, judged, tmp_path):
+    named = ["--checkpoints"]
+    for name in ("first", "second"):
+        shutil.copytree(runs / "runs" / name / "attacks", tmp_path / name / "attacks")
+        shutil.copy(runs / "runs" / name / "fold2" / "best.ckpt", tmp_path / name / "model.ckpt")
+        named.append(str(tmp_path / name / "model.ckpt"))
+    transfer.main([*flags(runs, "first"), *named])
+    rows, whole = pd.read_parquet(tmp_path / "first" / "transfer" / "budgets" / "rows.parquet"), judged[1]
+    expected = whole[(whole["fold"] == 2) & (whole["target_run"] != "forest")]
+    pd.testing.assert_frame_equal(rows, expected.reset_index(drop=True))
+    # A target that has learned a test clip of the source is refused before any attack.
+    learned = torch.load(tmp_path / "second" / "model.ckpt", weights_only=True)
+    learned["clips"]["parts"][learned["clips"]["parts"].index("test")] = "train"
+    torch.save(learned, tmp_path / "second" / "model.ckpt")
+    with pytest.raises(DataError, match="expected second not to be trained on test clips of first"):
+        transfer.main([*flags(runs, "first"), *named, "--name", "again"])
 
 
 @pytest.mark.parametrize(
