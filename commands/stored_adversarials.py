@@ -90,14 +90,7 @@ class StoredFold:
         Raises:
             DataError: if the file is missing or holds something else.
         """
-        file = self.store.adversarials_file(self.fold, attack, clip)
-        try:
-            maps = torch.from_numpy(np.load(file))
-        except (OSError, ValueError, EOFError, TypeError) as error:
-            raise DataError(f"expected adversarial maps in {file}, found none that can be read") from error
-        if maps.ndim != 4 or maps.dtype != torch.float32:
-            raise DataError(f"expected float32 maps (budgets, 1, rows, columns) in {file}, found {tuple(maps.shape)}")
-        return maps.to(self.device)
+        return torch.from_numpy(self.store.read_adversarials(self.fold, attack, clip)).to(self.device)
 
     def clean_sound(self, clip: int) -> Tensor:
         """The clean sound that adversarial sounds are compared with: of attacks on sounds as it is kept, 16 bits."""

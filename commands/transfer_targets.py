@@ -141,8 +141,12 @@ class StoredMaps:
         return target.classify(torch.stack([self._clean[clip] for clip in names]))
 
     def classify(self, target: Target, attack: str, clip: int, name: str, budgets: Sequence[int]) -> Predictions:
-        """What a target answers for the adversarials of a clip at some budgets."""
-        stored = torch.from_numpy(np.load(self.store.adversarials_file(self.fold, attack, clip)))
+        """What a target answers for the adversarials of a clip at some budgets.
+
+        Raises:
+            DataError: if they cannot be read.
+        """
+        stored = torch.from_numpy(self.store.read_adversarials(self.fold, attack, clip))
         return target.classify(stored[list(budgets)])
 
 

@@ -190,6 +190,26 @@ class AttackStore:
         with write_atomically(self.adversarials_file(fold, attack, clip)) as file:
             np.save(file, maps)
 
+    def read_adversarials(self, fold: int, attack: str, clip: int) -> NDArray[np.float32]:
+        """Read what :meth:`write_adversarials` stored of a clip; for the attack ``clean``, its clean map.
+
+        Raises:
+            DataError: if the file is missing or holds something else.
+        """
+        file = self.adversarials_file(fold, attack, clip)
+        try:
+            maps = np.load(file)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(
+                f"expected adversarial maps in {file}, found none that can be read; attack again with --overwrite"
+            ) from error
+        if not isinstance(maps, np.ndarray) or maps.ndim != 4 or maps.dtype != np.float32:
+            raise DataError(
+                f"expected float32 maps (budgets, 1, rows, columns) in {file}, found something else; attack again with "
+                "--overwrite"
+            )
+        return maps
+
     def write_victim_findings(self, fold: int, findings: list[dict[str, Any]]) -> None:
         """Store the findings of the sanity checks on a fold's victim; without findings, nothing is written."""
         if findings:

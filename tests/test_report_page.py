@@ -488,11 +488,16 @@ def test_curves_of_sounds_rise_to_the_shares_of_the_rows(tmp_path):
 def test_a_broken_map_or_sound_is_named(tmp_path):
     path = write_run(tmp_path, "one", STFT, attacks=THE_SIX)
     write_adversarials(path)
-    next((path / "attacks" / "adversarials").rglob("cwa/*.npy")).write_bytes(b"no map")
-    for file in (path / "attacks" / "adversarials").rglob("cwa/*.npy"):
+    selection = select_runs([read_run(path)])
+    files = list((path / "attacks" / "adversarials").rglob("cwa/*.npy"))
+    for file in files:
+        np.save(file, np.load(file)[:0])
+    with pytest.raises(DataError, match=r"expected maps of more than \d budgets in .*cwa.*, found 0; attack again"):
+        spectrogram_figure(selection)
+    for file in files:
         file.write_bytes(b"no map")
-    with pytest.raises(DataError, match=r"expected maps .* in .*cwa"):
-        spectrogram_figure(select_runs([read_run(path)]))
+    with pytest.raises(DataError, match=r"expected adversarial maps in .*cwa.*, found none that can be read"):
+        spectrogram_figure(selection)
     kept = path / "attacks-sound" / "sounds" / "fold1" / "3-x.wav"
     for name in ("clean", "fgsm-0", "fgsm-1"):
         write_sound(kept / f"{name}.wav", 0.1)

@@ -222,6 +222,14 @@ def test_checkpoints_outside_runs_are_compared_on_the_fold_that_they_store(runs,
         transfer.main([*flags(runs, "first"), *named, "--name", "again"])
 
 
+def test_a_truncated_map_is_named(runs, judged, tmp_path):
+    shutil.copytree(runs / "runs", tmp_path / "runs")
+    broken = next((tmp_path / "runs" / "first" / "attacks" / "adversarials" / "fold2" / "bim_b").iterdir())
+    broken.write_bytes(broken.read_bytes()[:-4])
+    with pytest.raises(DataError, match=rf"expected adversarial maps in {broken}, found none that can be read"):
+        transfer.main([*flags(tmp_path, "first", "forest"), "--budgets", str(runs / "budgets.yaml")])
+
+
 @pytest.mark.parametrize(
     ("names", "more", "message"),
     [

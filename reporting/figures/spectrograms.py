@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,9 @@ from reporting.selection import Selection
 from reporting.studies import REPRESENTATIONS, RESNET
 from representations.wavelets import centre_frequencies
 from storage import DataError
+from storage.attack_store import CLEAN, AttackStore
 from storage.rows import read_rows
+from storage.space import MAP
 
 DOG_BARK = {"ESC10": 0, "ESC50": 0, "UrbanSound8K": 3}
 COLUMNS = ["fold", "attack", "budget_index", "clip", "name", "label", "target_label", "prediction"]
@@ -55,15 +56,16 @@ class Example:
         Raises:
             DataError: if the file cannot be read.
         """
-        path = _map_file(self.run.path, self.fold, attack, self.clip)
-        budget = 0 if attack == "clean" else int(self.rows[attack]["budget_index"])
-        try:
-            maps: NDArray[np.float32] = np.load(path, allow_pickle=False)
-            return maps[budget, 0]
-        except (OSError, ValueError, IndexError) as error:
+        store = AttackStore(self.run.path / MAP.folder)
+        maps = store.read_adversarials(self.fold, attack, self.clip)
+        budget = 0 if attack == CLEAN else int(self.rows[attack]["budget_index"])
+        if budget >= len(maps):
+            file = store.adversarials_file(self.fold, attack, self.clip)
             raise DataError(
-                f"expected maps (budgets, 1, rows, columns) in {path}, found others; attack again"
-            ) from error
+                f"expected maps of more than {budget} budgets in {file}, found {len(maps)}; attack again with "
+                "--overwrite"
+            )
+        return maps[budget, 0]
 
 
 def spectrogram_figure(selection: Selection, label: int | None = None) -> ReportFigure:
@@ -91,7 +93,7 @@ def spectrogram_figure(selection: Selection, label: int | None = None) -> Report
     numbers = []
     for line, example in enumerate(chosen):
         numbers += _draw(example, figure, axes[2 * line : 2 * line + 2], attacks)
-    for panel, attack in zip(axes[0], ("clean", *attacks), strict=True):
+    for panel, attack in zip(axes[0], (CLEAN, *attacks), strict=True):
         panel.set_title(NAMES.get(attack, attack), fontsize=9)
     first = chosen[0]
     shown = ", ".join(dict.fromkeys(example.name for example in chosen))
@@ -104,7 +106,7 @@ def spectrogram_figure(selection: Selection, label: int | None = None) -> Report
 
 def _draw(example: Example, figure: Figure, axes: NDArray[Any], attacks: Sequence[str]) -> list[dict[str, Any]]:
     """Draw the maps of an example in the first row of panels and their changes in the second; returns the numbers."""
-    clean = example.map("clean")
+    clean = example.map(CLEAN)
     low, high = np.percentile(clean, (1, 99))
     # The colour range of a constant map must not be empty.
     scale = {"vmin": low, "vmax": max(high, low + 1e-3)}
@@ -113,9 +115,9 @@ def _draw(example: Example, figure: Figure, axes: NDArray[Any], attacks: Sequenc
     names = example.run.summary.get("class_names") or []
     numbers = []
     differences = None
-    for column, attack in enumerate(("clean", *attacks)):
+    for column, attack in enumerate((CLEAN, *attacks)):
         panel, below = axes[:, column]
-        if attack != "clean" and attack not in example.rows:
+        if attack != CLEAN and attack not in example.rows:
             panel.set_axis_off()
             below.set_axis_off()
             panel.text(0.5, 0.5, "no map stored", ha="center", va="center", transform=panel.transAxes, fontsize=7)
@@ -187,19 +189,19 @@ def examples_of(run: Run, label: int | None = None) -> list[Example]:
         DataError: if the rows of the attacks cannot be read.
     """
     label = DOG_BARK.get(run.corpus, 0) if label is None else label
-    path = run.path / "attacks" / "outcomes.parquet"
-    rows = read_rows(path, "attack again", COLUMNS, [("label", "==", label)])
+    store = AttackStore(run.path / MAP.folder)
+    rows = read_rows(store.outcomes_file, "attack again", COLUMNS, [("label", "==", label)])
     examples = []
     for _, some in rows.groupby(["fold", "clip"]):
-        fold, clip, name = (some[column].iloc[0] for column in ("fold", "clip", "name"))
+        fold, clip, name = int(some["fold"].iloc[0]), int(some["clip"].iloc[0]), str(some["name"].iloc[0])
         chosen = {
             str(attack): _cheapest(part)
             for attack, part in some.groupby("attack")
-            if not str(attack).startswith(CHECK) and _map_file(run.path, int(fold), str(attack), int(clip)).is_file()
+            if not str(attack).startswith(CHECK) and store.adversarials_file(fold, str(attack), clip).is_file()
         }
-        if chosen and _map_file(run.path, int(fold), "clean", int(clip)).is_file():
+        if chosen and store.adversarials_file(fold, CLEAN, clip).is_file():
             fooled = sum(row["prediction"] != row["label"] for row in chosen.values())
-            examples.append(Example(run, int(fold), int(clip), str(name), chosen, fooled))
+            examples.append(Example(run, fold, clip, name, chosen, fooled))
     return examples
 
 
@@ -257,10 +259,6 @@ def _under(row: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def _class(label: int, names: Sequence[str]) -> str:
     return names[label].replace("_", " ") if label < len(names) else f"class {label}"
-
-
-def _map_file(run: Path, fold: int, attack: str, clip: int) -> Path:
-    return run / "attacks" / "adversarials" / f"fold{fold}" / attack / f"{clip}.npy"
 
 
 def _commands(selection: Selection) -> tuple[str, ...]:
