@@ -1,13 +1,12 @@
 """Storage of the evaluations of targets on a source's adversarials."""
 
-import json
 from pathlib import Path
 from typing import cast
 
 import pandas as pd
 
 from metrics.transfer_summary import summarise_transfer
-from storage import in_this_version, plain_numbers, write_json
+from storage import in_this_version, plain_numbers, read_json, write_json
 from storage.provenance import git_commit, package_versions
 from storage.rows import read_rows, with_label_names, write_rows
 from storage.schema import READABLE
@@ -39,10 +38,12 @@ class TransferStore:
 
         Returns:
             The content of ``summary.json``.
+
+        Raises:
+            DataError: if earlier results cannot be read.
         """
         # Rows of version 2 do not name classes.
         rows = with_label_names(self._with_earlier(rows, crafted), crafted["class_names"])
-        write_rows(self.path / "rows.parquet", rows)
         cells = summarise_transfer(rows)
         for cell in cells:
             place = cell["fold"], cell["attack"]
@@ -56,6 +57,8 @@ class TransferStore:
             "versions": package_versions(),
             "git_commit": git_commit(),
         }
+        # Nothing slow between the two: new rows beside a summary of other settings would be taken for rows of those.
+        write_rows(self.path / "rows.parquet", rows)
         write_json(self.path / "summary.json", summary)
         return cast(TransferSummary, summary)
 
@@ -63,17 +66,15 @@ class TransferStore:
         summary, earlier = self.path / "summary.json", self.path / "rows.parquet"
         if not (summary.is_file() and earlier.is_file()):
             return rows
-        try:
-            stored = json.loads(summary.read_text(encoding="utf-8"))
-        except ValueError:
-            return rows
+        remedy = f"remove {self.path} to evaluate again"
+        stored = read_json(summary, remedy)
         if stored.get("schema_version", 1) in READABLE:
             stored = in_this_version(stored, summary, "")
         before, now = stored.get("checkpoints") or {}, crafted["checkpoints"]
         same = all(stored.get(name) == value for name, value in crafted.items() if name in SAME)
         if not same or any(before[fold] != now[fold] for fold in before.keys() & now.keys()):
             return rows
-        kept = read_rows(earlier, f"remove {self.path} to evaluate again")
+        kept = read_rows(earlier, remedy)
         if "target_checkpoint" not in kept:
             return rows
         again = kept[CELL].merge(rows[CELL].drop_duplicates(), how="left", indicator="evaluated")["evaluated"] == "both"

@@ -10,9 +10,11 @@ import torch
 
 import transfer
 from classifiers.baselines import load_baseline
+from commands import transfer_store
 from commands.errors import UsageError
 from commands.start import read_attack_flags, read_transfer_flags
 from commands.transfer_command import show
+from commands.transfer_store import TransferStore
 from lightning_modules.trained_classifier import load_classifier
 from metrics.attack_summary import THE_SIX
 from metrics.transfer_summary import summarise_transfer
@@ -228,6 +230,29 @@ def test_a_truncated_map_is_named(runs, judged, tmp_path):
     broken.write_bytes(broken.read_bytes()[:-4])
     with pytest.raises(DataError, match=rf"expected adversarial maps in {broken}, found none that can be read"):
         transfer.main([*flags(tmp_path, "first", "forest"), "--budgets", str(runs / "budgets.yaml")])
+
+
+def test_earlier_rows_stay_as_they_are_where_their_summary_is_broken_or_a_new_one_is_not_finished(
+    runs, judged, tmp_path, monkeypatch
+):
+    crafted = json.loads((runs / "runs" / "first" / "attacks" / "summary.json").read_text())
+    rows, store = judged[1], TransferStore(tmp_path)
+    store.write(rows, crafted)
+    before = (tmp_path / "rows.parquet").read_bytes()
+
+    def stopped(rows):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(transfer_store, "summarise_transfer", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            store.write(rows.iloc[:100], {**crafted, "seed": 1})
+    assert (tmp_path / "rows.parquet").read_bytes() == before
+    for content, found in (("{", "a file that cannot be read as such"), ("[]", "list")):
+        (tmp_path / "summary.json").write_text(content)
+        with pytest.raises(DataError, match=f"summary.json, found {found}; remove {tmp_path} to evaluate again"):
+            store.write(rows.iloc[:100], crafted)
+        assert (tmp_path / "rows.parquet").read_bytes() == before
 
 
 @pytest.mark.parametrize(
