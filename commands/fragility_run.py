@@ -4,7 +4,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +64,13 @@ def supported(disturbances: Sequence[Disturbance], sample_rate: int) -> list[Dis
 
 
 def disturbed_rows(
-    clip: SoundsOfClip, victim: Victim, disturbances: Sequence[Disturbance], *, sample_rate: int, seed: int = 0
+    clip: SoundsOfClip,
+    victim: Victim,
+    disturbances: Sequence[Disturbance],
+    threads: Executor,
+    *,
+    sample_rate: int,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Classify the sounds of a clip, as they are and disturbed.
 
@@ -75,6 +81,7 @@ def disturbed_rows(
         clip: the sounds.
         victim: the classifier.
         disturbances: what happens to them.
+        threads: where sounds are disturbed; encoders and filters work outside of Python's lock.
         sample_rate: of the sounds, in Hz.
         seed: seed of what is random.
 
@@ -93,9 +100,7 @@ def disturbed_rows(
         disturbance, sound = job
         return disturbance(sound, sample_rate, seed_of(seed, name, disturbance.kind))
 
-    # Encoders and filters work outside of Python's lock.
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        disturbed = list(threads.map(disturb, jobs))
+    disturbed = list(threads.map(disturb, jobs))
     frames = []
     for place, disturbance in enumerate(disturbances):
         some = np.stack(disturbed[place * len(arrays) : (place + 1) * len(arrays)])
@@ -140,14 +145,15 @@ def fragility(
         One row per fold, attack, budget, clip and disturbance; clean clips have the attack ``clean``.
     """
     pending = [(fold, attack, clips) for fold in folds for attack, clips in _pending(fold, store, disturbances)]
-
-    def rows_of_clip(fold: StoredFold, attack: str, clip: int) -> pd.DataFrame:
-        sounds = _clean_sound(fold, clip) if attack == CLEAN else _attacked_sounds(fold, attack, clip)
-        return disturbed_rows(sounds, fold.logits, disturbances, sample_rate=fold.sample_rate, seed=seed)
-
     # A later command may add disturbances to the same clips.
     version = f"-{zlib.crc32(' '.join(one.name for one in disturbances).encode())}"
-    return store_rows("fragility", pending, store, rows_of_clip, version=version)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+
+        def rows_of_clip(fold: StoredFold, attack: str, clip: int) -> pd.DataFrame:
+            sounds = _clean_sound(fold, clip) if attack == CLEAN else _attacked_sounds(fold, attack, clip)
+            return disturbed_rows(sounds, fold.logits, disturbances, threads, sample_rate=fold.sample_rate, seed=seed)
+
+        return store_rows("fragility", pending, store, rows_of_clip, version=version)
 
 
 def _pending(fold: StoredFold, store: RowStore, disturbances: Sequence[Disturbance]) -> Iterator[tuple[str, list[int]]]:
@@ -175,7 +181,6 @@ def _attacked_sounds(fold: StoredFold, attack: str, clip: int) -> SoundsOfClip:
 
 
 def _clean_sound(fold: StoredFold, clip: int) -> SoundsOfClip:
-    clips = fold.store.clips()
-    row = clips[(clips["fold"] == fold.fold) & (clips["clip"] == clip)]
+    row = fold.clips[fold.clips["clip"] == clip]
     row = row.assign(attack=CLEAN, budget_index=0, budget="{}", target_label=-1)
     return SoundsOfClip(fold.clean_sound(clip), fold.copied(row))

@@ -58,8 +58,7 @@ def _pending(fold: StoredFold, store: RowStore, sounds: SoundFormat | None) -> I
 
 
 def _rows_of_clip(fold: StoredFold, attack: str, clip: int, folder: Path, sounds: SoundFormat | None) -> pd.DataFrame:
-    outcomes = fold.outcomes
-    rows = outcomes[(outcomes["attack"] == attack) & (outcomes["clip"] == clip)].sort_values("budget_index")
+    rows = fold.rows[attack, clip]
     made, sound, adversarial, clean = attacked_sounds(fold, attack, clip)
     budgets = rows["budget_index"].tolist()
     made, adversarial = made[budgets], adversarial[budgets]

@@ -1,5 +1,6 @@
 """The adversarials that attack.py has kept of a trained run, with the clean sounds and the classifiers."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +72,22 @@ class StoredFold:
         """What rows computed from adversarials keep of the rows of the attacks, with the names of classes."""
         return with_label_names(rows[COPIED], self.trained.split.class_names)
 
+    @functools.cached_property
+    def clips(self) -> pd.DataFrame:
+        """The clean predictions of the fold's test clips, one row per clip."""
+        clips = self.store.clips()
+        return clips[clips["fold"] == self.fold]
+
     @property
     def tested(self) -> list[int]:
         """The test clips that were attacked, or would have been if they had been right when clean."""
-        clips = without_silence(self.store.clips())
-        return sorted(clips.loc[clips["fold"] == self.fold, "clip"].tolist())
+        return sorted(without_silence(self.clips)["clip"].tolist())
+
+    @functools.cached_property
+    def rows(self) -> dict[tuple[str, int], pd.DataFrame]:
+        """The outcomes of each attack on each clip, one row per budget, in their order."""
+        groups = self.outcomes.sort_values("budget_index").groupby(["attack", "clip"])
+        return {(str(attack), int(str(clip))): of_clip for (attack, clip), of_clip in groups}
 
     def sound(self, clip: int) -> Tensor:
         """The clean sound of a clip, ``(1, 1, time)`` float32 on the device."""
@@ -105,8 +117,7 @@ class StoredFold:
         Raises:
             DataError: if a file is missing or holds something else.
         """
-        outcomes = self.outcomes
-        rows = outcomes[(outcomes["attack"] == attack) & (outcomes["clip"] == clip)].sort_values("budget_index")
+        rows = self.rows[attack, clip]
         budgets, name = rows["budget_index"].tolist(), str(rows["name"].iloc[0])
         if self.store.space == MAP:
             return rows, attacked_sounds(self, attack, clip)[0][budgets]

@@ -25,6 +25,7 @@ from reporting.tables.sound import fragility_table
 from representations import STFT
 from storage import DataError
 from storage.adversarial_sounds import AdversarialSounds
+from storage.attack_store import AttackStore
 from storage.columns import differing_columns
 from storage.folder_lock import alone_in
 from storage.row_store import RowStore
@@ -214,6 +215,24 @@ def test_disturbances_are_added_to_what_is_there(copied, disturbed):
         flags(copied, "--attacks", "bim_b", "--folds", "1", "--transforms", "shift", "noise", "gain", "bits")
     )
     pd.testing.assert_frame_equal(pd.read_parquet(copied / "fragility" / "rows.parquet"), disturbed[1])
+
+
+def test_the_table_of_clips_is_read_and_threads_are_started_once_for_all_clips(copied, disturbed, monkeypatch):
+    counted = []
+
+    def counting(function):
+        def counted_function(*arguments):
+            counted.append(function.__name__)
+            return function(*arguments)
+
+        return counted_function
+
+    monkeypatch.setattr(AttackStore, "clips", counting(AttackStore.clips))
+    monkeypatch.setattr(fragility_run, "ThreadPoolExecutor", counting(fragility_run.ThreadPoolExecutor))
+    fragility.main(flags(copied, "--attacks", "bim_b", "--folds", "1", "--transforms", "gain"))
+    assert sorted(counted) == ["ThreadPoolExecutor", "clips"]
+    rows, expected = pd.read_parquet(copied / "fragility" / "rows.parquet"), disturbed[1].query("transform == 'gain'")
+    pd.testing.assert_frame_equal(rows, expected.reset_index(drop=True))
 
 
 def test_disturbances_none_of_which_this_machine_can_make_are_refused_before_anything_is_deleted(copied, monkeypatch):
