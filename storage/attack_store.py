@@ -292,7 +292,8 @@ class AttackStore:
                 if path == merged:
                     raise
                 warnings.warn(f"{path} cannot be read; its clips are attacked again", stacklevel=2)
-                path.unlink()
+                # Another process that reads the parts may have removed it by now.
+                path.unlink(missing_ok=True)
                 continue
             yield rows
 

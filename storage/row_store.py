@@ -100,7 +100,8 @@ class RowStore:
                 if path == self.rows_file:
                     raise
                 warnings.warn(f"{path} cannot be read; its rows are computed again", stacklevel=2)
-                path.unlink()
+                # Another process that reads the parts may have removed it by now.
+                path.unlink(missing_ok=True)
             else:
                 frames.append(rows)
         if not frames:
