@@ -14,7 +14,7 @@ from torch import nn
 from attacks.plan import AttackPlan
 from classifiers.sound_victim import SoundVictim
 from commands.errors import UsageError
-from commands.trainer import of_all_processes
+from commands.trainer import is_first_process, of_all_processes
 from datamodules import SoundDataModule
 from lightning_modules.attack_evaluation import AttackEvaluation
 from lightning_modules.attack_example import AttackExample
@@ -135,7 +135,8 @@ class AttackRun:
         # A process that another one started must not delete what the first has begun.
         if overwrite and not is_launched():
             self.store.remove()
-        self.store.open(self.settings)
+        # Nothing orders this against what the first process writes into the same file later.
+        self.store.open(self.settings, write=is_first_process())
 
     def pending(self) -> list[int]:
         """Folds on which some clip is not finished with some attack."""

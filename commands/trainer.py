@@ -1,4 +1,4 @@
-"""What a command needs of Lightning's Trainer before it works: accepted settings, and one lock for all processes."""
+"""What a command needs of Lightning's Trainer before it works: accepted settings, and which process acts for all."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -24,6 +24,11 @@ def check_trainer(settings: dict[str, Any]) -> Trainer:
         raise UsageError(f"expected --trainer flags that fit together and this machine, got: {error}") from error
 
 
+def is_first_process() -> bool:
+    """Whether this is the first of a Trainer's processes, whatever started them."""
+    return bool(getattr(rank_zero_only, "rank", 0) == 0)
+
+
 def of_all_processes(lock: AbstractContextManager[None]) -> AbstractContextManager[None]:
     """A lock that the first of a Trainer's processes takes for all of them."""
-    return lock if getattr(rank_zero_only, "rank", 0) == 0 else nullcontext()
+    return lock if is_first_process() else nullcontext()

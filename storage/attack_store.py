@@ -113,7 +113,7 @@ class AttackStore:
             )
         return stored
 
-    def open(self, settings: Mapping[str, Any]) -> None:
+    def open(self, settings: Mapping[str, Any], *, write: bool = True) -> None:
         """Start the run, or add to it.
 
         Args:
@@ -121,6 +121,7 @@ class AttackStore:
                 contained in every larger one), ``attacks`` and ``checkpoints`` (existing entries unchanged, new ones
                 are added), ``test_clips`` (digest of each fold's test part, unchanged, so that no clip is exchanged for
                 another), ``subsets`` (by fold), and anything else, which is written unchecked.
+            write: store them; of several processes that check them, one does so for all.
 
         Raises:
             ValueError: if the folder was attacked with different settings; the first that differs is named.
@@ -159,7 +160,8 @@ class AttackStore:
         then = {fold: stored.get("common", {}).get("clips") for fold in stored.get("checkpoints", {})}
         merged["subsets"] = {**then, **stored.get("subsets", {}), **settings.get("subsets", {})}
         merged["made_by"] = makers_in(stored)
-        write_json(self.settings_file, merged)
+        if write:
+            write_json(self.settings_file, merged)
 
     def note_maker(self, fold: int, attacks: Iterable[str], maker: Maker) -> None:
         """Note what goes on to attack clips of a fold with some attacks; one process does so for all."""

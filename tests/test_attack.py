@@ -15,10 +15,13 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 
 import attack
+from commands.attack_cli import AttackCLI
 from commands.errors import UsageError, run_command
 from commands.named_runs import named_runs
+from commands.start import read_attack_flags
 from datamodules import CORPORA, SoundDataModule
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
@@ -496,6 +499,26 @@ def test_processes_that_start_at_once_may_not_delete(trained, tmp_path, monkeypa
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match="expected --overwrite from one process, got it from several"):
         attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "--overwrite"])
+
+
+def test_of_processes_that_start_at_once_the_first_writes_the_settings_that_all_check(trained, tmp_path, monkeypatch):
+    def opened(rank, *more):
+        monkeypatch.setattr(rank_zero_only, "rank", rank)
+        arguments = read_attack_flags([*flags(trained, tmp_path), "--attacks", "fgsm", *more])
+        cli = AttackCLI(arguments, output=str(tmp_path))
+        (run,) = map(cli.attack_run, cli.runs())
+        run.open(overwrite=False)
+        return run.store
+
+    # In this order the second process knows nothing of the settings, nor of what the first has noted in them since.
+    assert not opened(1).settings_file.exists()
+    store = opened(0)
+    store.note_maker(1, ["fgsm"], {"git_commit": "abc", "versions": {}})
+    noted = store.settings_file.stat().st_ino
+    assert opened(1).settings_file.stat().st_ino == noted
+    assert set(store.stored_settings()["made_by"]) == {"fgsm"}
+    with pytest.raises(ValueError, match="got another seed"):
+        opened(1, "--seed", "1")
 
 
 def test_other_settings_in_the_same_folder_are_refused_until_they_may_overwrite(trained, tmp_path):
