@@ -78,7 +78,7 @@ def require_folder(flag: str, path: str | Path | None) -> None:
     """Raise ``UsageError`` if the folder that a flag names is a file, or lies below one; nothing is created."""
     if path is None:
         return
-    place = Path(path).expanduser()
+    place = Path(path)
     try:
         # The nearest existing parent decides whether the folder can be created.
         existing = next((one for one in (place, *place.parents) if one.exists()), None)

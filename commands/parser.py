@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 import sys
 from argparse import HelpFormatter
@@ -73,13 +74,16 @@ class OneSentenceParser(ArgumentParser):
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None, **kwargs: Any
     ) -> Namespace:
-        """Parse a command line, that of the process by default."""
-        return super().parse_args(self.spelt_out(sys.argv[1:] if args is None else args), namespace, **kwargs)
+        """Parse a command line, that of the process by default; ``~`` stands for the user's home folder."""
+        parsed = super().parse_args(self.spelt_out(sys.argv[1:] if args is None else args), namespace, **kwargs)
+        for name, value in list(parsed.items()):
+            parsed[name] = _expanded(value)
+        return parsed
 
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
         """Parse a file of settings (``--config``)."""
         try:
-            content = self.read_config(Path(path))
+            content = self.read_config(Path(path).expanduser())
         except ValueError as error:
             raise UsageError(str(error)) from error
         return self.parse_string(content, str(path), *args, **kwargs)
@@ -263,3 +267,13 @@ def help_groups(settings: type) -> list[Group]:
         group = [flag for flag in flags if flag.name.startswith(f"{prefix}.")]
         found.append(Group(titles.get(prefix, prefix), group))
     return found
+
+
+def _expanded(value: Any) -> Any:
+    """A flag's value, or each of several, with the user's home folder in place of a ``~`` at the beginning.
+
+    The shell does that for words of their own only, neither behind ``--flag=`` nor in a file of settings.
+    """
+    if isinstance(value, list):
+        return [_expanded(one) for one in value]
+    return os.path.expanduser(value) if isinstance(value, str) else value

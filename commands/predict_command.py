@@ -172,7 +172,7 @@ def _files(names: Iterable[str]) -> tuple[list[Path], dict[str, str]]:
     files: dict[Path, None] = {}
     failed: dict[str, str] = {}
     for name in names:
-        path = Path(name).expanduser()
+        path = Path(name)
         if not path.is_dir():
             files[path] = None
             continue

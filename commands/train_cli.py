@@ -229,7 +229,7 @@ class TrainCLI(LightningCLI):
     def check_name(self, name: str) -> None:
         """Raise ``UsageError`` if a run of this name would lie outside the folder of runs."""
         require_plain_name(name, "--runs_dir says where runs lie")
-        runs = Path(self.settings["runs_dir"]).expanduser()
+        runs = Path(self.settings["runs_dir"])
         if (runs / name).resolve().parent != runs.resolve():
             raise UsageError(
                 f"expected the run {name} to lie in {runs}, got a link to {(runs / name).resolve()}; "

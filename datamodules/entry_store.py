@@ -61,7 +61,7 @@ class EntryStore:
     ) -> None:
         self.key = {**key, "entries": entries, "shape": list(shape)}
         name = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:24]
-        self.path = Path(directory).expanduser().absolute() / name
+        self.path = Path(directory).absolute() / name
         self.entries = entries
         self.shape = shape
         self.entry_bytes = 4 * math.prod(shape)

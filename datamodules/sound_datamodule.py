@@ -136,7 +136,7 @@ class SoundDataModule(LightningDataModule):
         self.padding = padding
         self.batch_size = batch_size
         self.num_workers = num_workers
-        self.cache_dir = Path(cache_dir) if cache_dir else Path(pooch.os_cache("sound-robustness"))
+        self.cache_dir = Path(cache_dir or pooch.os_cache("sound-robustness")).expanduser()
         self.cache_maps = cache_maps
         self.download = download
         self.seed = seed

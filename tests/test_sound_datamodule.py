@@ -8,7 +8,7 @@ import torch
 from classifiers import ARCHITECTURES
 from classifiers.baselines import BASELINES
 from commands.parser import CHOICES
-from datamodules import CORPORA, ESC10, ESC50, SoundDataModule, UrbanSound8K
+from datamodules import CORPORA, ESC10, ESC50, SoundDataModule, SyntheticSounds, UrbanSound8K
 from representations import DWT, MFCC, REPRESENTATIONS, STFT
 from storage import DataError
 from tests.corpus_fixtures import write_class_folders, write_esc_corpus, write_table, write_urbansound8k_corpus
@@ -153,3 +153,9 @@ def test_the_real_esc10_splits_by_its_official_folds(tmp_path):
     assert data.leakage < 0.02
     leaking = ESC10(root=root, split="random", cache_dir=str(tmp_path))
     assert leaking.leakage == pytest.approx(0.33, abs=0.12)
+
+
+def test_caches_and_the_embedded_corpus_lie_in_one_folder_which_may_begin_with_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    data = SyntheticSounds(cache_dir="~/cache", representation=STFT(sample_rate=8000, resize=16))
+    assert data.cache_dir == tmp_path / "cache"
