@@ -25,6 +25,9 @@ from storage import RunFolder, write_text
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 
+_staged_in: set[str] = set()
+"""The values that loggers gave to WANDB_DATA_DIR; any other is the user's."""
+
 
 def resolve_mode(mode: WandbMode) -> Literal["online", "offline", "disabled"]:
     """Resolve ``auto``: to WANDB_MODE if set, otherwise to online with an API key and to offline without one."""
@@ -84,7 +87,9 @@ def _logger(
     if resolved == "disabled":
         return None
     # Artifacts are staged in the folder of the run, so that nothing is written elsewhere and a later sync finds them.
-    os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve() / "wandb"))
+    if os.environ.get("WANDB_DATA_DIR") in (None, *_staged_in):
+        os.environ["WANDB_DATA_DIR"] = str(folder.resolve() / "wandb")
+        _staged_in.add(os.environ["WANDB_DATA_DIR"])
     os.environ.setdefault("WANDB_SILENT", "true")
     logger = WandbLogger(
         project=project,

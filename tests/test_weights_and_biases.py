@@ -1,6 +1,7 @@
 """What an offline W&B run holds, read back with W&B's own inspector."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import yaml
 import attack
 import sweep
 import train
-from lightning_modules.weights_and_biases import resolve_mode
+from lightning_modules.weights_and_biases import attack_logger, fold_logger, resolve_mode
+from storage import RunFolder
 from tests.corpus_fixtures import write_esc_corpus
 
 
@@ -109,6 +111,18 @@ def test_every_job_of_a_study_has_the_same_settings_and_tags_and_an_identity_of_
         (record,) = folder.glob("*.wandb")
         content = record.read_bytes()
         assert all(tag.encode() in content for tag in tags)
+
+
+def test_every_run_of_a_process_stages_its_artifacts_in_its_own_folder_or_where_the_user_wants(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_DATA_DIR", "/of the user")
+    assert fold_logger(RunFolder(tmp_path / "one"), 1, project="p", mode="offline") is not None
+    assert os.environ["WANDB_DATA_DIR"] == "/of the user"
+    monkeypatch.delenv("WANDB_DATA_DIR")
+    for name in ("one", "two"):
+        fold_logger(RunFolder(tmp_path / name), 1, project="p", mode="offline")
+        assert os.environ["WANDB_DATA_DIR"] == str(tmp_path / name / "wandb")
+    attack_logger("one", tmp_path / "one" / "attacks", project="p", mode="offline")
+    assert os.environ["WANDB_DATA_DIR"] == str(tmp_path / "one" / "attacks" / "wandb")
 
 
 def test_without_an_account_everything_stays_offline(tmp_path, monkeypatch):
