@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from commands.errors import INTERRUPTED, UsageError, packages_to_import
+from commands.errors import INTERRUPTED, packages_to_import
 from commands.predict_cli import PredictCommand
+from commands.trainer import chosen_device
 from datamodules.audio import FINDINGS, UnusableFileError, file_fault, fit_length, read_sound
 from datamodules.audio_files import audio_files
 from datamodules.progress import progress_bar
@@ -123,7 +124,7 @@ def predict(command: PredictCommand) -> list[FilePrediction]:
         SystemExit: after Ctrl-C, once the results so far are written.
     """
     trained = load_classifier(command.checkpoint, packages_to_import(command.allow_import))
-    classifier = FileClassifier(trained, _device(command.device))
+    classifier = FileClassifier(trained, chosen_device(command.device))
     files, failed = _files(command.files)
     windows: Windows = command.windows
     starts = [window_starts(seconds or 0.0, classifier.clip_seconds, windows) for seconds in lengths(files)]
@@ -152,19 +153,6 @@ def predict(command: PredictCommand) -> list[FilePrediction]:
         told = [f"{name} ({reason})" for name, reason in failed.items()]
         raise DataError(f"expected sound in every file, found {len(failed)} that cannot be used: {named(told)}")
     return predictions
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(
-            f"expected --device to be cpu, cuda or another device of this machine, got {name!r}: {error}"
-        ) from error
-    return device
 
 
 def _files(names: Iterable[str]) -> tuple[list[Path], dict[str, str]]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +15,7 @@ from commands.round_trip_run import KEY as ROUND_TRIP_KEY
 from commands.round_trip_run import round_trip
 from commands.sound_flags import FragilityFlags, RoundTripFlags, StoredFlags
 from commands.stored_adversarials import StoredFold, stored_folds
+from commands.trainer import chosen_device
 from datamodules.disturbances import disturbances
 from metrics.fragility import FragilityCell, summarise_fragility
 from metrics.round_trip import RoundTripCell, summarise_round_trip
@@ -84,21 +84,6 @@ def folds_of(run: TrainedRun, flags: StoredFlags, space: Space = MAP) -> list[St
         device=chosen_device(flags.device),
         allowed=allowed_packages(flags.allow_import),
     )
-
-
-def chosen_device(name: str) -> torch.device:
-    """The device that ``--device`` names; the GPU where there is one for ``auto``.
-
-    Raises:
-        UsageError: if there is no such device on this machine.
-    """
-    wanted = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-    try:
-        torch.zeros(1, device=wanted)
-        return torch.device(wanted)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"expected --device of this machine, cpu for example, got {name!r}: {reason}") from error
 
 
 def open_store(store: RowStore, folds: Sequence[StoredFold], flags: StoredFlags, seed: int | None) -> None:

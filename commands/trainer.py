@@ -1,8 +1,9 @@
-"""What a command needs of Lightning's Trainer before it works: accepted settings, and which process acts for all."""
+"""Devices and processes of a command: settings that Lightning's Trainer accepts, and which process acts for all."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -22,6 +23,23 @@ def check_trainer(settings: dict[str, Any]) -> Trainer:
         return Trainer(**alone)
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         raise UsageError(f"expected --trainer flags that fit together and this machine, got: {error}") from error
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device that ``--device`` names; the GPU where there is one for ``auto``.
+
+    Raises:
+        UsageError: if there is no such device on this machine.
+    """
+    wanted = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    try:
+        torch.zeros(1, device=wanted)
+        return torch.device(wanted)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"expected --device to be cpu, cuda or another device of this machine, got {name!r}: {reason}"
+        ) from error
 
 
 def is_first_process() -> bool:
