@@ -276,4 +276,5 @@ def _expanded(value: Any) -> Any:
     """
     if isinstance(value, list):
         return [_expanded(one) for one in value]
-    return os.path.expanduser(value) if isinstance(value, str) else value
+    # Path would change other text too, "" to "." for example, and refuse a ~ that begins no user's name.
+    return os.path.expanduser(value) if isinstance(value, str) else value  # noqa: PTH111
