@@ -14,11 +14,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from storage import DataError
+from storage.errors import named
 from storage.untrusted import shortened
 
 PREFIXES = ("module.", "model.", "net.", "network.", "classifier.")
 """Prefixes that wrappers add to every key: DataParallel, Lightning modules, this project's own checkpoints."""
-NAMED = 3
+MOST_KEYS = 3
 """Largest number of keys that a message names."""
 
 
@@ -46,12 +47,12 @@ def load_weights(module: nn.Module, path: Path | str, name: str) -> None:
     other = sorted(key for key in expected.keys() & found.keys() if expected[key].shape != found[key].shape)
     problems = []
     if missing:
-        problems.append(f"no {_listed(missing)}")
+        problems.append(f"no {named(missing, MOST_KEYS)}")
     if unknown:
-        problems.append(f"{_listed(unknown)}, which it does not have")
+        problems.append(f"{named(unknown, MOST_KEYS)}, which it does not have")
     if other:
         shapes = [f"{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}" for key in other]
-        problems.append(_listed(shapes))
+        problems.append(named(shapes, MOST_KEYS))
     if problems:
         raise DataError(f"expected the weights of {name} in {path}, found {'; '.join(problems)}")
     for key, values in found.items():
@@ -115,8 +116,3 @@ def _is_dense(value: Any) -> bool:
 
 def _kind(value: Any) -> str:
     return "nothing" if isinstance(value, Mapping) and not value else type(value).__name__
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more

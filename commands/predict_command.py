@@ -23,11 +23,11 @@ from commands.trainer import chosen_device
 from datamodules.audio import FINDINGS, UnusableFileError, file_fault, fit_length, read_sound
 from datamodules.audio_files import audio_files
 from datamodules.progress import progress_bar
-from datamodules.split_record import named
 from datamodules.windows import Windows, lengths, window_starts
 from lightning_modules.trained_classifier import TrainedClassifier, load_classifier
 from metrics.classification import log_probabilities
 from storage import DataError, write_text
+from storage.errors import named
 
 AT_ONCE = 32
 """Number of windows of one file that are classified in one batch."""

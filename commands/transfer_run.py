@@ -15,9 +15,9 @@ from commands.attack_run import AttackRun
 from commands.stored_adversarials import COPIED
 from commands.transfer_targets import CPU, StoredMaps, StoredSounds, Target, load_target, recipe_of
 from datamodules.progress import progress_bar
-from datamodules.split_record import named
 from lightning_modules.recorded_split import refuse_learned_clips, split_of_model
 from metrics.attack_summary import CHECK
+from storage.errors import named
 from storage.rows import with_label_names
 from storage.space import MAP
 from storage.trained_run import TrainedRun

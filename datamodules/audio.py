@@ -15,10 +15,10 @@ from datamodules.audio_headers import announced_bytes, ends_early, with_length
 from datamodules.metadata import ClipTable
 from datamodules.progress import progress_bar
 from storage import DataError
+from storage.errors import named
 
 Padding = Literal["pad", "loop"]
 Waveform = NDArray[np.float32]
-NAMED_AT_MOST = 10
 
 
 class UnusableFileError(DataError):
@@ -196,10 +196,9 @@ def check_files(table: ClipTable, clips: Sequence[int] | None = None) -> None:
             if fault:
                 faults.append(f"{name} ({fault})")
     if faults:
-        more = f" and {len(faults) - NAMED_AT_MOST} more" if len(faults) > NAMED_AT_MOST else ""
         raise DataError(
             f"expected {len(listed)} whole audio files of {table.corpus} below {next(iter(listed)).parent}, found "
-            f"{len(faults)} that cannot be used: {', '.join(faults[:NAMED_AT_MOST])}{more}; "
+            f"{len(faults)} that cannot be used: {named(faults)}; "
             "restore them from the corpus' archive; a run that has begun cannot go on without them, a new one can be "
             "trained under another --name from a copy of the corpus whose table does not list them"
         )

@@ -11,9 +11,9 @@ from datamodules.esc50 import required_root
 from datamodules.metadata import ClipTable, MetadataRow, number_as_text, read_metadata, table_from_rows
 from datamodules.progress import say_once
 from datamodules.sound_datamodule import SoundDataModule
-from datamodules.split_record import named
 from datamodules.windows import lengths
 from storage import DataError
+from storage.errors import named
 
 LONGEST_DEFAULT = 10.0
 """Longest default length of clips in s, for users who do not set ``clip_seconds``."""

@@ -7,7 +7,7 @@ parts from its record.
 import csv
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ import numpy as np
 from datamodules.metadata import ClipTable
 from datamodules.splits import Split
 from storage import DataError, write_text
+from storage.errors import named
 
 PARTS = ("train", "validation", "test")
 COLUMNS = ("clip", "recording", "label", "class_name", "part")
-NAMED_AT_MOST = 10
 FIELDS = ("names", "recordings", "labels", "parts", "class_names")
 """Keys of a record in a checkpoint."""
 
@@ -235,9 +235,3 @@ class SplitRecord:
             starts=None if table.starts is None else np.where(present, table.starts[rows], 0.0),
             class_names=self.class_names,
         )
-
-
-def named(names: Sequence[str]) -> str:
-    """Up to ten names and the number of the others, as part of a message."""
-    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
-    return ", ".join(names[:NAMED_AT_MOST]) + more

@@ -31,10 +31,10 @@ from datamodules.metadata import ClipTable
 from datamodules.progress import progress_bar
 from datamodules.worker_processes import map_in_processes
 from storage import DataError, write_json
+from storage.errors import NAMED_AT_MOST, named
 
 # Increase when a change of this code changes samples; caches of older versions are then ignored and built anew.
 SAMPLES_VERSION = 2
-NAMED_AT_MOST = 10
 QUIET, CUT = "hardly_used", "cut"
 
 
@@ -225,10 +225,8 @@ class WaveformCache:
             if files and finding not in self._said:
                 self._said.add(finding)
                 names = [f"{name} ({told[0]})" if told[0] else name for name, told in files.items()]
-                more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
                 warnings.warn(
-                    f"{len(names)} of {len(windows)} files of {self.table.corpus} {FINDINGS[finding]}: "
-                    f"{', '.join(names[:NAMED_AT_MOST])}{more}",
+                    f"{len(names)} of {len(windows)} files of {self.table.corpus} {FINDINGS[finding]}: {named(names)}",
                     stacklevel=3,
                 )
 

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import TypedDict
 
 from datamodules import SoundDataModule
-from datamodules.split_record import SplitRecord, named
+from datamodules.split_record import SplitRecord
 from lightning_modules.trained_classifier import read_checkpoint, recorded_split
 from storage import DataError, RunFolder
+from storage.errors import named
 
 
 def split_of_model(path: Path) -> SplitRecord:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from storage import DataError, RunFolder, write_atomically, write_json, write_text
+from storage.errors import named
 from storage.provenance import makers_in, with_maker
 
 WRITER = """
@@ -61,6 +62,12 @@ def test_json_without_a_number_for_nan_is_refused(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "file.json", {"accuracy": float("nan")})
     assert not (tmp_path / "file.json").exists()
+
+
+def test_a_message_names_some_of_many():
+    assert named(["a", "b"]) == "a, b"
+    assert named([str(number) for number in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
+    assert named(["a", "b", "c"], 2) == "a, b and 1 more"
 
 
 def test_a_run_of_other_settings_is_not_continued(tmp_path):

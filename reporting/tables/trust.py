@@ -7,6 +7,7 @@ from reporting.names import CORPUS_NAMES
 from reporting.runs import Run
 from reporting.selection import Selection
 from reporting.tables.plain import PlainTable
+from storage.errors import named
 from storage.summaries import CheckRecord
 
 DEVIATIONS = (
@@ -92,15 +93,14 @@ def run_deviations(selection: Selection) -> list[tuple[str, str]]:
         if run.epochs and run.attacks:
             lengths.setdefault(run.epochs, []).append(run)
     if len(lengths) > 1:
-        named = "; ".join(f"{epochs} epochs: {_named(runs)}" for epochs, runs in sorted(lengths.items()))
-        found.append(("Epochs", f"The compared classifiers were trained for different numbers of epochs. {named}."))
+        told = "; ".join(f"{epochs} epochs: {_named(runs)}" for epochs, runs in sorted(lengths.items()))
+        found.append(("Epochs", f"The compared classifiers were trained for different numbers of epochs. {told}."))
     found += [("Left out", f"{name}: {why}.") for name, why in sorted(selection.left_out.items())]
     return found
 
 
 def _named(runs: Sequence[Run]) -> str:
-    names = [run.name for run in runs]
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return named([run.name for run in runs], 5)
 
 
 def _hard(summary: CheckSummary) -> int:
