@@ -33,6 +33,7 @@ __all__ = [
     "median_interval",
     "mid_p_ends",
     "rate_interval",
+    "require_confidence",
     "share_ends",
     "share_interval",
     "too_few",
@@ -103,7 +104,7 @@ def share_interval(
     Raises:
         ValueError: for a confidence outside (0, 1).
     """
-    _require_confidence(confidence)
+    require_confidence(confidence)
     effective = recordings.effective if counts is None else effective_number(counts)
     if too_few(effective):
         return Interval(np.nan, np.nan, TOO_FEW)
@@ -190,7 +191,7 @@ def difference_interval(statistic: Statistic, recordings: Recordings, confidence
     Raises:
         ValueError: for a confidence outside (0, 1).
     """
-    _require_confidence(confidence)
+    require_confidence(confidence)
     effective = recordings.effective
     if too_few(effective):
         return Interval(np.nan, np.nan, TOO_FEW)
@@ -221,7 +222,7 @@ def median_interval(values: Tensor, recordings: Recordings, confidence: float = 
     Raises:
         ValueError: for a confidence outside (0, 1).
     """
-    _require_confidence(confidence)
+    require_confidence(confidence)
     effective = recordings.effective
     if too_few(effective):
         return Interval(np.nan, np.nan, TOO_FEW)
@@ -333,6 +334,7 @@ def adjusted_t_ends(
     return np.maximum(centre - reach, -1.0), np.minimum(centre + reach, 1.0)
 
 
-def _require_confidence(confidence: float) -> None:
+def require_confidence(confidence: float) -> None:
+    """Raise ``ValueError`` unless a confidence lies in (0, 1)."""
     if not 0 < confidence < 1:
         raise ValueError(f"expected confidence in (0, 1), got {confidence}")

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import t
 
+from metrics.intervals import require_confidence
+
 FEWEST_FOLDS = 5
 """Smallest number of folds from which the variance between models is estimated."""
 FEWEST_SEEDS = 3
@@ -41,7 +43,7 @@ def corrected_resampled_interval(
     values = _finite(differences)
     if not 0 <= test_to_train < math.inf:
         raise ValueError(f"expected a test-to-train ratio of at least 0, got {test_to_train}")
-    _require_confidence(confidence)
+    require_confidence(confidence)
     spread = float(values.std(ddof=1)) * math.sqrt(1 / len(values) + test_to_train)
     half = float(t.ppf((1 + confidence) / 2, len(values) - 1)) * spread
     return float(values.mean()) - half, float(values.mean()) + half
@@ -72,7 +74,7 @@ def seed_interval(
         raise ValueError(
             f"expected at least two recordings and a finite error of at least 0, got {recordings} and {recording_error}"
         )
-    _require_confidence(confidence)
+    require_confidence(confidence)
     models = float(values.var(ddof=1)) / len(values)
     clips = recording_error**2
     mean = float(values.mean())
@@ -139,11 +141,6 @@ def _finite(differences: Sequence[float]) -> np.ndarray:
     if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
         raise ValueError(f"expected at least two finite differences, got {list(differences)}")
     return values
-
-
-def _require_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"expected confidence in (0, 1), got {confidence}")
 
 
 if __name__ == "__main__":
