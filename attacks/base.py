@@ -12,12 +12,13 @@ iterate from the last and a clip is finished as soon as it succeeds) and write
 
 ``_perturb`` gets checked inputs, labels, targets (None when untargeted) and clip identities in ``problem``. Its own
 settings are in ``self``, except the nested one: ``ledger.budgets`` holds the requested values in ascending order, and
-the run goes up to the last. It evaluates the victim with :meth:`Attack.logits` only, differentiates with
-:func:`attacks.losses.input_gradient`, reports to ``ledger.spend`` what it spends on which clips, calls ``ledger.clean``
-once with the logits of the clean batch and then ``ledger.record`` (or ``ledger.settle``), so that every clip is
-recorded for every budget with the logits of exactly the point that is returned. A clip for which nothing is recorded
-keeps its clean input, its clean logits and counts of zero. Clips that the victim misclassifies before the attack
-(:meth:`Attack.wrong_already`) get neither a gradient nor a perturbation. Rows must not influence each other.
+the run goes up to the last. It evaluates the victim with :meth:`Attack.logits` or :meth:`Attack.evaluate` only,
+differentiates with :func:`attacks.losses.input_gradient`, reports to ``ledger.spend`` what it spends on which clips,
+calls ``ledger.clean`` once with the logits of the clean batch and then ``ledger.record`` (or ``ledger.settle``), so
+that every clip is recorded for every budget with the logits of exactly the point that is returned. A clip for which
+nothing is recorded keeps its clean input, its clean logits and counts of zero. Clips that the victim misclassifies
+before the attack (:meth:`Attack.wrong_already`) get neither a gradient nor a perturbation. Rows must not influence each
+other.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ from torchattacks.attack import Attack as TorchAttack
 
 from attacks.batch_checks import check_inputs, check_logits, integers, require_numbers
 from attacks.clip_random import identities, random_targets
-from attacks.ledger import Ledger, Problem
+from attacks.ledger import ActiveSet, Ledger, Problem
+from attacks.losses import at_least_float32
 from attacks.outcome import Outcome, outcome_of
 from attacks.radii import snr_radii
 from attacks.victim import device_of, frozen
@@ -139,6 +141,11 @@ class Attack(TorchAttack):
         check_logits(logits, points, self._attacked)
         self._attacked = None
         return logits
+
+    def evaluate(self, active: ActiveSet, *, graph: bool) -> Tensor:
+        """Logits of the running clips' points, at least float32, with or without a graph back to the points."""
+        active.points = active.points.detach().requires_grad_(graph)
+        return at_least_float32(self.logits(active.points))
 
     def clip_to_bounds(self, points: Tensor) -> Tensor:
         """Clamp every value to the bounds."""

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from attacks.base import Attack
 from attacks.ledger import ActiveSet, Ledger, Problem
-from attacks.losses import at_least_float32
 
 
 class StepwiseAttack(Attack):
@@ -44,7 +43,7 @@ class StepwiseAttack(Attack):
         active = ActiveSet.of(problem)
         last = int(ledger.budgets[-1])
         for iteration in range(last + 1):
-            logits = self._evaluate(active, graph=iteration < last)
+            logits = self.evaluate(active, graph=iteration < last)
             ledger.spend(active.rows, forward_rows=1)
             if iteration == 0:
                 ledger.clean(logits)
@@ -59,13 +58,9 @@ class StepwiseAttack(Attack):
                 return
             if staying is not None:
                 active.keep(staying)
-                logits = self._evaluate(active, graph=True)
+                logits = self.evaluate(active, graph=True)
             if iteration == 0:
                 self._begin(active, logits.detach())
             points = active.points
             active.points = self._step(active, points, logits, ledger).detach()
             ledger.spend(active.rows, iterations=1)
-
-    def _evaluate(self, active: ActiveSet, *, graph: bool) -> Tensor:
-        active.points = active.points.detach().requires_grad_(graph)
-        return at_least_float32(self.logits(active.points))

@@ -14,7 +14,6 @@ from attacks.deepfool import nearest_boundary
 from attacks.false_position import draw_nearer
 from attacks.fgsm import NORMS
 from attacks.ledger import ActiveSet, Ledger, Problem
-from attacks.losses import at_least_float32
 from attacks.penalty_search import Nearest
 
 FIRST_PULL, LEAST_PULL, PULL_GROWTH, PULL_DECAY = 0.3, 0.02, 1.2, 0.5
@@ -126,7 +125,7 @@ class MinimalNorm(Attack):
     def _iterate(self, problem: Problem, ledger: Ledger) -> None:
         active = ActiveSet.of(problem)
         last = int(ledger.budgets[-1])
-        logits = self._evaluate(active, graph=True)
+        logits = self.evaluate(active, graph=True)
         ledger.spend(active.rows, forward_rows=1)
         ledger.clean(logits)
         nearest = Nearest(problem.inputs, logits)
@@ -134,7 +133,7 @@ class MinimalNorm(Attack):
         active.stopped = self.wrong_already(logits, active.labels) | reached
         for iteration in range(last + 1):
             if iteration > 0:
-                logits = self._evaluate(active, graph=iteration < last)
+                logits = self.evaluate(active, graph=iteration < last)
                 ledger.spend(active.rows, forward_rows=1)
                 reached = self.reached(logits, active.labels, active.targets)
                 self._offer(active, logits, reached, nearest)
@@ -146,7 +145,7 @@ class MinimalNorm(Attack):
                 active.keep(staying)
                 reached = reached[staying]
                 # One forward pass costs less than gradients of rows that are not needed.
-                logits = self._evaluate(active, graph=True)
+                logits = self.evaluate(active, graph=True)
             if iteration == 0:
                 self._begin(active)
             rivals, owners = self._contest(active, logits, first=iteration == 0)
@@ -163,10 +162,6 @@ class MinimalNorm(Attack):
             )
             active.stopped = active.stopped | (gradient == 0).all(dim=1)
             active.points = self._step(active, gradient, deficit, reached)
-
-    def _evaluate(self, active: ActiveSet, *, graph: bool) -> Tensor:
-        active.points = active.points.detach().requires_grad_(graph)
-        return at_least_float32(self.logits(active.points))
 
     def _begin(self, active: ActiveSet) -> None:
         """Initialise the state kept per running clip."""
