@@ -3,11 +3,11 @@
 from torch import Tensor
 
 from representations.decibels import normalise_peak, relative_level
-from representations.mel import filtered_in_mel_bands, mel_power
-from representations.representation import Representation, ResizeMethod, require_samples
+from representations.mel import MelRepresentation
+from representations.representation import ResizeMethod, require_samples
 
 
-class LogMel(Representation):
+class LogMel(MelRepresentation):
     """Mel power in dB relative to the clip's maximum, 80 dB range.
 
     The steps are those of ``librosa.feature.melspectrogram`` with zeros around the clip, and of ``librosa.power_to_db``
@@ -51,15 +51,8 @@ class LogMel(Representation):
 
     def cells(self, clips: Tensor) -> Tensor:
         """See :meth:`Representation.cells`: mel power, ``(batch, n_mels, 1 + time // hop_length)``."""
-        return self.clip_by_clip(self._mel_power, normalise_peak(clips))
+        return self.clip_by_clip(self.mel_power, normalise_peak(clips))
 
     def scaled(self, cells: Tensor) -> Tensor:
         """See :meth:`Representation.scaled`: dB relative to the clip's maximum, 80 dB range."""
         return relative_level(cells, decibels_per_decade=10.0)
-
-    def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
-        """See :meth:`Representation.filtered_change`: gains per mel band and frame."""
-        return filtered_in_mel_bands(self, clips, decibels, n_fft=self.n_fft, hop_length=self.hop_length)
-
-    def _mel_power(self, clips: Tensor) -> Tensor:
-        return mel_power(self, clips, n_fft=self.n_fft, hop_length=self.hop_length, n_mels=self.n_mels)

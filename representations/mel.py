@@ -11,62 +11,51 @@ from representations.representation import Representation
 from representations.stft import power_spectrogram
 
 
-def mel_power(representation: Representation, clips: Tensor, *, n_fft: int, hop_length: int, n_mels: int) -> Tensor:
-    """Power spectrogram with a Hann window as long as the frame, summed over the triangles of :func:`mel_filters`.
+class MelRepresentation(Representation):
+    """A map computed from the power in mel bands, which gains of these bands can change.
 
-    The steps and the scale are those of ``librosa.feature.melspectrogram``.
-
-    Args:
-        representation: caches the constants (:meth:`Representation.table`) and has the sample rate.
-        clips: ``(batch, time)``.
-        n_fft: length of a frame and of its window in samples.
-        hop_length: samples between the centres of frames.
-        n_mels: number of bands.
-
-    Returns:
-        ``(batch, n_mels, 1 + time // hop_length)``, non-negative.
+    A subclass keeps its settings ``n_fft``, ``hop_length`` and ``n_mels`` in attributes of these names.
     """
 
-    def filters() -> Tensor:
-        return mel_filters(sample_rate=representation.sample_rate, n_fft=n_fft, n_mels=n_mels)
+    n_fft: int
+    hop_length: int
+    n_mels: int
 
-    columns = representation.table("mel columns", lambda: bands(filters())[0], clips)
-    weights = representation.table("mel weights", lambda: bands(filters())[1], clips)
-    window = _window(representation, n_fft, clips)
-    return banded_product(columns, weights, power_spectrogram(clips, window, n_fft=n_fft, hop_length=hop_length))
+    def mel_power(self, clips: Tensor) -> Tensor:
+        """Power spectrogram with a Hann window as long as the frame, summed over the triangles of :func:`mel_filters`.
 
+        The steps and the scale are those of ``librosa.feature.melspectrogram``.
 
-def filtered_in_mel_bands(
-    representation: Representation, clips: Tensor, decibels: Tensor, *, n_fft: int, hop_length: int
-) -> Tensor:
-    """Difference that gains of mel bands make to a sound: inverse(gain S) - inverse(S) for its short-time spectrum S.
+        Args:
+            clips: ``(batch, time)``.
 
-    The gain of a bin in dB is the mean of the gains of its bands, weighted by the filters; a bin outside all filters is
-    left unchanged.
+        Returns:
+            ``(batch, n_mels, 1 + time // hop_length)``, non-negative.
+        """
+        columns = self.table("mel columns", lambda: bands(self._filters())[0], clips)
+        weights = self.table("mel weights", lambda: bands(self._filters())[1], clips)
+        spectrogram = power_spectrogram(clips, self._window(clips), n_fft=self.n_fft, hop_length=self.hop_length)
+        return banded_product(columns, weights, spectrogram)
 
-    Args:
-        representation: caches the constants and has the sample rate.
-        clips: ``(batch, time)``.
-        decibels: gains in dB, ``(batch, n_mels, 1 + time // hop_length)``.
-        n_fft: length of a frame and of its window in samples.
-        hop_length: samples between the centres of frames.
+    def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
+        """See :meth:`Representation.filtered_change`: gains per mel band and frame.
 
-    Returns:
-        ``(batch, time)``.
-    """
-    n_mels = decibels.shape[1]
+        The gain of a bin in dB is the mean of the gains of its bands, weighted by the filters; a bin outside all
+        filters is left unchanged.
+        """
 
-    def shares() -> Tensor:
-        filters = mel_filters(sample_rate=representation.sample_rate, n_fft=n_fft, n_mels=n_mels).T
-        return filters / filters.sum(1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
+        def shares() -> Tensor:
+            filters = self._filters().T
+            return filters / filters.sum(1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
 
-    of_bins = banded(representation, "bands of a bin", shares, decibels)
-    window = _window(representation, n_fft, clips)
-    return filtered_in_frames(clips, of_bins, window, n_fft=n_fft, hop_length=hop_length)
+        of_bins = banded(self, "bands of a bin", shares, decibels)
+        return filtered_in_frames(clips, of_bins, self._window(clips), n_fft=self.n_fft, hop_length=self.hop_length)
 
+    def _filters(self) -> Tensor:
+        return mel_filters(sample_rate=self.sample_rate, n_fft=self.n_fft, n_mels=self.n_mels)
 
-def _window(representation: Representation, n_fft: int, like: Tensor) -> Tensor:
-    return representation.table("window", lambda: torch.hann_window(n_fft, dtype=torch.float64), like)
+    def _window(self, like: Tensor) -> Tensor:
+        return self.table("window", lambda: torch.hann_window(self.n_fft, dtype=torch.float64), like)
 
 
 def mel_filters(*, sample_rate: int, n_fft: int, n_mels: int) -> Tensor:

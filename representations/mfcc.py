@@ -10,16 +10,16 @@ from torch import Tensor
 
 from representations.decibels import normalise_peak, power_decibels, relative_level, spread
 from representations.map_change import banded
-from representations.mel import filtered_in_mel_bands, mel_power
+from representations.mel import MelRepresentation
 from representations.products import banded_product, bands
-from representations.representation import Representation, ResizeMethod, require_samples
+from representations.representation import ResizeMethod, require_samples
 
 MOST_MELS = 4096
 SMALLEST_LIFTER = 1e-6
 """Ratio to the largest singular value below which a coefficient counts as removed by the lifter."""
 
 
-class MFCC(Representation):
+class MFCC(MelRepresentation):
     """Mel power -> dB (80 dB range) -> discrete cosine transform -> lifter -> [0, 1] by the clip's minimum and maximum.
 
     The steps and defaults are those of ``librosa.feature.mfcc``. The native map has ``n_mfcc`` rows, the coefficients
@@ -99,7 +99,7 @@ class MFCC(Representation):
         """See :meth:`Representation.cells`: mel power, ``(batch, n_mels, 1 + time // hop_length)``."""
         if self.decibel_reference == "maximum":
             clips = normalise_peak(clips)
-        return self.clip_by_clip(self._mel_power, clips)
+        return self.clip_by_clip(self.mel_power, clips)
 
     def scaled(self, cells: Tensor) -> Tensor:
         """See :meth:`Representation.scaled`: cepstral coefficients, ``(batch, n_mfcc, columns)``."""
@@ -123,13 +123,6 @@ class MFCC(Representation):
             return torch.linalg.pinv(self.liftered_cosines(), rtol=SMALLEST_LIFTER)
 
         return banded(self, "inverse cosines", inverse_cosines, extent * change)
-
-    def filtered_change(self, clips: Tensor, decibels: Tensor) -> Tensor:
-        """See :meth:`Representation.filtered_change`: gains per mel band and frame."""
-        return filtered_in_mel_bands(self, clips, decibels, n_fft=self.n_fft, hop_length=self.hop_length)
-
-    def _mel_power(self, clips: Tensor) -> Tensor:
-        return mel_power(self, clips, n_fft=self.n_fft, hop_length=self.hop_length, n_mels=self.n_mels)
 
     def _cepstrum(self, power: Tensor) -> Tensor:
         if self.decibel_reference == "maximum":
