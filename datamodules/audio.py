@@ -57,11 +57,6 @@ LONGEST_SECONDS = 1e7
 """Longest plausible length in a header, in seconds (four months); anything longer counts as unknown."""
 
 
-def decode(path: Path, sample_rate: int, seconds: float, start: float = 0.0) -> Waveform:
-    """The waveform of :func:`read_sound`, ``(time,)`` float32 in [-1, 1]; arguments and errors as there."""
-    return read_sound(path, sample_rate, seconds, start).waveform
-
-
 def read_sound(path: Path, sample_rate: int, seconds: float, start: float = 0.0) -> Decoded:
     """Read at most ``seconds`` of the sound of a file from ``start`` on, as the mean of its channels.
 
@@ -155,25 +150,6 @@ def fit_length(waveform: Waveform, samples: int, padding: Padding) -> Waveform:
     fitted = np.zeros(samples, dtype=np.float32)
     fitted[: min(samples, len(waveform))] = waveform[:samples]
     return fitted
-
-
-def read_clip(path: Path, sample_rate: int, samples: int, padding: Padding, start: float = 0.0) -> Waveform:
-    """A part of a file as a waveform of fixed length: decoded, resampled, clipped and fitted.
-
-    Args:
-        path: an audio file of any format that libsndfile reads.
-        sample_rate: rate of the result in Hz.
-        samples: length of the result.
-        padding: what fills a shorter clip, see :func:`fit_length`.
-        start: where the part begins, in seconds from the beginning of the file.
-
-    Returns:
-        ``(samples,)`` float32 in [-1, 1].
-
-    Raises:
-        DataError: if the file cannot be decoded, see :func:`decode`.
-    """
-    return fit_length(decode(path, sample_rate, samples / sample_rate, start), samples, padding)
 
 
 def check_files(table: ClipTable, clips: Sequence[int] | None = None) -> None:

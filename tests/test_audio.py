@@ -6,7 +6,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.audio import check_files, decode, file_fault, fit_length, read_clip
+from datamodules.audio import check_files, file_fault, fit_length, read_sound
 from datamodules.esc50 import read_esc_table
 from storage import DataError
 from tests.corpus_fixtures import write_esc_corpus, write_sound
@@ -25,7 +25,7 @@ def test_a_tone_sounds_the_same_from_every_format_and_rate(tmp_path, rate, subty
     path = tmp_path / "tone.wav"
     soundfile.write(path, tone(0.5, rate), rate, subtype=subtype)
     assert file_fault(path) is None
-    waveform = read_clip(path, 16000, 8000, "pad")
+    waveform = read_sound(path, 16000, 0.5).waveform
     assert waveform.shape == (8000,)
     assert waveform.dtype == np.float32
     # Away from the ends, where a resampling filter sees the silence around the clip.
@@ -35,45 +35,47 @@ def test_a_tone_sounds_the_same_from_every_format_and_rate(tmp_path, rate, subty
 def test_channels_are_averaged(tmp_path):
     left, right = tone(0.1, 8000), tone(0.1, 8000, 1000.0)
     soundfile.write(tmp_path / "stereo.wav", np.stack([left, right], axis=1), 8000, subtype="FLOAT")
-    np.testing.assert_allclose(decode(tmp_path / "stereo.wav", 8000, 1.0), (left + right) / 2, atol=1e-6)
+    np.testing.assert_allclose(read_sound(tmp_path / "stereo.wav", 8000, 1.0).waveform, (left + right) / 2, atol=1e-6)
 
 
 def test_a_tone_above_half_the_new_rate_does_not_fold_back(tmp_path):
     soundfile.write(tmp_path / "high.wav", tone(0.5, 44100, 6000.0), 44100, subtype="FLOAT")
-    assert np.abs(decode(tmp_path / "high.wav", 8000, 1.0)[200:-200]).max() < 1e-5
+    assert np.abs(read_sound(tmp_path / "high.wav", 8000, 1.0).waveform[200:-200]).max() < 1e-5
 
 
 @pytest.mark.parametrize("rate", [4000, 8000, 44100, 96000])
 @pytest.mark.parametrize("samples", [1, 2, 3, 7])
 def test_a_few_samples_are_a_clip(tmp_path, rate, samples):
     soundfile.write(tmp_path / "short.wav", np.full(samples, 0.5), rate)
-    decoded = decode(tmp_path / "short.wav", 8000, 5.0)
+    decoded = read_sound(tmp_path / "short.wav", 8000, 5.0).waveform
     assert len(decoded) == -(-samples * 8000 // rate)
-    assert read_clip(tmp_path / "short.wav", 8000, 40, "pad").shape == (40,)
-    looped = read_clip(tmp_path / "short.wav", 8000, 40, "loop")
+    assert fit_length(decoded, 40, "pad").shape == (40,)
+    looped = fit_length(decoded, 40, "loop")
     np.testing.assert_array_equal(looped, np.tile(decoded, 40)[:40])
 
 
 def test_samples_beyond_full_scale_saturate(tmp_path):
     soundfile.write(tmp_path / "loud.wav", np.array([3.0, -2.0, 0.25, 1.0]), 8000, subtype="FLOAT")
-    np.testing.assert_array_equal(decode(tmp_path / "loud.wav", 8000, 1.0), np.array([1, -1, 0.25, 1], np.float32))
+    np.testing.assert_array_equal(
+        read_sound(tmp_path / "loud.wav", 8000, 1.0).waveform, np.array([1, -1, 0.25, 1], np.float32)
+    )
     square = np.sign(tone(0.1, 44100, 900.0))
     soundfile.write(tmp_path / "square.wav", square, 44100, subtype="FLOAT")
-    assert np.abs(decode(tmp_path / "square.wav", 16000, 1.0)).max() <= 1.0
+    assert np.abs(read_sound(tmp_path / "square.wav", 16000, 1.0).waveform).max() <= 1.0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_samples_that_are_no_numbers_are_an_error(tmp_path, bad):
     soundfile.write(tmp_path / "bad.wav", np.array([0.1, bad, 0.1]), 8000, subtype="FLOAT")
     with pytest.raises(DataError, match=r"expected finite samples in .*bad.wav, found NaN or infinity"):
-        decode(tmp_path / "bad.wav", 8000, 1.0)
+        read_sound(tmp_path / "bad.wav", 8000, 1.0)
 
 
 def test_the_part_of_a_long_file_is_that_of_the_whole_one(tmp_path):
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, 44100 * 4)
     soundfile.write(tmp_path / "long.wav", sound, 44100, subtype="FLOAT")
-    whole = decode(tmp_path / "long.wav", 16000, 4.0)
-    np.testing.assert_allclose(decode(tmp_path / "long.wav", 16000, 1.0), whole[:16000], atol=1e-6)
+    whole = read_sound(tmp_path / "long.wav", 16000, 4.0).waveform
+    np.testing.assert_allclose(read_sound(tmp_path / "long.wav", 16000, 1.0).waveform, whole[:16000], atol=1e-6)
 
 
 @given(st.integers(1, 50), st.integers(1, 120))
@@ -105,7 +107,7 @@ def test_streamed_and_odd_headers_of_whole_files_pass(tmp_path):
     )
     path.write_bytes(wav([(b"fmt ", 40, extensible), (b"LIST", 3, b"abc\0"), (b"data", len(SOUND), SOUND)]))
     assert file_fault(path) is None
-    assert len(decode(path, 8000, 1.0)) == 100
+    assert len(read_sound(path, 8000, 1.0).waveform) == 100
     eight_bit = struct.pack("<HHIIHH", 1, 1, 8000, 8000, 1, 8)
     path.write_bytes(wav([(b"fmt ", 16, eight_bit), (b"data", 101, SOUND[:101])]))
     assert file_fault(path) is None
@@ -138,7 +140,7 @@ def test_other_containers_are_read(tmp_path):
         path = tmp_path / f"a.{suffix}"
         soundfile.write(path, tone(0.5, 16000), 16000)
         assert file_fault(path) is None
-        assert np.abs(read_clip(path, 16000, 8000, "pad")[100:7000] - tone(0.5, 16000)[100:7000]).max() < 0.05
+        assert np.abs(read_sound(path, 16000, 0.5).waveform[100:7000] - tone(0.5, 16000)[100:7000]).max() < 0.05
 
 
 @pytest.mark.filterwarnings("ignore:.*fewer than the.*published")
@@ -169,7 +171,7 @@ def test_a_file_without_a_length_is_named_by_its_path_and_not_as_an_object_in_me
     path.write_bytes(wav([(b"fmt ", 16, unknown_format), (b"data", 0, SOUND)]))
     reason = r"found a file that cannot be decoded: [^<>]*Malformed 'fmt ' chunk$"
     with pytest.raises(DataError, match=rf"^expected audio in .*a\.wav, {reason}"):
-        decode(path, 8000, 1.0)
+        read_sound(path, 8000, 1.0)
 
 
 def test_more_than_ten_unusable_files_are_counted(tmp_path):
@@ -186,4 +188,4 @@ def test_a_damaged_compressed_file_is_an_error_when_it_is_decoded(tmp_path):
     write_sound(path, seconds=1.0)
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(DataError, match=r"a\.flac, found"):
-        decode(path, 8000, 5.0)
+        read_sound(path, 8000, 5.0)

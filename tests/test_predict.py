@@ -14,7 +14,7 @@ import predict
 import train
 from commands.errors import UsageError, run_command
 from commands.predict_command import FileClassifier
-from datamodules.audio import decode, fit_length
+from datamodules.audio import fit_length, read_sound
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
 from tests.corpus_fixtures import write_class_folders, write_sound
@@ -73,7 +73,7 @@ def test_a_file_of_forty_seconds_is_judged_by_all_its_windows(trained, tmp_path,
     # Once more from the whole file, without this command.
     classifier = load_classifier(checkpoint)
     representation = classifier.data().representation
-    whole = decode(tmp_path / "long.flac", 8000, 60.0)
+    whole = read_sound(tmp_path / "long.flac", 8000, 60.0).waveform
     windows = np.stack([fit_length(whole[round(start * 8000) :], 4000, "pad") for start in prediction.starts])
     with torch.no_grad():
         logits = classifier.model(representation(torch.from_numpy(windows)[:, None]))

@@ -12,7 +12,7 @@ from torch import nn
 from attacks import ATTACKS
 from classifiers import build_classifier
 from classifiers.sound_victim import SoundVictim
-from datamodules.audio import read_clip
+from datamodules.audio import fit_length, read_sound
 from representations import DWT, MFCC, STFT
 from tests.victims import TinyConvolution
 
@@ -36,7 +36,8 @@ def clips(count, *, seconds=1.0, zeros=0.0, dtype=torch.float64):
     root = os.environ.get("ESC10_ROOT")
     if root:
         files = sorted((Path(root) / "audio").glob("*"))[::17]
-        loudest = (loudest_part(read_clip(file, RATE, 5 * RATE, "pad"), samples) for file in files)
+        recordings = (fit_length(read_sound(file, RATE, 5).waveform, 5 * RATE, "pad") for file in files)
+        loudest = (loudest_part(recording, samples) for recording in recordings)
         sounds = np.stack(list(islice((one for one in loudest if (abs(one) < 1e-4).mean() < 0.1), count)))
     else:
         sounds = np.stack([sound(kind, samples) for kind in range(count)])

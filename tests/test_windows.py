@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import train
 from datamodules import ESC10
-from datamodules.audio import decode
+from datamodules.audio import read_sound
 from datamodules.metadata import ClipTable
 from datamodules.splits import PROTOCOLS, leakage, make_split
 from datamodules.waveform_cache import WaveformCache
@@ -68,14 +68,14 @@ def test_impossible_windows_are_refused():
 @pytest.mark.parametrize(("name", "rate"), [("a.wav", 8000), ("a.wav", 44100), ("a.flac", 22050), ("a.ogg", 44100)])
 def test_a_window_is_that_part_of_the_whole_recording(tmp_path, name, rate):
     write_sound(tmp_path / name, seconds=7.3, sample_rate=rate, subtype=None)
-    whole = decode(tmp_path / name, 8000, 8.0)
+    whole = read_sound(tmp_path / name, 8000, 8.0).waveform
     for start in (0.0, 0.4, 2.0, 3.25, 5.3):
-        part = decode(tmp_path / name, 8000, 2.0, start)
+        part = read_sound(tmp_path / name, 8000, 2.0, start).waveform
         expected = whole[round(start * 8000) :][:16000]
         # A lossy decoder that was set into the middle of a file is not exact to the last bit.
         np.testing.assert_allclose(part, expected, atol=2e-5 if name.endswith("ogg") else 2e-6)
     with pytest.raises(DataError, match=r"expected sound from 7\.5 s on in .*, found 7\.300 s"):
-        decode(tmp_path / name, 8000, 2.0, 7.5)
+        read_sound(tmp_path / name, 8000, 2.0, 7.5)
 
 
 def long_table(root, seconds=(2.5, 0.7, 1.0)) -> ClipTable:
@@ -133,7 +133,7 @@ def test_the_cache_tells_lengths_and_windows_apart_and_says_no_recording_in_wind
         warnings.simplefilter("error")
         windows = cache(None, "all")
         windows.prepare(range(len(windows.table)))
-    np.testing.assert_array_equal(windows.read(2, 0), decode(table.files[0], 8000, 1.0, 1.5))
+    np.testing.assert_array_equal(windows.read(2, 0), read_sound(table.files[0], 8000, 1.0, 1.5).waveform)
     with pytest.warns(UserWarning, match=r"6 of 16 files of Long are longer than the clips .*: 0-0\.wav, 0-3\.wav"):
         cache(None, "centre").prepare(range(16))
 
