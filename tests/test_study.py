@@ -3,9 +3,11 @@
 import json
 import runpy
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from rich.console import Console
 
@@ -21,7 +23,7 @@ from commands.sweeps.paper_cost import PaperCost, assumed_gpu, main, measured_ro
 from commands.sweeps.point import Point
 from commands.sweeps.point_cli import PointCLI
 from commands.sweeps.study import Study, is_study
-from commands.sweeps.unit_times import ONE_CORE, UnitTimes
+from commands.sweeps.unit_times import ONE_CORE, UnitTimes, _seconds
 from datamodules import CORPORA
 from datamodules.esc50 import ESC10_SIZE
 from datamodules.metadata import CorpusSize
@@ -323,6 +325,12 @@ def test_a_gpu_is_assumed_from_operations_and_those_of_a_forward_are_torchvision
     assert gpu.forward["resnet18"] * 10e12 == pytest.approx(expected, rel=0.02)
     assert gpu.train["resnet18"] == 3 * gpu.forward["resnet18"]
     assert gpu.gradient["resnet18"] == 2 * gpu.forward["resnet18"]
+
+
+def test_the_clock_is_that_of_the_device_that_is_measured_not_of_the_best_there_is(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    # Time asleep is none of the processor's.
+    assert _seconds(lambda: time.sleep(0.01), "cpu") < 0.005
 
 
 def test_unit_times_are_read_as_written_and_other_files_refused(tmp_path):

@@ -114,10 +114,10 @@ def measure(device: str = "cpu", say: Callable[[str], None] = print) -> UnitTime
         say(f"measuring {name}")
         clips = waveforms[:, :, : representation.sample_rate * CLIP_SECONDS]
         representation = representation.to(device)
-        mapped[name] = _seconds(lambda module=representation, x=clips: module(x)) / BATCH_SIZE  # type: ignore[misc]
+        mapped[name] = _seconds(lambda module=representation, x=clips: module(x), device) / BATCH_SIZE  # type: ignore[misc]
     say("measuring pitch shifts")
     clip = waveforms[0, 0].cpu().numpy()
-    copied = _seconds(lambda: make_copy(clip, RATE_HZ, "pitch_shift", 1.15))
+    copied = _seconds(lambda: make_copy(clip, RATE_HZ, "pitch_shift", 1.15), device)
     return UnitTimes(
         machine=torch.cuda.get_device_name() if device == "cuda" else _processor(),
         cores=1,
@@ -137,7 +137,7 @@ def _train_seconds(model: nn.Module, maps: torch.Tensor, labels: torch.Tensor) -
         F.cross_entropy(model(maps), labels).backward()
         optimizer.step()
 
-    return _seconds(step) / BATCH_SIZE
+    return _seconds(step, maps.device.type) / BATCH_SIZE
 
 
 def _attack_seconds(model: nn.Module, maps: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
@@ -146,14 +146,14 @@ def _attack_seconds(model: nn.Module, maps: torch.Tensor, labels: torch.Tensor) 
         torch.autograd.grad(F.cross_entropy(model(points), labels), points)
 
     with frozen(model):
-        both = _seconds(gradient) / BATCH_SIZE
+        both = _seconds(gradient, maps.device.type) / BATCH_SIZE
         with torch.no_grad():
-            return both, _seconds(lambda: model(maps)) / BATCH_SIZE
+            return both, _seconds(lambda: model(maps), maps.device.type) / BATCH_SIZE
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _seconds(work: Callable[[], object], device: str) -> float:
     """Median duration of a function in seconds; the first call, which loads and plans, is not counted."""
-    cuda = torch.cuda.is_available()
+    cuda = device == "cuda"
     clock = time.perf_counter if cuda else time.process_time
     taken = []
     for _ in range(REPETITIONS + 1):
