@@ -91,7 +91,7 @@ def main() -> None:
     try:
         copied = copy_records(arguments.runs, arguments.records)
     except DataError as error:
-        parser.exit(2, f"{error}\n")
+        parser.exit(1, f"{error}\n")
     print(f"{len(copied)} runs: {', '.join(map(str, copied))}")
 
 

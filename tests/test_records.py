@@ -1,10 +1,11 @@
 import json
+import sys
 
 import pytest
 
 from reporting.runs import read_runs
 from storage import DataError
-from storage.records import copy_records
+from storage.records import copy_records, main
 from tests.report_fixtures import MFCC, STFT, write_run
 
 
@@ -49,6 +50,11 @@ def test_records_are_runs_without_what_is_large_and_without_paths_of_this_machin
     assert [run.name for run in read_runs(records)] == [run.name for run in read_runs(runs)]
 
 
-def test_a_folder_without_finished_runs_is_refused(tmp_path):
+def test_a_folder_without_finished_runs_is_refused(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"expected finished runs in .*, found none"):
         copy_records(tmp_path, tmp_path / "records")
+    monkeypatch.setattr(sys, "argv", ["records", str(tmp_path), str(tmp_path / "records")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    # Bad data; 2 is for an impossible command line.
+    assert ended.value.code == 1
