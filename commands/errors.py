@@ -31,10 +31,8 @@ class Terminated(BaseException):
 
 
 # Errors of files and disks that a user can fix; any other error of the operating system is a bug in the program.
-FIXABLE = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
-    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
-)
+OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EEXIST)
+OF_ANY_ACCESS = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 NEEDED_MEMORY = "memory for what was asked for (a smaller --data.batch_size, representation or model needs less)"
 LARGEST_SEED = 2**32 - 1
 """The largest seed that every random number generator accepts; it is NumPy's limit."""
@@ -179,8 +177,10 @@ def fixable_message(error: Exception) -> str | None:
     if isinstance(error, DataError):
         return str(error)
     if isinstance(error, OSError):
-        place = f"expected to write to {error.filename or 'the disk'}, found: {error.strerror}"
-        return place if error.errno in FIXABLE else None
+        if error.errno not in (*OF_WRITING, *OF_ANY_ACCESS):
+            return None
+        wanted = "write to" if error.errno in OF_WRITING else "read or write"
+        return f"expected to {wanted} {error.filename or 'the disk'}, found: {error.strerror}"
     if isinstance(error, MemoryError):
         return f"expected {NEEDED_MEMORY}, found: {error or 'none left'}"
     if isinstance(error, RuntimeError):

@@ -8,6 +8,7 @@ import json
 import re
 import resource
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ import train
 import transfer
 from classifiers import build_classifier
 from classifiers.weights_file import load_weights
-from commands.errors import run_command
+from commands.errors import fixable_message, run_command
 from datamodules import ESC10
 from datamodules.synthetic_sounds import write_synthetic_corpus
 from lightning_modules import SoundClassifier
@@ -785,3 +786,24 @@ def test_a_disk_that_fills_up_while_the_embedded_corpus_is_written_is_said(tmp_p
     assert code == 1
     assert re.fullmatch(r"error: expected room for the embedded corpus \(25 MB\) in .*, found: .*; free some .*", found)
     assert not list((tmp_path / "cache").rglob("*.wav"))
+
+
+def test_an_error_of_the_operating_system_says_whether_a_file_was_to_be_read_or_written(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+
+    def message(access):
+        with pytest.raises(OSError, match="Errno") as refused:
+            access()
+        return fixable_message(refused.value)
+
+    def fill():
+        with Path("/dev/full").open("w") as disk:
+            disk.write("a")
+
+    assert message(tmp_path.read_text) == f"expected to read or write {tmp_path}, found: Is a directory"
+    assert message((file / "a").read_text) == f"expected to read or write {file / 'a'}, found: Not a directory"
+    assert message(file.mkdir) == f"expected to write to {file}, found: File exists"
+    assert message(fill) == "expected to write to the disk, found: No space left on device"
+    # A bug in the program.
+    assert message((tmp_path / "none").read_text) is None
