@@ -26,7 +26,7 @@ def train_baseline(data: SoundDataModule, validation: CrossValidation) -> None:
     """
     name = validation.recipe["model"]["architecture"]
     started = time.monotonic()
-    validation.begin(data)
+    validation.record_clips(data)
     data.prepare_data()
     data.setup("fit")
     console = Console()

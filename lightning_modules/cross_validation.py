@@ -51,30 +51,33 @@ class CrossValidation(Callback):
         self.rows: list[tuple[int, list[float]]] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Reset the training time of a new fold, before Lightning restores that of an interrupted one."""
+        """Reset the time of a new fold, before Lightning restores that of an interrupted one."""
         if stage == "fit":
             self.seconds_before = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """The training time of the fold so far, in seconds, which ``last.ckpt`` stores for a restart."""
+        """The time of the fold so far, in seconds, which ``last.ckpt`` stores for a restart."""
         return {"seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the training time of an interrupted fold."""
+        """Restore the time of an interrupted fold."""
         self.seconds_before = float(state_dict["seconds"])
 
     @property
     def seconds(self) -> float:
-        """Training time of the fold in seconds; time that a killed program spent after its last full epoch is lost."""
+        """Time of the fold so far in seconds, from the start of its training on, earlier sessions included.
+
+        In the fold's record it therefore covers the test too. Time that a killed program spent after its last full
+        epoch is lost.
+        """
         return self.seconds_before + time.monotonic() - self.started
 
-    def begin(self, data: SoundDataModule) -> None:
-        """Start timing the fold and record the clips on which it is trained, validated and tested."""
-        self.started = time.monotonic()
+    def record_clips(self, data: SoundDataModule) -> None:
+        """Record the clips on which the fold is trained, validated and tested."""
         data.record.write_csv(self.run.split_file(data.fold))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Record the fold's clips, and give the model the description of its data for its checkpoints."""
+        """Start the fold's time, record its clips, and describe its data to the model for its checkpoints."""
         self.begin_fold(trainer, pl_module)
 
     def begin_fold(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -82,7 +85,7 @@ class CrossValidation(Callback):
         self.started = time.monotonic()
         data = data_of(trainer)
         if trainer.is_global_zero:
-            self.begin(data)
+            self.record_clips(data)
         if isinstance(pl_module, SoundClassifier):
             pl_module.provenance = {
                 "recipe": settled_recipe(self.recipe, data),

@@ -32,7 +32,7 @@ class FoldRecord(TypedDict):
     weights: NotRequired[Annotated[str, "which epoch's weights were kept"]]
     checkpoint: Annotated[str, "the model's file, relative to the folder of the run"]
     epochs: Annotated[int | None, "epochs trained; null for an SVM or a random forest", "epochs"]
-    seconds: Annotated[float, "training time, interrupted sessions included", "s"]
+    seconds: Annotated[float, "time of training and test, interrupted sessions included", "s"]
     parameters: Annotated[int, "trainable parameters", "count"]
     git_commit: NotRequired[
         Annotated[str | None, "commit of the program that tested the fold, with `+changes` if files differed from it"]
