@@ -18,6 +18,7 @@ from commands.errors import UsageError
 from commands.help import Example, Group, help_text
 from commands.nearest_flag import meant, unknown_flag
 from commands.signatures import dataclass_flags, keys_of
+from storage.untrusted import SEARCHED
 
 T = TypeVar("T")
 
@@ -182,6 +183,7 @@ def reason_of(error: BaseException) -> str:
     reason = re.sub(r"<class '([\w.]+\.)?(\w+)'>", r"\2", reason)
     reason = re.sub(r"typing\.Literal\[(.*?)\]", lambda found: "one of " + found[1].replace("'", ""), reason)
     reason = re.sub(r"^Expected (an?|the) ", "expected ", reason)
+    reason = re.sub(r"^No module named '\w+'$", rf"expected a class to import, found: \g<0>{SEARCHED}", reason)
     return " ".join(reason.replace(". Got value: ", ", got ").split())
 
 

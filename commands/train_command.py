@@ -114,7 +114,7 @@ def outlook(cli: TrainCLI, data: SoundDataModule, run: RunFolder, pending: Seque
             parameters = cli.build(pending[0])[0].parameter_count
             lines.append(
                 f"{architecture}, {parameters:,} parameters, on {numbers(pending)} of {data.number_of_folds}, "
-                f"at most {epochs} epochs each"
+                f"at most {epochs} epoch{'s' if epochs > 1 else ''}{' each' if len(pending) > 1 else ''}"
             )
     lines.append(f"{len(data.table)} clips of {data.corpus}, {len(data.table.class_names)} classes; on {cli.device}")
     return [*lines, f"run in {run.path}, caches in {cache_size(data.cache_dir)}"]

@@ -1,6 +1,7 @@
 """Reading audio files: checks that they are complete, and their sound as a waveform."""
 
 import math
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -173,10 +174,11 @@ def check_files(table: ClipTable, clips: Sequence[int] | None = None) -> None:
                 faults.append(f"{name} ({fault})")
     if faults:
         raise DataError(
-            f"expected {len(listed)} whole audio files of {table.corpus} below {next(iter(listed)).parent}, found "
+            f"expected {len(listed)} whole audio files of {table.corpus} below "
+            f"{os.path.commonpath([file.parent for file in listed])}, found "
             f"{len(faults)} that cannot be used: {named(faults)}; "
-            "restore them from the corpus' archive; a run that has begun cannot go on without them, a new one can be "
-            "trained under another --name from a copy of the corpus whose table does not list them"
+            "restore or repair them; a run that has begun cannot go on without them, a new one can be trained under "
+            "another --name from a corpus that does not list them"
         )
 
 

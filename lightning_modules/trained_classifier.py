@@ -98,7 +98,8 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"expected a checkpoint at {path}, found {'a folder' if path.is_dir() else 'no file'}")
+        found = "a folder; name a file in it, such as fold1/best.ckpt" if path.is_dir() else "no file"
+        raise DataError(f"expected a checkpoint at {path}, found {found}")
     if path.suffix == ".skops":
         raise DataError(f"expected a checkpoint of a ConvNet, found the baseline {path}, which has no gradients")
     try:

@@ -143,7 +143,7 @@ class AttackStore:
                     continue
                 if stored and before.get(key) != now.get(key):
                     raise ValueError(
-                        f"expected the settings that {self.path} was attacked with, got another {key} "
+                        f"expected the settings that {self.path} was attacked with, got another value of {key} "
                         f"({now.get(key)!r} instead of {before.get(key)!r}); "
                         f"{REMEDY}"
                     )

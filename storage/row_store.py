@@ -71,9 +71,10 @@ class RowStore:
                 else:
                     changed = [name] if before != now else []
                 if changed:
+                    setting = name if changed == [name] else f"{changed[0]} in {name}"
                     raise ValueError(
-                        f"expected the settings that {self.path} was begun with, got another {name}"
-                        f"{'' if changed == [name] else ' of ' + changed[0]}; --overwrite computes everything anew"
+                        f"expected the settings that {self.path} was begun with, got another value of {setting}; "
+                        "--overwrite computes everything anew"
                     )
         write_json(file, wanted)
 

@@ -48,7 +48,9 @@ class TrainedRun:
             run = RunFolder(path)
             checkpoints = {fold: run.trained(fold) for fold in run.finished_folds()}
             if not checkpoints:
-                raise DataError(f"expected a run with a finished fold in {path}, found none; train it first")
+                inside = sorted(one.name for one in path.iterdir() if one.is_dir() and RunFolder(one).finished_folds())
+                advice = f"name a run in it, such as {path / inside[0]}" if inside else "train it first"
+                raise DataError(f"expected a run with a finished fold in {path}, found none; {advice}")
             return cls(path, checkpoints)
         if not path.is_file():
             raise DataError(f"expected a checkpoint or a run folder at {path}, found nothing there")
@@ -66,7 +68,7 @@ class TrainedRun:
         missing = sorted(folds - set(self.checkpoints))
         if missing:
             there = ", ".join(str(fold) for fold in sorted(self.checkpoints))
-            raise DataError(f"expected fold {missing[0]} in {self.path}, found the finished folds {there}")
+            raise DataError(f"expected fold {missing[0]} in {self.path}, found these finished: {there}")
         self.checkpoints = {fold: path for fold, path in self.checkpoints.items() if fold in folds}
 
 

@@ -17,6 +17,8 @@ from typing import Any, Literal, TypeVar, Union
 
 T = TypeVar("T")
 _ABSENT = (types.NoneType, None)
+SEARCHED = "; name the folder that holds it in PYTHONPATH"
+"""What to do about a package that Python does not find."""
 
 
 def named_class(name: Any, expected: type[T], known: Collection[type[T]], allowed: Collection[str] = ()) -> type[T]:
@@ -126,8 +128,10 @@ def imported(module: str, attribute: str) -> Any:
         raise
     # The top level of a module is foreign code: it may raise anything, even SystemExit.
     except BaseException as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]
         raise ValueError(
             f"expected {module}.{attribute} to be importable, got {type(error).__name__}: {shortened(str(error))}"
+            f"{SEARCHED if missing else ''}"
         ) from error
 
 

@@ -337,7 +337,7 @@ def test_maps_and_sounds_share_neither_a_folder_nor_budgets(trained, attacked_so
     settings = json.loads((output / "settings.json").read_text())
     settings["common"]["budgets"] = of_maps[1]
     (output / "settings.json").write_text(json.dumps(settings))
-    with pytest.raises(UsageError, match=r"got another space \('map' instead of 'sound'\); choose another --output"):
+    with pytest.raises(UsageError, match=r"got another value of space \('map' instead of 'sound'\); choose another"):
         attack.main([*sound_flags(trained, output), "--space", "map", "--attacks", "deepfool", *of_maps])
 
 
@@ -416,7 +416,7 @@ def test_more_clips_are_added_to_a_subset_and_fewer_are_refused(trained, tmp_pat
     key = ["fold", "attack", "budget_index", "clip"]
     kept = rows_of(growing).merge(before[key])
     assert (kept["seconds"] == before["seconds"]).all()
-    with pytest.raises(UsageError, match="got another clips \\(10 instead of 13\\)"):
+    with pytest.raises(UsageError, match="got another value of clips \\(10 instead of 13\\)"):
         attack.main([*flags(trained, growing), *both, "--clips", "10"])
 
 
@@ -517,13 +517,13 @@ def test_of_processes_that_start_at_once_the_first_writes_the_settings_that_all_
     noted = store.settings_file.stat().st_ino
     assert opened(1).settings_file.stat().st_ino == noted
     assert set(store.stored_settings()["made_by"]) == {"fgsm"}
-    with pytest.raises(ValueError, match="got another seed"):
+    with pytest.raises(ValueError, match="got another value of seed"):
         opened(1, "--seed", "1")
 
 
 def test_other_settings_in_the_same_folder_are_refused_until_they_may_overwrite(trained, tmp_path):
     attack.main([*flags(trained, tmp_path), "--attacks", "fgsm"])
-    with pytest.raises(UsageError, match="got another seed \\(1 instead of 0\\); choose another --output"):
+    with pytest.raises(UsageError, match="got another value of seed \\(1 instead of 0\\); choose another --output"):
         attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "--seed", "1"])
     attack.main([*flags(trained, tmp_path), "--attacks", "fgsm", "--seed", "1", "--overwrite"])
     assert (rows_of(tmp_path)["seed"] == 1).all()
@@ -596,7 +596,7 @@ def test_a_checkpoint_outside_a_run_is_of_the_fold_that_it_stores(trained, tmp_p
     for folds in ("all", "2"):
         (run,) = named_runs([str(copy), str(copy)], folds)
         assert (run.path, run.checkpoints) == (copy.parent, {2: copy})
-    with pytest.raises(DataError, match=r"expected fold 1 in .*, found the finished folds 2"):
+    with pytest.raises(DataError, match=r"expected fold 1 in .*, found these finished: 2"):
         attack.main([*flags(trained, tmp_path / "out"), "--checkpoints", str(copy)])
 
 

@@ -245,7 +245,7 @@ def test_attacks_and_folds_may_be_added_but_not_changed(store):
         ({"attacks": {"fgsm": {"budgets": [{"delta": 0.2}]}}}, "fgsm"),
         ({"checkpoints": {"1": "other"}}, "1"),
     ):
-        with pytest.raises(ValueError, match=f"got another {named} .*; choose another --output, or --overwrite"):
+        with pytest.raises(ValueError, match=f"got another value of {named} .*; choose another --output, or"):
             store.open(settings(**changed))
     assert store.stored_settings() == kept
 

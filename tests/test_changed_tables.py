@@ -209,7 +209,7 @@ def test_a_transfer_takes_parts_from_the_records_of_both_and_of_a_baseline(folde
 def test_nobody_is_advised_to_take_clips_out_of_a_table_that_a_run_has_begun_with(tmp_path):
     root = write_esc_corpus(tmp_path / "corpus", seconds=0.01)
     os.truncate(sorted((root / "audio").iterdir())[0], 0)
-    with pytest.raises(DataError, match="restore them from the corpus' archive; a run that has begun cannot go on"):
+    with pytest.raises(DataError, match="restore or repair them; a run that has begun cannot go on"):
         check_files(ESC10(root=str(root)).table)
 
 

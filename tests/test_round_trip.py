@@ -411,7 +411,7 @@ def test_a_store_keeps_each_row_once_and_replaces_a_broken_part(tmp_path, monkey
     monkeypatch.setattr(warnings, "showwarning", lambda *_, **__: part.unlink())
     assert store.rows()["clip"].tolist() == [1, 2, 3]
     store.open({"seed": 0, "attacks": {"b": 1}})
-    with pytest.raises(ValueError, match="got another attacks of a"):
+    with pytest.raises(ValueError, match="got another value of a in attacks"):
         store.open({"seed": 0, "attacks": {"a": 2}})
     store.rows_file.write_bytes(b"half a file")
     with pytest.raises(DataError, match="remove it to compute them again"):
