@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/installed
 
-.PHONY: install upgrade lint test test-lowest coverage notebooks demo
+.PHONY: install peers upgrade lint test test-lowest coverage notebooks demo
 
 install: $(INSTALLED)
 
@@ -18,8 +18,12 @@ $(INSTALLED): setup.cfg constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --no-deps torchattacks sweeps
 	touch $@
 
+# The optional libraries too, without which their tests are skipped.
+peers: install
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[peers,tensorboard,adv-lib]'
+
 upgrade:
-	$(PIP) install --quiet --upgrade --upgrade-strategy eager --editable '.[test]'
+	$(PIP) install --quiet --upgrade --upgrade-strategy eager --editable '.[test,peers,tensorboard,adv-lib]'
 	$(PIP) install --quiet --upgrade --no-deps torchattacks sweeps
 	{ head -n 1 constraints.txt; $(PIP) freeze --exclude-editable | grep '=='; } > constraints.new
 	mv constraints.new constraints.txt

@@ -28,7 +28,7 @@ from reporting.tables.sound import fragility_table, round_trip_table
 from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
 from storage.rows import write_rows
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PDFTOTEXT = shutil.which("pdftotext")
 BROWSER = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
 
