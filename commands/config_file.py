@@ -30,11 +30,15 @@ def settings_in(path: Path) -> dict[str, Any]:
         The settings, without what only a command line may say.
 
     Raises:
-        ValueError: if it is no YAML, or holds a key twice or with dots in it.
+        ValueError: if it is no YAML, is a sweep, or holds a key twice or with dots in it.
     """
     read_yaml(path)
     # As the parser reads numbers: 1e-3 is one, unlike in YAML 1.1.
     content = get_loader("yaml")(path.read_text(encoding="utf-8"))
+    if {"method", "parameters"} <= content.keys() or {"study", "parts"} <= content.keys():
+        raise ValueError(
+            f"expected settings of this command in {path}, found a sweep; run it with python sweep.py {path}"
+        )
     wrong = next((key for key in content if not isinstance(key, str) or "." in key), None)
     if wrong is not None:
         raise ValueError(f"{path}: expected settings in groups, got the key {shortened(wrong)}")

@@ -239,7 +239,9 @@ def _as_table(rows: Sequence[dict[str, Any]], classifier: FileClassifier, *, to_
     table = Table(box=SIMPLE_HEAD)
     table.add_column("file", overflow="fold")
     table.add_column("window, s", justify="right", no_wrap=True)
-    for rank in range(len(rows[0]["top"])):
+    # More classes would not fit side by side.
+    beside = len(rows[0]["top"]) <= 3
+    for rank in range(len(rows[0]["top"]) if beside else 1):
         table.add_column("class" if rank == 0 else f"{rank + 1}.", overflow="fold")
     for row in rows:
         seconds, windows = classifier.clip_seconds, row["windows"]
@@ -247,7 +249,8 @@ def _as_table(rows: Sequence[dict[str, Any]], classifier: FileClassifier, *, to_
         if row["start"] is not None:
             window = f"{row['start']:.2f} to {row['start'] + seconds:.2f}"
         classes = [f"{one['class']} {one['probability']:.1%}" for one in row["top"]]
-        table.add_row("" if row["start"] is not None else row["file"], window, *classes)
+        named = classes if beside else ["\n".join(classes)]
+        table.add_row("" if row["start"] is not None else row["file"], window, *named)
     console = Console(file=io.StringIO(), width=None if to_terminal else 160)
     console.print(table, markup=False)
     output = console.file

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from pytorch_lightning import Callback, Trainer
 import predict
 import train
 from commands.errors import UsageError, run_command
-from commands.predict_command import FileClassifier
+from commands.predict_command import FileClassifier, _as_table
 from datamodules.audio import fit_length, read_sound
 from lightning_modules.trained_classifier import load_classifier
 from storage import DataError
@@ -124,6 +126,16 @@ def test_a_table_for_people_and_the_findings_of_files(trained, tmp_path, capsys)
     printed = capsys.readouterr().out
     assert "file" in printed
     assert "%" in printed
+
+
+def test_many_classes_are_listed_below_each_other_each_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    classes = ["crackling_fire", "rain", "sea_waves", "helicopter", "clock_tick", "chainsaw"]
+    top = [{"class": name, "probability": 0.1} for name in classes]
+    row = {"file": "a/long/name/of/a/folder/and/of/a/recording.wav", "start": None, "windows": 1, "top": top}
+    text = _as_table([row], SimpleNamespace(clip_seconds=5.0), to_terminal=True)
+    assert re.findall(r"(\w+) 10\.0%", text) == classes
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_ctrl_c_keeps_what_was_heard_and_is_one_line(trained, tmp_path, capsys, monkeypatch):

@@ -310,6 +310,7 @@ def test_points_are_chosen_by_the_sweeps_keys_and_by_any_flag(parser):
     ("change", "message"),
     [
         ({"method": "bayes"}, "expected a sweep with method: grid in .*, found 'bayes'"),
+        ({"method": None}, "expected a sweep in .*, found no method: grid; train.py reads settings"),
         ({"program": "train.py"}, "to have program: sweep.py and a command that begins with .* found 'train.py'"),
         ({"command": ["${args}"]}, "to have program: sweep.py and a command that begins with .* point, found"),
         ({"parameters": None}, "expected parameters in .*, found None"),

@@ -262,6 +262,11 @@ REFUSALS = [
     (["--model.architecture", "resnet19"], 2, "expected --model.architecture to be one of resnet18"),
     (["--model.architecture", "sbcnn"], 2, "linear_svm, rbf_svm, random_forest, got 'sbcnn'"),
     (["--model", "{architecture: vgg}"], 2, "expected --model.architecture to be one of resnet18"),
+    (
+        ["--config", "configs/sweeps/demo.yaml"],
+        2,
+        "found a sweep; run it with python sweep.py configs/sweeps/demo.yaml",
+    ),
     (["--model", "resnet18"], 2, "file of settings, or single ones such as --model.architecture, got 'resnet18'"),
     (["--trainer", "gpu"], 2, "file of settings, or single ones such as --trainer.accelerator, got 'gpu'"),
     (["--model.time_masks", "-1"], 2, "expected time_masks of at least 0, got -1"),

@@ -48,6 +48,10 @@ class SweepFile:
             raise UsageError(str(error)) from error
         if content.get("method") != "grid":
             found = content.get("method")
+            if found is None:
+                raise UsageError(
+                    f"expected a sweep in {path}, found no method: grid; train.py reads settings (--config)"
+                )
             raise UsageError(f"expected a sweep with method: grid in {path}, found {found!r}; others need W&B's server")
         command = content.get("command")
         if not isinstance(command, list) or command[: len(POINT)] != POINT or content.get("program") != PROGRAM.name:
