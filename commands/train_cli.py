@@ -274,6 +274,11 @@ class TrainCLI(LightningCLI):
         if settings["trainer"]["logger"] is not None:
             raise UsageError("expected --logger wandb, tensorboard or none, got --trainer.logger")
         require_folder("--runs_dir", settings["runs_dir"])
+        fold = settings["data"]["init_args"].get("fold", 1)
+        if fold != 1 and not settings["test_only"]:
+            raise UsageError(
+                f"expected --folds to choose what is trained, got --data.fold {fold}, of --test-only alone"
+            )
         weights = settings["model"]["weights"]
         if weights is not None and not Path(weights).is_file():
             raise UsageError(f"expected a file of weights as --model.weights, found none at {weights}")

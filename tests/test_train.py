@@ -267,6 +267,7 @@ REFUSALS = [
         2,
         "found a sweep; run it with python sweep.py configs/sweeps/demo.yaml",
     ),
+    (["--data.fold", "3"], 2, "expected --folds to choose what is trained, got --data.fold 3, of --test-only"),
     (["--model", "resnet18"], 2, "file of settings, or single ones such as --model.architecture, got 'resnet18'"),
     (["--trainer", "gpu"], 2, "file of settings, or single ones such as --trainer.accelerator, got 'gpu'"),
     (["--model.time_masks", "-1"], 2, "expected time_masks of at least 0, got -1"),
