@@ -132,6 +132,10 @@ def test_every_point_of_figures_1_to_5_follows_from_the_rows_of_the_runs_it_name
         assert list(shown) == pytest.approx(
             scale * rows.loc[rows["measure"] == where, "value"].astype(float).to_numpy()
         )
+        # No line is drawn to a lower bound.
+        assert np.isnan(panel.lines[-1].get_ydata()).tolist() == (
+            rows.loc[rows["measure"] == where, "censored"].astype(bool).tolist()
+        )
 
 
 def budget_means(runs, name, attack):

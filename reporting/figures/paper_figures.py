@@ -1,5 +1,6 @@
 """Figures 1 to 5: accuracy and the cost of six attacks as functions of one setting."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -126,7 +127,13 @@ def _points(
         tops = dict(zip(places, map(sum, zip(values, above, strict=True)), strict=True))
         # No upper end is known: the arrow starts at the largest lower bound.
         axes.plot(bounds, [tops[place] for place in bounds], color=colour, marker=CARETUPBASE, linestyle="none")
-        axes.errorbar(places, values, yerr=[below, above], color=colour, marker="o", capsize=3, linewidth=1)
+        axes.errorbar(places, values, yerr=[below, above], color=colour, marker="o", capsize=3, elinewidth=1, ls="none")
+        # A line to a lower bound would look like a fall or a rise.
+        known = [
+            math.nan if (found := estimates[study.values[place]]) is None or found.censored else value
+            for place, value in zip(places, values, strict=True)
+        ]
+        axes.plot(places, known, color=colour, linewidth=1)
     else:
         axes.text(0.5, 0.5, without, ha="center", va="center", transform=axes.transAxes, fontsize=9)
     axes.set_xticks(range(len(study.values)), [label(value) for value in study.values], fontsize=8)
