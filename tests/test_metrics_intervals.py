@@ -136,7 +136,7 @@ def test_kurtosis_of_influences():
     # Of a share of single clips it is that of a binary outcome, 1 / (p (1 - p)) - 3.
     clips = torch.arange(50) < 47
     influence = Recordings(range(50)).influence(partial(weighted_mean, clips.double())).numpy()
-    assert influence_kurtosis(influence) == pytest.approx(kurtosis(clips.numpy(), fisher=False))
+    assert influence_kurtosis(influence) == pytest.approx(kurtosis(clips.double().numpy(), fisher=False))
     assert influence_kurtosis(influence) == pytest.approx(1 / (0.94 * 0.06) - 3)
     # Where nothing has an influence but rounding, there is nothing to know.
     rounding = [1e-17, -3e-17, 0.0]

@@ -122,7 +122,7 @@ def test_rows_that_the_summary_has_and_the_table_lacks_are_named(tmp_path):
     lost = (rows["attack"] == "cwa") & (rows["clip"] == rows["clip"].max())
     for kept, found in (
         (rows[~lost], "the same clips for all attacks on fold 1"),
-        (rows[:0], "rows of fgsm, .*cwa on fold 1, got none"),
+        (rows.assign(fold=9), "rows of fgsm, .*cwa on fold 1, got none"),
     ):
         write_rows(path / "attacks" / "outcomes.parquet", kept)
         with pytest.raises(DataError, match=rf"every attack and clip of summary.json .*{found}.*attack again"):
