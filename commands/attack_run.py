@@ -14,7 +14,7 @@ from torch import nn
 from attacks.plan import AttackPlan
 from classifiers.sound_victim import SoundVictim
 from commands.errors import UsageError
-from commands.trainer import is_first_process, of_all_processes
+from commands.trainer import of_all_processes
 from datamodules import SoundDataModule
 from lightning_modules.attack_evaluation import AttackEvaluation
 from lightning_modules.attack_example import AttackExample
@@ -25,7 +25,7 @@ from metrics.finished_rows import whole_attacks, without_silence
 from metrics.trust_checks import Check, check_outcomes
 from storage import SCHEMA_VERSION, DataError, plain_numbers, write_json
 from storage.attack_store import DEFAULT_PRECISION, AttackStore
-from storage.provenance import git_commit, is_launched, makers_in, package_versions
+from storage.provenance import git_commit, is_first_process, is_launched, makers_in, package_versions
 from storage.space import MAP, SOUND
 from storage.summaries import AttackSummary, Maker
 from storage.trained_run import TrainedRun, sha256

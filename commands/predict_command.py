@@ -249,8 +249,8 @@ def _as_table(rows: Sequence[dict[str, Any]], classifier: FileClassifier, *, to_
         if row["start"] is not None:
             window = f"{row['start']:.2f} to {row['start'] + seconds:.2f}"
         classes = [f"{one['class']} {one['probability']:.1%}" for one in row["top"]]
-        named = classes if beside else ["\n".join(classes)]
-        table.add_row("" if row["start"] is not None else row["file"], window, *named)
+        cells = classes if beside else ["\n".join(classes)]
+        table.add_row("" if row["start"] is not None else row["file"], window, *cells)
     console = Console(file=io.StringIO(), width=None if to_terminal else 160)
     console.print(table, markup=False)
     output = console.file

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
-from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from commands.errors import UsageError
+from storage.provenance import is_first_process
 
 
 def check_trainer(settings: dict[str, Any]) -> Trainer:
@@ -40,11 +40,6 @@ def chosen_device(name: str) -> torch.device:
         raise UsageError(
             f"expected --device to be cpu, cuda or another device of this machine, got {name!r}: {reason}"
         ) from error
-
-
-def is_first_process() -> bool:
-    """Whether this is the first of a Trainer's processes, whatever started them."""
-    return bool(getattr(rank_zero_only, "rank", 0) == 0)
 
 
 def of_all_processes(lock: AbstractContextManager[None]) -> AbstractContextManager[None]:

@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 import torch.distributed
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from datamodules import Batch, SoundDataModule
@@ -18,7 +17,7 @@ from lightning_modules.sound_classifier import SoundClassifier
 from metrics.classification import class_scores, log_probabilities, mean_by_file
 from storage import SCHEMA_VERSION, DataError, RunFolder, write_atomically, write_json
 from storage.columns import columns_of
-from storage.provenance import git_commit, package_versions
+from storage.provenance import git_commit, is_first_process, package_versions
 from storage.rows import with_label_names
 from storage.summaries import FoldRecord, RunSummary
 
@@ -226,7 +225,7 @@ class CrossValidation(Callback):
             "recipe": self.recipe,
             "training": self.training,
         }
-        if getattr(rank_zero_only, "rank", 0) == 0:
+        if is_first_process():
             write_json(self.run.summary_file, summary)
         return cast(RunSummary, summary)
 

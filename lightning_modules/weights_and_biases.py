@@ -15,13 +15,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
-from pytorch_lightning.utilities import rank_zero_only
 
 from datamodules import Batch, SoundDataModule
 from lightning_modules.attack_example import AttackExample
 from lightning_modules.cross_validation import data_of
 from lightning_modules.run_values import FoldLog, attack_numbers, transfer_numbers
 from storage import RunFolder, write_text
+from storage.provenance import is_first_process
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 
@@ -114,7 +114,7 @@ def wandb_id(folder: Path) -> str:
     if re.fullmatch(r"[a-z0-9]{8,64}", known):
         return known
     new = secrets.token_hex(4)
-    if getattr(rank_zero_only, "rank", 0) == 0:
+    if is_first_process():
         folder.mkdir(parents=True, exist_ok=True)
         write_text(file, new)
     return new

@@ -37,6 +37,14 @@ def is_one_of_many() -> bool:
     )
 
 
+def is_first_process() -> bool:
+    """Whether this is the first of a Trainer's processes, whatever started them."""
+    # Lightning takes seconds to import, and who asks this has a Trainer.
+    from pytorch_lightning.utilities import rank_zero_only
+
+    return bool(getattr(rank_zero_only, "rank", 0) == 0)
+
+
 def package_versions() -> dict[str, str]:
     """Versions, by name, of Python and of the packages that can affect a result."""
     found = {"python": platform.python_version()}
