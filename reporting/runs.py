@@ -153,6 +153,10 @@ class Run:
         return max((epochs for row in self.summary["folds"] if (epochs := row.get("epochs"))), default=None)
 
 
+NEEDED = ("corpus", "split", "folds", "folds_finished", "folds_in_all", "leakage", "accuracy_mean")
+"""Keys of a run's summary that tables read long after it was opened."""
+
+
 def read_runs(folder: Path) -> list[Run]:
     """Read every finished or partly finished run in a folder.
 
@@ -190,6 +194,9 @@ def read_run(path: Path, name: str | None = None) -> Run:
         found = in_this_version(found, path / "summary.json", REMEDY)
     summary = cast(RunSummary, found)
     try:
+        absent = next((key for key in NEEDED if key not in found), None)
+        if absent is not None:
+            raise KeyError(absent)
         attacks, sound_attacks = (_attacks_in(path / space.folder) for space in (MAP, SOUND))
         return Run(
             name=name or path.name,

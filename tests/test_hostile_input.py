@@ -344,6 +344,7 @@ REPORTED = [
     ("summary.json", "[]", "expected values by name in .*summary.json, found list"),
     ("summary.json", "{", "expected JSON in .*, found a file that cannot be read"),
     ("summary.json", "{}", "expected the summary of a run in .*, found one without 'corpus'"),
+    ("summary.json", '{"corpus": "", "split": "", "folds": []}', "expected the summary .* without 'folds_finished'"),
     ("summary.json", '{"representation": 3, "schema_version": 3}', "expected the summary of a run in"),
     ("summary.json", '{"representation": {}}', "expected results of schema version 3 .* in .*, found version 1"),
 ]
